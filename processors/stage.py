@@ -1,0 +1,87 @@
+"""What a stage is: a pure function of (rules, states, batch, now) to (states, outgoing, outcomes).
+
+A stage knows no Kafka, no clock, no randomness and no metrics (DESIGN §7). The engine, the replay and the
+simulator all drive the same object through the one method :meth:`Stage.step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+"""Kafka headers, in their order."""
+
+Lookup = Callable[[bytes], bytes | None]
+"""The body of a key's state, or None when the key has none."""
+
+
+class Record(NamedTuple):
+    """One Kafka record as a stage sees it; ``timestamp_ms`` is the broker's (LogAppendTime)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Outgoing(NamedTuple):
+    """One record to write; the engine chooses the partition from ``key``. A None value is a tombstone."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: Headers = ()
+
+
+class State(NamedTuple):
+    """What a key's state becomes, and the next moment at which time alone changes something (V8)."""
+
+    body: bytes
+    wake_ms: int | None = None
+
+
+class Outcome(NamedTuple):
+    """One countable fact about a step; every field comes from a bounded set (no person, no event)."""
+
+    type: str
+    outcome: str
+    reason: str = ""
+    count: int = 1
+
+
+class Latency(NamedTuple):
+    """A moment to measure from, once the step is committed: ``name`` is the histogram's."""
+
+    name: str
+    since_ms: int
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step leaves behind: changed states (None deletes), records to write, facts to count."""
+
+    states: dict[bytes, State | None] = field(default_factory=dict)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+
+
+class Stage(Protocol):
+    """A stage of the way through (DESIGN §7); implementations are intake, identity, persons and record."""
+
+    name: str
+    rules_version: str | None
+    """When it differs from the one last swept, the engine delivers every key as a wake (V9)."""
+
+    def keys(self, batch: Sequence[Record]) -> set[bytes]:
+        """Return the keys whose states a step over ``batch`` surely reads, so that they load at once."""
+        ...
+
+    def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
+        """Fold ``batch`` and due ``wakes`` at ``now_ms`` (UTC ms); raise nothing for data's sake."""
+        ...
