@@ -1,0 +1,91 @@
+# Everything that a developer does here, one word each. Needs Python 3.11 or newer and make; the rest is
+# fetched on the first run (a few minutes) and kept (the second run starts in seconds).
+#
+#   make demo    the story in the terminal: departments, consent, a withdrawal, a view that goes
+#   make test    all tests, those on a real Kafka too
+#   make check   format, lint, types
+#   make bench   a small benchmark
+#   make soak    the long test with crashes (MINUTES=10)
+#   make lock    write requirements.lock again, from what is installed
+#   make clean   stop the local stack, remove .venv, .state and caches
+#
+# PYTHON=python3.12 make ... chooses the interpreter. TESTS=tests/core make test runs a part.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench soak lock clean venv
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TESTS ?= tests
+MINUTES ?= 10
+
+help:
+	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
+
+demo: $(STAMP)
+	@echo "== demo: from a department's event to a service's view =="
+	@$(BIN)/postroom demo
+
+test: $(STAMP)
+	@echo "== test: $(TESTS) (the first run fetches Kafka and the registry) =="
+	@$(BIN)/python -m pytest $(TESTS) $(PYTEST_ARGS)
+
+check: $(STAMP)
+	@echo "== check: format =="
+	@$(BIN)/ruff format --check .
+	@echo "== check: lint =="
+	@$(BIN)/ruff check .
+	@echo "== check: types =="
+	@$(BIN)/mypy
+
+bench: $(STAMP)
+	@echo "== bench =="
+	@$(BIN)/python tests/bench/run.py
+
+soak: $(STAMP)
+	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="
+	@$(BIN)/python -m pytest tests -m slow --timeout=0 $(PYTEST_ARGS)
+
+# The lock holds exact versions of the whole tree, dev included. It is what is installed and tested here,
+# so: change pyproject.toml, install into .venv, run the tests, then write the lock.
+lock: $(STAMP)
+	@echo "== lock: requirements.lock from $(VENV) =="
+	@{ sed -n '/^#/p' requirements.lock; \
+	   $(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude postroom; } > .lock.new
+	@mv .lock.new requirements.lock
+	@git --no-pager diff --stat -- requirements.lock
+
+clean:
+	@if [ -x $(BIN)/postroom ]; then $(BIN)/postroom down || true; fi
+	rm -rf $(VENV) .state .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+
+venv: $(STAMP)
+
+# INVARIANT: the stamp is written last, so an interrupted installation is finished by the next run.
+$(STAMP): requirements.lock pyproject.toml
+	@set -eu; \
+	good() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	python=; \
+	for candidate in $${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do \
+	    if good "$$candidate"; then python=$$candidate; break; fi; \
+	    if [ "$$candidate" = "$${PYTHON:-}" ]; then \
+	        echo "PYTHON=$$candidate is not a Python of 3.11 or newer."; exit 2; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Postroom needs Python 3.11 or newer, and found none of python3, python3.13, python3.12, python3.11."; \
+	    echo "Install one, or name it: PYTHON=/path/to/python3 make ..."; exit 2; fi; \
+	started=$$(date +%s); \
+	echo "== environment: $(VENV) with $$("$$python" --version) =="; \
+	if [ -e $(VENV) ] && ! good $(BIN)/python; then \
+	    echo "   $(VENV) no longer works (its Python has gone): making it again"; rm -rf $(VENV); fi; \
+	if [ ! -x $(BIN)/pip ]; then \
+	    "$$python" -m venv $(VENV) || { \
+	        echo "'$$python -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv"; exit 2; }; fi; \
+	echo "== dependencies: $$(grep -c '==' requirements.lock) packages, exact versions from requirements.lock =="; \
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.lock; \
+	echo "== postroom itself =="; \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .; \
+	touch $(STAMP); \
+	echo "== environment ready after $$(( $$(date +%s) - started )) s =="
