@@ -86,6 +86,6 @@ $(STAMP): requirements.lock pyproject.toml
 	echo "== dependencies: $$(grep -c '==' requirements.lock) packages, exact versions from requirements.lock =="; \
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.lock; \
 	echo "== postroom itself =="; \
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .; \
+	$(BIN)/python -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e .; \
 	touch $(STAMP); \
 	echo "== environment ready after $$(( $$(date +%s) - started )) s =="

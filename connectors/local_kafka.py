@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import subprocess
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -93,7 +93,8 @@ class LocalKafka:
             self._format(home, jars, java)
 
     def _format(self, home: Path, jars: Path, java: Path) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # 16 bytes in base64url; the first is zero, for an id that begins with "-" is taken for an option
+        cluster = base64.urlsafe_b64encode(bytes(1) + secrets.token_bytes(15)).decode().rstrip("=")
         command = [str(java), "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         command += ["kafka.tools.StorageTool", "format", "--cluster-id", cluster]
         command += ["--config", "server.properties", "--ignore-formatted"]

@@ -1,1 +1,1 @@
-"""The front door: command line, configuration and composition. It wires the other packages and holds no rule."""
+"""The front door: command line, configuration, composition. It wires the other packages, holds no rule."""

@@ -1,0 +1,78 @@
+"""`postroom up`, `down`, `status`: the local Kafka and registry."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import typer
+
+from postroom.output import Form, Output, write_rows
+
+PANEL = "The local stack"
+UP_COLUMNS = ("part", "address")
+STATUS_COLUMNS = ("part", "state", "address", "pid", "since", "memory_mb", "log", "data")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel=PANEL)(up)
+    app.command(rich_help_panel=PANEL)(down)
+    app.command(rich_help_panel=PANEL)(status)
+
+
+def up(output: Output = Form.TABLE) -> None:
+    """Start Kafka and the schema registry on this machine, unless they run.
+
+    With POSTROOM_KAFKA and POSTROOM_REGISTRY set, looks whether those answer and starts nothing. The first
+    run fetches 153 MB. Data is kept in .state (POSTROOM_STATE) and survives `down`.
+
+    Example: POSTROOM_KAFKA_PORT=19092 postroom up
+    """
+    from connectors import ensure_stack
+    from postroom.console import ConsoleReport
+    from postroom.settings import settings
+
+    stack = ensure_stack(settings(), ConsoleReport())
+    rows = [{"part": "kafka", "address": stack.kafka}, {"part": "registry", "address": stack.registry}]
+    write_rows(rows, output, UP_COLUMNS)
+
+
+def down() -> None:
+    """Stop what `up` started, and nothing else; data stays.
+
+    Example: postroom down && rm -r .state    (begin from nothing)
+    """
+    from connectors import stop_stack
+    from connectors.local_stack import external
+    from postroom.console import ConsoleReport, say
+    from postroom.settings import settings
+
+    current = settings()
+    if not stop_stack(current, ConsoleReport()):
+        say("nothing was running that `postroom up` started here")
+    if existing := external(current):
+        say(f"{existing.kafka} and {existing.registry} were not started by Postroom and go on")
+
+
+def status(output: Output = Form.TABLE) -> None:
+    """Say what runs, where it is, and where its log is. Exit 1 unless all of it runs, 3 if unreachable.
+
+    Example: postroom status -o json
+    """
+    from connectors import stack_status
+    from postroom.console import say
+    from postroom.errors import Exit
+    from postroom.settings import settings
+
+    parts = stack_status(settings())
+    write_rows([asdict(part) for part in parts], output, STATUS_COLUMNS)
+    for part in parts:
+        if part.problem:
+            say(f"{part.part} is {part.state}: {part.problem}")
+    states = {part.state for part in parts}
+    if states & {"unreachable"}:
+        raise typer.Exit(Exit.UNREACHABLE)
+    if states - {"running", "reachable"}:
+        if states == {"stopped"}:
+            say("nothing runs; `postroom up` starts it")
+        raise typer.Exit(Exit.FOUND)

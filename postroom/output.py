@@ -1,0 +1,63 @@
+"""Data on stdout, in the form that `-o` asks for: a table for a person, JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Form(StrEnum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+# Every command that writes data takes this option: `output: Output = Form.TABLE`.
+Output = Annotated[Form, typer.Option("--output", "-o", help="table for people, json or jsonl for programs")]
+
+
+def write_rows(rows: Iterable[Mapping[str, Any]], form: Form, columns: Sequence[str]) -> None:
+    """Write rows of the same columns: a table, one JSON array, or one JSON object a line."""
+    if form is Form.JSONL:
+        for row in rows:
+            write_line(row)
+    elif form is Form.JSON:
+        write_json(list(rows))
+    else:
+        _write_table(rows, columns)
+
+
+def write_json(content: Any) -> None:
+    """Write one JSON document, keys in the order given."""
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_line(content: Any) -> None:
+    """Write one line of JSON and let it go at once: somebody may be following."""
+    sys.stdout.write(json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()
+
+
+def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    width = None if sys.stdout.isatty() else 1000  # a pipe has no width: never cut a path in two
+    Console(width=width, markup=False, highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
