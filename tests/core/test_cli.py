@@ -1,0 +1,96 @@
+"""The command line: bad input to each command gives a clear error and the right exit code, no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NOWHERE = {"POSTROOM_KAFKA": "127.0.0.1:1", "POSTROOM_REGISTRY": "http://127.0.0.1:1"}
+
+
+def postroom(directory: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person would, in a directory of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from postroom.cli import main; main()", *arguments],
+        cwd=directory,
+        env=kept | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "words"),
+    [
+        ((), {}, 2, "Usage"),
+        (("nonsense",), {}, 2, "nonsense"),
+        (("up", "surplus"), {}, 2, "surplus"),
+        (("up",), NOWHERE, 3, "unreachable"),
+        (("up",), {"POSTROOM_KAFKA": "127.0.0.1:1"}, 2, "POSTROOM_REGISTRY is not"),
+        (("up",), {"POSTROOM_REGISTRY": "http://127.0.0.1:1"}, 2, "POSTROOM_KAFKA is not"),
+        (("down", "--force"), {}, 2, "--force"),
+        (("down",), {}, 0, "nothing was running"),
+        (("status", "-o", "xml"), {}, 2, "xml"),
+        (("status",), {}, 1, "nothing runs"),
+        (("status",), NOWHERE, 3, "unreachable"),
+        (("config",), {}, 2, "show"),
+        (("config", "hide"), {}, 2, "hide"),
+        (("config", "show"), {"POSTROOM_PARTITIONS": "x"}, 2, "POSTROOM_PARTITIONS"),
+        (("config", "show"), {"POSTROOM_KAFFKA": "x"}, 0, "Did you mean POSTROOM_KAFKA"),
+    ],
+)
+def test_bad_input(
+    arguments: tuple[str, ...], environ: dict[str, str], code: int, words: str, tmp_path: Path
+):
+    """Words on stderr that name the mistake; exit 0 to 3 as DESIGN §8 has it."""
+    done = postroom(tmp_path, *arguments, **environ)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path):
+    """Before anything is fetched or started."""
+    import socket
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        done = postroom(tmp_path, "up", POSTROOM_KAFKA_PORT=port)
+    assert done.returncode == 2
+    assert f"port {port} for Kafka is taken" in done.stderr
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl"])
+def test_data_is_on_stdout_and_for_programs(form: str, tmp_path: Path):
+    """`-o json` and `-o jsonl` hold the same rows; secrets are hidden in both."""
+    done = postroom(tmp_path, "config", "show", "-o", form, POSTROOM_SECRET="correct horse")
+    lines = done.stdout.splitlines()
+    rows = json.loads(done.stdout) if form == "json" else [json.loads(line) for line in lines]
+    assert {"setting", "value", "source", "meaning"} == set(rows[0])
+    assert "correct horse" not in done.stdout + done.stderr
+
+
+def test_every_command_teaches():
+    """Each verb's help has an example."""
+    from typer.main import get_command
+
+    from postroom.cli import build
+
+    def verbs(command: object, name: str):
+        for child, below in getattr(command, "commands", {}).items():
+            yield from verbs(below, f"{name} {child}")
+        if not getattr(command, "commands", None):
+            yield name, command
+
+    without = [
+        name for name, verb in verbs(get_command(build()), "postroom") if "Example" not in (verb.help or "")
+    ]
+    assert not without

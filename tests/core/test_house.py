@@ -1,0 +1,103 @@
+"""The house: who may import whom (DESIGN §9, STYLE 1 and 3)."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What each package may import of ours.
+MAY_IMPORT = {
+    "schemas": {"schemas"},
+    "producers": {"producers", "schemas"},
+    "processors": {"processors", "schemas"},
+    "connectors": {"connectors", "schemas"},
+    "postroom": {"postroom", "schemas", "producers", "processors", "connectors"},
+}
+# What a pure core never touches: brokers, metrics, the clock, the environment, the log.
+IMPURE = {
+    *("kafka", "aiokafka", "confluent_kafka", "faust", "mode", "rocksdict"),
+    *("prometheus_client", "logging", "structlog", "os", "time", "random", "httpx", "requests", "socket"),
+    *("asyncio", "threading", "subprocess", "secrets"),
+}
+SHELLS = ("processors/engine",)  # the engine around the stages
+# Reading contracts from a directory and compiling codecs need none of these either.
+PURE = ("schemas", "processors")
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and top-level name of every import of a file, those inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            within = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            yield node.lineno, within[0] if within else (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_it_may(package: str):
+    """One way through: nobody calls back up the stream."""
+    forbidden = set(MAY_IMPORT) - MAY_IMPORT[package]
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in modules(package)
+        for line, name in imports(path)
+        if name in forbidden or name == "tests"
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("package", PURE)
+def test_the_core_is_pure(package: str):
+    """Stages take time, ids and secrets as arguments and return what to send."""
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in modules(package)
+        if not path.relative_to(ROOT).as_posix().startswith(SHELLS)
+        for line, name in imports(path)
+        if name in IMPURE
+    ]
+    assert not found
+
+
+def test_every_import_is_declared():
+    """What the code imports stands in pyproject.toml, with its reason."""
+    import tomllib
+    from importlib.metadata import packages_distributions
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {
+        line.partition("[")[0].split("=")[0].split(">")[0].split("<")[0].strip().lower().replace("_", "-")
+        for line in project["dependencies"]
+    }
+    distributions = packages_distributions()
+    ours = {*MAY_IMPORT, "tests"}
+    missing = {
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for package in MAY_IMPORT
+        for path in modules(package)
+        for line, name in imports(path)
+        if name not in ours and name not in sys.stdlib_module_names
+        if not {found.lower().replace("_", "-") for found in distributions.get(name, ())} & declared
+    }
+    assert not missing
+
+
+def test_no_file_is_named_for_what_it_is_not():
+    """No `utils`: a name says what is inside (STYLE 6)."""
+    vague = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+    assert not [path for package in MAY_IMPORT for path in modules(package) if path.stem in vague]
+
+
+def test_every_package_is_typed():
+    """py.typed lets mypy believe the annotations of an installed package."""
+    untyped = [package for package in MAY_IMPORT if not (ROOT / package / "py.typed").exists()]
+    assert not untyped
