@@ -1,0 +1,73 @@
+"""What a changelog holds: key → wake and state, and one record of the task's own memory.
+
+A value is an 8-byte big-endian moment (0: no wake) and the stage's body, so that the wakes of a million keys
+are rebuilt without decoding one of them (V8). A null value deletes. The key ``\\0task`` holds
+:class:`TaskMemory`; no key of a stage begins with a zero byte.
+"""
+
+from __future__ import annotations
+
+import struct
+from uuid import uuid4
+
+import msgspec
+
+from processors.stage import State
+
+TASK_KEY = b"\0task"
+_WAKE = struct.Struct(">Q")
+WAKE_BYTES = _WAKE.size
+
+
+def pack_state(state: State) -> bytes:
+    """Encode a state as a changelog value; a wake before the epoch is one that is due."""
+    wake = state.wake_ms
+    return _WAKE.pack(0 if wake is None else max(wake, 1)) + state.body
+
+
+def wake_of(packed: bytes) -> int:
+    """Return the wake moment of a changelog value, 0 for none."""
+    moment: int = _WAKE.unpack_from(packed)[0]
+    return moment
+
+
+def body_of(packed: bytes) -> bytes:
+    """Return the stage's own bytes of a changelog value."""
+    return packed[WAKE_BYTES:]
+
+
+class Sweep(msgspec.Struct):
+    """How far a sweep has come (V9): every key up to and including ``cursor`` has been delivered."""
+
+    version: str | None
+    cursor: bytes = b""
+
+
+class TaskMemory(msgspec.Struct):
+    """What a task must not forget, committed with every step.
+
+    ``log`` names this changelog, so that a local store of an earlier one is recognised. ``positions`` repeats
+    the group's committed offsets, which brokers forget after a week without members. ``sent`` counts what was
+    written to each destination partition, ``seen`` what was read from each sender, both by topic.
+    """
+
+    log: str = msgspec.field(default_factory=lambda: uuid4().hex)
+    now_ms: int = 0
+    positions: dict[str, int] = {}
+    sent: dict[str, dict[int, int]] = {}
+    seen: dict[str, dict[str, int]] = {}
+    swept: str | None = None
+    sweep: Sweep | None = None
+
+    def encode(self) -> bytes:
+        """Return a changelog value: no wake, and JSON that an operator can read."""
+        return _WAKE.pack(0) + _encoder.encode(self)
+
+
+def decode_memory(packed: bytes) -> TaskMemory:
+    """Return the memory that :meth:`TaskMemory.encode` wrote."""
+    return _decoder.decode(packed[WAKE_BYTES:])
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(TaskMemory)

@@ -1,0 +1,73 @@
+"""What the engine is told: which stages to run, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from processors.stage import Record, Stage
+
+Prepare = Callable[[Sequence[Record]], Awaitable[None]]
+"""Called with a batch before it is stepped; it may wait (for a registry), never skip."""
+
+Discover = Callable[[], Awaitable[frozenset[str]]]
+"""Tells the input topics as they are now; asked again every ``discover_every_s``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """One stage to run: partition p of all its input topics is one task (DESIGN §7)."""
+
+    stage: Stage
+    input_topics: tuple[str, ...]
+    prepare: Prepare | None = None
+    discover: Discover | None = None
+    batch_max: int = 2_000
+    """Records in one step, at most."""
+    wakes_max: int = 500
+    """Due wakes in one step, and keys of a sweep beside idle input, at most."""
+    step_target_ms: int = 100
+    """A step should take no longer; the batch shrinks until it does not (V7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How a worker process runs its stages."""
+
+    bootstrap: str
+    state_dir: Path | None
+    """Local stores live below it, by instance, stage and partition; None keeps state in memory."""
+    instance: str = "worker"
+    """The name of this process among its peers; two living processes with one state_dir need two names."""
+    prefix: str = "postroom"
+    internal_topics: frozenset[str] = frozenset()
+    """Topics between stages, whose records are counted by sender and checked by the receiver."""
+    shell: Literal["faust", "plain"] = "faust"
+    transaction_timeout_ms: int = 10_000
+    session_timeout_ms: int = 10_000
+    fetch_bytes_min: int = 1 << 20
+    fetch_wait_ms_max: int = 25
+    """The broker gathers records up to this long: it batches cheaper than a consumer polls (FINDINGS)."""
+    partition_fetch_bytes_max: int = 4 << 20
+    discover_every_s: float = 15.0
+    block_cache_bytes: int = 64 << 20
+    write_buffer_bytes: int = 64 << 20
+    """Both for all stores of the process together."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    fault: str | None = field(default=None, repr=False)
+    """For tests only, see :mod:`processors.engine.faults`."""
+
+    def group(self, stage: Stage) -> str:
+        """Return the consumer group of a stage."""
+        return f"{self.prefix}.{stage.name}"
+
+    def changelog(self, stage: Stage) -> str:
+        """Return the changelog topic of a stage: compacted, as many partitions as the stage has tasks."""
+        return f"{self.prefix}.{stage.name}.changelog"
+
+    def transactional_id(self, stage: Stage, partition: int) -> str:
+        """Return the id under which a task writes: opening it again fences whoever had it."""
+        return f"{self.prefix}.{stage.name}-{partition}"
