@@ -1,0 +1,133 @@
+"""CloudEvents 1.0 as departments send them: in JSON, and as headers of a Kafka record (E1-E3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .times import format_instant, parse_instant
+
+SPECVERSION = "1.0"
+OWNER_PATTERN = r"[a-z][a-z0-9-]{1,30}"
+STRUCTURED_CONTENT_TYPE = "application/cloudevents+json"
+AVRO_CONTENT_TYPE = "application/avro"
+
+_SOURCE = re.compile(rf"urn:gov:({OWNER_PATTERN}):[A-Za-z0-9._-]{{1,64}}")
+_TYPE = re.compile(r"uk\.gov\.([a-z][a-z0-9-]*)\.([a-z][a-z0-9-]*)\.v([1-9][0-9]*)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_EXTENSION = re.compile(r"[a-z0-9]+")
+_CORE = frozenset({"specversion", "id", "source", "type", "time", "data", "data_base64"})
+# The trace context has headers of its own (W3C); inside a CloudEvent it is an extension.
+_TRACE = frozenset({"traceparent", "tracestate"})
+
+
+class NotACloudEvent(ValueError):
+    """No event that E1 knows (E7 `undecodable`); `problem` names the attribute, never its value."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class CloudEvent:
+    """One event's attributes; `data` is plain JSON where the event came as JSON, else None with `has_data` False."""
+
+    id: str
+    source: str
+    type: str
+    time: int
+    owner: str
+    data: object = None
+    has_data: bool = False
+    extensions: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_type(type_: str) -> tuple[str, str, int] | None:
+    """(domain, fact, version) of a type as E1 has it, else None."""
+    match = _TYPE.fullmatch(type_)
+    return None if match is None else (match[1], match[2], int(match[3]))
+
+
+def owner_of(source: str) -> str | None:
+    """The department that a source names, or None when it is no source as E1 has it."""
+    match = _SOURCE.fullmatch(source)
+    return None if match is None else match[1]
+
+
+def from_json(event: object) -> CloudEvent:
+    """The event of a parsed CloudEvents JSON object; NotACloudEvent. `has_data` is False when `data` is absent."""
+    if not isinstance(event, dict):
+        raise NotACloudEvent("a CloudEvent is a JSON object")
+    extensions = {
+        name: str(value)
+        for name, value in event.items()
+        if name not in _CORE and _EXTENSION.fullmatch(name) and isinstance(value, str | int)
+    }
+    return _event(event, extensions, event.get("data"), "data" in event)
+
+
+def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
+    """The event of a Kafka record's headers in binary mode, without its data; NotACloudEvent."""
+    core: dict[str, object] = {}
+    extensions: dict[str, str] = {}
+    for name, raw in headers:
+        attribute = name[3:] if name.startswith("ce_") else name if name in _TRACE else None
+        if attribute is None or raw is None:
+            continue
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise NotACloudEvent("a header is not UTF-8") from None
+        if attribute not in _CORE:
+            extensions[attribute] = text
+        elif attribute in core:
+            raise NotACloudEvent(f"the header ce_{attribute} stands twice")
+        else:
+            core[attribute] = text
+    return _event(core, extensions, None, False)
+
+
+def to_headers(event: CloudEvent, content_type: str = AVRO_CONTENT_TYPE) -> tuple[tuple[str, bytes], ...]:
+    """The headers of a Kafka record in binary mode (E2)."""
+    attributes = {
+        "ce_specversion": SPECVERSION,
+        "ce_id": event.id,
+        "ce_source": event.source,
+        "ce_type": event.type,
+        "ce_time": format_instant(event.time),
+        **{
+            f"ce_{name}": value
+            for name, value in event.extensions.items()
+            if name not in ("datacontenttype", *_TRACE)
+        },
+        **{name: event.extensions[name] for name in sorted(_TRACE & event.extensions.keys())},
+        "content-type": content_type,
+    }
+    return tuple((name, value.encode()) for name, value in attributes.items())
+
+
+def _event(
+    attributes: Mapping[str, object], extensions: Mapping[str, str], data: object, has_data: bool
+) -> CloudEvent:
+    texts: dict[str, str] = {}
+    for name in ("specversion", "id", "source", "type", "time"):
+        value = attributes.get(name)
+        if not isinstance(value, str) or not value:
+            raise NotACloudEvent(f"`{name}` is missing, empty or not text")
+        texts[name] = value
+    if texts["specversion"] != SPECVERSION:
+        raise NotACloudEvent("`specversion` is not 1.0")
+    if _CONTROL.search(texts["id"]):
+        raise NotACloudEvent("`id` holds control characters")
+    owner = owner_of(texts["source"])
+    if owner is None:
+        raise NotACloudEvent("`source` is not urn:gov:<owner>:<system>")
+    if _TYPE.fullmatch(texts["type"]) is None:
+        raise NotACloudEvent("`type` is not uk.gov.<domain>.<fact>.v<N>")
+    try:
+        time = parse_instant(texts["time"])
+    except ValueError:
+        raise NotACloudEvent("`time` is not an RFC 3339 timestamp with an offset") from None
+    return CloudEvent(texts["id"], texts["source"], texts["type"], time, owner, data, has_data, extensions)

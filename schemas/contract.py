@@ -1,0 +1,89 @@
+"""A contract: the Avro schema of a department's event and what its fields mean (E4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .avro import Plain, PlainCodec
+from .times import Duration
+
+
+class Kind(StrEnum):
+    """What an event of a contract states."""
+
+    FACT = "fact"
+    ANNULMENT = "annulment"
+    LINK = "link"
+    UNLINK = "unlink"
+    CONSENT = "consent"
+    OBJECTION = "objection"
+    RESTRICTION = "restriction"
+    ENROLMENT = "enrolment"
+
+
+class Role(StrEnum):
+    """What an identifier field is to the event."""
+
+    SUBJECT = "subject"
+    SAME_PERSON = "same-person"
+    SUPERSEDED_BY = "superseded-by"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierField:
+    """A field that holds an identifier; scheme `*` holds `scheme:value` of `schemes`, or of any when that is None."""
+
+    name: str
+    scheme: str
+    role: Role
+    schemes: frozenset[str] | None
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeField:
+    """A field that states an attribute of the citizen."""
+
+    name: str
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One version of what a department publishes; `terms` maps a term to the name of the field that holds it."""
+
+    type: str
+    domain: str
+    fact: str
+    version: int
+    owners: frozenset[str]
+    kind: Kind
+    retention: Duration
+    doc: str
+    path: str
+    schema: Mapping[str, object] = field(compare=False, repr=False)
+    subject: IdentifierField
+    links: tuple[IdentifierField, ...]
+    other: IdentifierField | None
+    attributes: tuple[AttributeField, ...]
+    item: str | None
+    prior: str | None
+    terms: Mapping[str, str]
+    codec: PlainCodec = field(compare=False, repr=False)
+
+    def from_json(self, data: object) -> Plain:
+        """An event's `data` as plain JSON of this contract, defaults filled in; ContractMismatch (E3)."""
+        return self.codec.check(data)
+
+    def from_avro(self, body: bytes, writer: Mapping[str, object] | None = None) -> Plain:
+        """The plain JSON of Avro binary written with this contract, or with `writer`, another version of it;
+        ContractMismatch for any damage (E2).
+        """
+        return self.codec.decode(body, writer)
+
+    def to_avro(self, plain: Mapping[str, object]) -> bytes:
+        """Avro binary of data that `from_json` has returned; ContractMismatch when it is something else."""
+        return self.codec.encode(plain)

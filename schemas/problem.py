@@ -1,0 +1,95 @@
+"""What the contract gate finds wrong, one row per reason: what it means and what to do about it (E6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Every reason for which the gate refuses."""
+
+    UNREADABLE = "unreadable"
+    MISPLACED = "misplaced"
+    SCHEMA_INVALID = "schema-invalid"
+    CATALOGUE_INVALID = "catalogue-invalid"
+    OWNERS_MISSING = "owners-missing"
+    RETENTION_MISSING = "retention-missing"
+    UNKNOWN_KIND = "unknown-kind"
+    ANNOTATION_MISSING = "annotation-missing"
+    ANNOTATION_INVALID = "annotation-invalid"
+    SUBJECT_MISSING = "subject-missing"
+    SUBJECT_REPEATED = "subject-repeated"
+    OTHER_MISSING = "other-missing"
+    ROLE_MISPLACED = "role-misplaced"
+    UNKNOWN_SCHEME = "unknown-scheme"
+    UNKNOWN_ATTRIBUTE = "unknown-attribute"
+    UNKNOWN_CATEGORY = "unknown-category"
+    UNKNOWN_TERM = "unknown-term"
+    TERM_MISSING = "term-missing"
+    ATTRIBUTE_MISPLACED = "attribute-misplaced"
+    ATTRIBUTE_REPEATED = "attribute-repeated"
+    ATTRIBUTE_TYPE = "attribute-type-differs"
+    ITEM = "item-misused"
+    PRIOR = "prior-misused"
+    FIELD_TYPE = "field-type"
+    NOT_COMPATIBLE = "not-compatible"
+    NO_AUTHORITY = "no-authority"
+
+
+#: What a department does about each reason.
+MEND: dict[Reason, str] = {
+    Reason.UNREADABLE: "write the file as UTF-8 JSON (.avsc) or YAML",
+    Reason.MISPLACED: "keep a contract at <domain>/<fact>.v<N>.avsc, lower case with hyphens, N from 1",
+    Reason.SCHEMA_INVALID: "write it as Avro 1.11 says, without recursive types",
+    Reason.CATALOGUE_INVALID: "write the entry as E5 says",
+    Reason.OWNERS_MISSING: 'list who may publish it: "owners": ["dwp"], short names [a-z][a-z0-9-]{1,30}',
+    Reason.RETENTION_MISSING: 'say how long it counts, as an ISO 8601 duration: "retention": "P7Y"',
+    Reason.UNKNOWN_KIND: "use fact, annulment, link, unlink, consent, objection, restriction or enrolment",
+    Reason.ANNOTATION_MISSING: 'give the field exactly one annotation; {"operational": true} keeps it out of the record',
+    Reason.ANNOTATION_INVALID: "use exactly one of the forms of E4, and nothing beside it",
+    Reason.SUBJECT_MISSING: 'mark the field that says whom the event is about: {"identifier": SCHEME, "role": "subject"}',
+    Reason.SUBJECT_REPEATED: "keep one subject; another identifier of the same person has the role same-person",
+    Reason.OTHER_MISSING: 'mark the identifier on the other side with the role "other", exactly once',
+    Reason.ROLE_MISPLACED: "use subject, same-person or superseded-by; other only on kinds link and unlink, once",
+    Reason.UNKNOWN_SCHEME: "use a scheme of I1's table, or declare the department's own in identifiers.yaml",
+    Reason.UNKNOWN_ATTRIBUTE: "use an attribute of attributes.yaml, or add it there",
+    Reason.UNKNOWN_CATEGORY: "use a category that an attribute in attributes.yaml has",
+    Reason.UNKNOWN_TERM: "use a term that the contract's kind knows (E4, section 5)",
+    Reason.TERM_MISSING: "add a field for the term; the kind says nothing without it",
+    Reason.ATTRIBUTE_MISPLACED: "state attributes in a contract of kind fact",
+    Reason.ATTRIBUTE_REPEATED: "state an attribute once in a contract, and a term once",
+    Reason.ATTRIBUTE_TYPE: "give the attribute one Avro type everywhere, or state another attribute",
+    Reason.ITEM: 'mark a text field {"item": true} exactly when the contract\'s attributes repeat (items: true)',
+    Reason.PRIOR: "a prior is the text id of an earlier event: in an annulment always, in a fact optionally, else never",
+    Reason.FIELD_TYPE: "give the field a type that its annotation can use",
+    Reason.NOT_COMPATIBLE: "add fields with a default only, change no type; a new meaning is a new version, v<N+1>",
+    Reason.NO_AUTHORITY: "ask for the pair in authority.yaml, or take the owner or the scheme out",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong: where it is, which reason, why it applies here. `field` is empty for a whole file."""
+
+    file: str
+    field: str
+    reason: Reason
+    why: str
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        return MEND[self.reason]
+
+    def __str__(self) -> str:
+        where = f"{self.file}: {self.field}" if self.field else self.file
+        return f"{where}: {self.reason}: {self.why}. To mend: {self.mend}."
+
+
+class ContractProblems(ValueError):
+    """A contracts directory that cannot be used; `problems` has all of them, sorted."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))

@@ -1,0 +1,149 @@
+"""The Avro schema of an agreement's view, generated so that any two versions of an agreement agree (V1, ADR 0010)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from .agreement import Agreement, Grant
+from .avro import Plain, PlainCodec
+from .avro_type import Array, AvroType, Enum, Fixed, Map, Primitive, Record, Union, without_null
+from .catalogue import Contracts
+
+NAMESPACE = "uk.gov.postroom.view"
+
+Schema = dict[str, object]
+Shape = Callable[[object], object]
+
+
+def view_schema(agreement: Agreement, contracts: Contracts) -> Schema:
+    """The record schema of `view.<agreement>`: a nullable field with default null for each attribute (V1).
+
+    Nothing in it depends on the agreement's version or on the names in the contracts: a type's name is the path to
+    it. Docs may change; types under their names do not.
+    """
+    own = f"{NAMESPACE}.{agreement.agreement.replace('-', '_')}"
+    return {
+        "type": "record",
+        "name": "View",
+        "namespace": own,
+        "doc": f"What {agreement.subscriber} may see of one person for {agreement.purpose}.",
+        "fields": [_attribute_field(grant, contracts, own) for grant in agreement.attributes],
+    }
+
+
+def _attribute_field(grant: Grant, contracts: Contracts, namespace: str) -> Schema:
+    attribute = contracts.attributes[grant.attribute]
+    if attribute.avro_type is None:
+        raise ValueError(f"no contract states the attribute {grant.attribute}")
+    path = f"{namespace}.attribute.{grant.attribute}"
+    if not attribute.items:
+        return _field(
+            grant.attribute, _generate(attribute.avro_type, path, grant.fields), attribute.description
+        )
+    fields = [
+        _field("item", "string", "Which one."),
+        _field("value", _generate(attribute.avro_type, f"{path}.value", grant.fields), ""),
+    ]
+    row = _record(path, fields)
+    return _field(grant.attribute, {"type": "array", "items": row}, attribute.description)
+
+
+def _field(name: str, type_: object, doc: str) -> Schema:
+    branches = ["null", *(type_ if isinstance(type_, list) else [type_])]
+    return {"name": name, "type": branches, "default": None} | ({"doc": doc} if doc else {})
+
+
+def _record(path: str, fields: list[Schema]) -> Schema:
+    namespace, _, name = path.rpartition(".")
+    return {"type": "record", "name": name, "namespace": namespace, "fields": fields}
+
+
+def _generate(type_: AvroType, path: str, only: tuple[str, ...] | None = None) -> object:
+    """A contract's type as a view has it: no enums and no fixed, because their symbols and sizes would be promises
+    about types that departments own; every field of a record nullable; unions without their null.
+    """
+    match without_null(type_):
+        case Primitive(name=name, logical=None):
+            return name
+        case Primitive(name="bytes") | Fixed(logical="decimal") as decimal:
+            return _decimal(decimal.precision, decimal.scale)
+        case Primitive(name=name, logical=logical):
+            return {"type": name, "logicalType": logical}
+        case Enum():
+            return "string"
+        case Fixed():
+            return "bytes"
+        case Array(items=items):
+            return {"type": "array", "items": _nullable_part(items, path)}
+        case Map(values=values):
+            return {"type": "map", "values": _nullable_part(values, path)}
+        case Union(branches=branches):
+            return [_generate(branch, f"{path}.{_branch_name(branch)}") for branch in branches]
+        case Record(fields=fields):
+            shown = [each for each in fields if only is None or each.name in only]
+            return _record(
+                path,
+                [_field(each.name, _generate(each.type, f"{path}.{each.name}"), each.doc) for each in shown],
+            )
+
+
+def _nullable_part(type_: AvroType, path: str) -> object:
+    """An item of a list or a value of a map: as it is, with its null if it has one."""
+    generated = _generate(type_, path)
+    if without_null(type_) == type_:
+        return generated
+    return ["null", *(generated if isinstance(generated, list) else [generated])]
+
+
+def _decimal(precision: int, scale: int) -> Schema:
+    return {"type": "bytes", "logicalType": "decimal", "precision": precision, "scale": scale}
+
+
+def _branch_name(branch: AvroType) -> str:
+    return branch.name.rpartition(".")[2] if isinstance(branch, Record) else type(branch).__name__.lower()
+
+
+class ViewCodec:
+    """Writes and reads the views of one agreement, plain JSON on one side, Avro binary on the other (C7)."""
+
+    def __init__(self, agreement: Agreement, contracts: Contracts) -> None:
+        self.schema = view_schema(agreement, contracts)
+        self._codec = PlainCodec(self.schema)
+        self._fit = _shape(self._codec.type)
+
+    def encode(self, view: Mapping[str, object]) -> bytes:
+        """Avro binary of a view. What the schema does not name is left out and what is missing is null: a value
+        kept since an earlier contract never stops a view, and nothing unpermitted gets through.
+        """
+        return self._codec.encode(cast("Plain", self._fit(view)))
+
+    def decode(self, body: bytes) -> Plain:
+        """The plain JSON of a view; ContractMismatch."""
+        return self._codec.decode(body)
+
+
+def _shape(type_: AvroType) -> Shape:
+    """Brings a plain value into the fields of the schema, no more and no fewer."""
+    match without_null(type_):
+        case Record(fields=fields):
+            shapes = tuple((each.name, _shape(each.type)) for each in fields)
+
+            def fit(value: object) -> object:
+                return (
+                    {name: shape(value.get(name)) for name, shape in shapes}
+                    if isinstance(value, Mapping)
+                    else value
+                )
+
+            return fit
+        case Array(items=items):
+            fit_item = _shape(items)
+            return lambda value: [fit_item(item) for item in value] if isinstance(value, list) else value
+        case Map(values=values):
+            fit_value = _shape(values)
+            return lambda value: (
+                {key: fit_value(item) for key, item in value.items()} if isinstance(value, dict) else value
+            )
+        case _:
+            return lambda value: value
