@@ -1,0 +1,192 @@
+"""What leaves the backbone: view records, retractions, obligations, and the log that proves each (V1-V5)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from processors.citizen_state import RecordState, Sent
+from processors.decision import Decision, Permit
+from processors.messages import DISCLOSURES_TOPIC, Cause
+from processors.outcomes import Denial, Retraction
+from processors.rules import Rules, keyed_hex
+from processors.stage import Headers, Latency, Outcome, Outgoing, Step
+from processors.view import plain_view
+from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
+
+SOURCE = b"urn:gov:postroom:record"
+VIEW_UPDATED = b"uk.gov.postroom.view-updated.v1"
+VIEW_RETRACTED = b"uk.gov.postroom.view-retracted.v1"
+OBLIGATION = b"uk.gov.postroom.deletion-due.v1"
+ORPHAN_DELETE_WITHIN = parse_duration("P1D")
+"""How long to delete what an agreement that no longer exists had shared."""
+
+_encode_json = msgspec.json.Encoder(order="sorted").encode
+
+
+def view_topic(agreement: str) -> str:
+    """Name an agreement's topic (V1)."""
+    return f"view.{agreement}"
+
+
+def obligations_topic(subscriber: str) -> str:
+    """Name a subscriber's topic of obligations (V4)."""
+    return f"obligations.{subscriber}"
+
+
+class Discloser:
+    """Writes what one person's record discloses during one step; every write counts up its key's sequence."""
+
+    def __init__(self, rules: Rules, codecs: Mapping[str, ViewCodec], state: RecordState, step: Step) -> None:
+        self.rules, self.codecs, self.state, self.step = rules, codecs, state, step
+
+    def update(
+        self,
+        agreement: Agreement,
+        sent: Sent,
+        decision: Decision,
+        supersedes: Iterable[str],
+        cause: Cause,
+        now_ms: int,
+    ) -> None:
+        """Write a view whose content changed, and its disclosure."""
+        sequence = self.state.next_sequence(agreement.agreement, sent.key)
+        view = plain_view(agreement, sent.content)
+        schema_id = self.rules.view_schema_ids.get(agreement.agreement, 0)
+        value = frame(schema_id, self.codecs[agreement.agreement].encode(view))
+        name = f"{agreement.agreement}@{agreement.version}"
+        headers = (
+            *self._headers(VIEW_UPDATED, name, sent.key, sequence, cause, now_ms),
+            ("content-type", b"application/avro"),
+            *(("postroom_supersedes", key.encode()) for key in supersedes),
+        )
+        self.step.outgoing.append(Outgoing(view_topic(agreement.agreement), sent.key.encode(), value, headers))
+        self._log("view", agreement, sent, sequence, decision, None, value, cause, now_ms)
+        self.step.outcomes.append(Outcome(agreement.agreement, "view"))
+        if cause.published_ms:
+            self.step.latencies.append(Latency("end_to_end", cause.published_ms))
+
+    def retract(
+        self,
+        name: str,
+        agreement: Agreement | None,
+        sent: Sent,
+        decision: Decision | None,
+        reason: Retraction,
+        protective: bool,
+        cause: Cause,
+        now_ms: int,
+    ) -> None:
+        """Write the tombstone of a view that ceased or whose key changed: never why, and no successor (V2)."""
+        sequence = self.state.next_sequence(name, sent.key)
+        version = agreement.version if agreement is not None else sent.version
+        headers = (
+            *self._headers(VIEW_RETRACTED, f"{name}@{version}", sent.key, sequence, cause, now_ms),
+            ("postroom_reason", reason.value.encode()),
+        )
+        self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), None, headers))
+        self._log("retraction", agreement or name, sent, sequence, decision, reason, None, cause, now_ms)
+        self.step.outcomes.append(Outcome(name, "retraction", reason.value))
+        if cause.published_ms and protective:
+            self.step.latencies.append(Latency("withdrawal_to_retraction", cause.published_ms))
+
+    def oblige(
+        self,
+        name: str,
+        agreement: Agreement | None,
+        subscriber: str,
+        key: str,
+        attributes: Iterable[str],
+        now_ms: int,
+    ) -> None:
+        """Owe the deletion of values that a subscriber holds and may no longer (V4)."""
+        fields = sorted(attributes)
+        if not fields:
+            return
+        sequence = self.state.sequences.get(f"{name}\0{key}", 0)
+        within = agreement.delete_within if agreement is not None else ORPHAN_DELETE_WITHIN
+        text = f"{name}|{key}|{sequence}|{','.join(fields)}"
+        obligation = {
+            "obligation": "o-" + keyed_hex(self.rules.keys.commitment, text),
+            "agreement": name,
+            "key": key,
+            "fields": fields,
+            "sequence": sequence,
+            "since": format_instant(now_ms),
+            "deadline": format_instant(within.after(now_ms)),
+        }
+        headers = (("ce_type", OBLIGATION), ("content-type", b"application/json"))
+        topic = obligations_topic(subscriber)
+        self.step.outgoing.append(Outgoing(topic, key.encode(), _encode_json(obligation), headers))
+        self.step.outcomes.append(Outcome(name, "obligation"))
+
+    def _headers(
+        self, ce_type: bytes, agreement: str, key: str, sequence: int, cause: Cause, now_ms: int
+    ) -> Headers:
+        """The headers of every view record (V3)."""
+        headers: Headers = (
+            ("ce_specversion", b"1.0"),
+            ("ce_id", f"{agreement}/{key}/{sequence}".encode()),
+            ("ce_source", SOURCE),
+            ("ce_type", ce_type),
+            ("ce_time", format_instant(now_ms).encode()),
+            ("ce_subject", key.encode()),
+            ("postroom_sequence", str(sequence).encode()),
+            ("postroom_agreement", agreement.encode()),
+            ("postroom_cause", self._cause_hash(cause).encode()),
+        )
+        return (*headers, ("traceparent", cause.traceparent.encode())) if cause.traceparent else headers
+
+    def _cause_hash(self, cause: Cause) -> str:
+        return keyed_hex(self.rules.keys.cause, f"{cause.source}\0{cause.id}")
+
+    def _log(
+        self,
+        kind: str,
+        agreement: Agreement | str,
+        sent: Sent,
+        sequence: int,
+        decision: Decision | None,
+        reason: Retraction | None,
+        value: bytes | None,
+        cause: Cause,
+        now_ms: int,
+    ) -> None:
+        """Append one entry to the disclosure log: who saw which fields, why, and a salted commitment (V5)."""
+        name = agreement if isinstance(agreement, str) else agreement.agreement
+        version = sent.version if isinstance(agreement, str) else agreement.version
+        salt = hmac.digest(self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}".encode(), hashlib.sha256)
+        entry = {
+            "kind": kind,
+            "time": format_instant(now_ms),
+            "agreement": name,
+            "version": version,
+            "subscriber": sent.subscriber,
+            "key": sent.key,
+            "person": self.state.person,
+            "sequence": sequence,
+            "fields": sorted(sent.content),
+            "decision": _reasons(decision),
+            "reason": None if reason is None else reason.value,
+            "cause": {"source": cause.source, "id": cause.id, "hash": self._cause_hash(cause)},
+            "commitment": hashlib.sha256(salt + (value or b"")).hexdigest(),
+        }
+        self.step.outgoing.append(Outgoing(DISCLOSURES_TOPIC, self.state.person.encode(), _encode_json(entry)))
+
+
+def _reasons(decision: Decision | None) -> dict[str, Any]:
+    """The full reasons and permits of a decision, by attribute (V5)."""
+    if decision is None:
+        return {"denied": Denial.AGREEMENT_NOT_IN_FORCE.value}
+    said: dict[str, Any] = {}
+    for attribute, answer in decision.attributes.items():
+        said[attribute] = (
+            {"permit": answer.basis, "gateway": answer.gateway, "consent": answer.consent}
+            if isinstance(answer, Permit)
+            else {"deny": answer.value}
+        )
+    return {"denied": None if decision.denied is None else decision.denied.value, "attributes": said}

@@ -1,0 +1,123 @@
+"""What identity keeps of one identifier: the fragment, its place among persons, and what waits (I6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from processors.messages import (
+    Assertion,
+    Consent,
+    Enrolment,
+    Message,
+    Objection,
+    PairStatement,
+    Restriction,
+    Said,
+)
+from processors.pairs import exposed
+from processors.register import next_expiry
+
+PROTECTIVE_STATES = frozenset({"PAUSED", "WITHDRAWN", "OBJECTED", "RESTRICTED", "ENDED"})
+
+Latest = TypeVar("Latest", Objection, Restriction, Enrolment)
+
+
+class OwnPair(Message):
+    """What this identifier said of one pair, whether an unlink is known, and its last question about it."""
+
+    statements: tuple[PairStatement, ...] = ()
+    contested: bool = False
+    asked: int = 0
+
+    def exposed(self) -> tuple[PairStatement, ...]:
+        """Return what persons is told of it."""
+        return exposed(self.statements, self.contested)
+
+
+class Held(Message):
+    """What an event grants, waiting until persons has answered question ``awaited`` (I6)."""
+
+    awaited: int
+    said: Said
+
+
+class IdentityState(Message):
+    """The state of one identifier; ``housed`` once anything of it was sent to its person's record."""
+
+    identifier: str
+    person: str
+    members: tuple[str, ...]
+    superseded: tuple[str, ...] = ()
+    restricted: bool = False
+    move: int = 0
+    housed: bool = False
+    asked: int = 0
+    answered: int = 0
+    registers: dict[str, tuple[Assertion, ...]] = {}
+    annulled: tuple[tuple[str, str], ...] = ()
+    consents: tuple[Consent, ...] = ()
+    objections: dict[str, Objection] = {}
+    restrictions: dict[str, Restriction] = {}
+    enrolments: dict[str, Enrolment] = {}
+    pairs: dict[str, OwnPair] = {}
+    held: list[Held] = []
+
+    def pair(self, other: str) -> OwnPair:
+        """Return what is known of the pair with ``other``, from now on kept."""
+        return self.pairs.setdefault(other, OwnPair())
+
+    def stated_restricted(self) -> bool:
+        """Whether any owner protects this very identifier (C3); persons spreads it over the component."""
+        return any(r.state == "RESTRICTED" for r in self.restrictions.values())
+
+    def is_worth_a_record(self) -> bool:
+        """Whether a record must hold this fragment: it says something, or others name it as a member."""
+        return bool(
+            self.registers
+            or self.consents
+            or self.objections
+            or self.enrolments
+            or self.restrictions
+            or len(self.members) > 1
+        )
+
+    def next_wake(self) -> int | None:
+        """The next moment at which an assertion is erased (R7)."""
+        return min((e for e in map(next_expiry, self.registers.values()) if e is not None), default=None)
+
+
+def latest(kept: dict[str, Latest], key: str, statement: Latest) -> bool:
+    """Keep ``statement`` if it is later than the one kept; at equal times the protective one wins (§5)."""
+    before = kept.get(key)
+    if before is not None and supersedes(before) >= supersedes(statement):
+        return False
+    kept[key] = statement
+    return True
+
+
+def supersedes(statement: Objection | Restriction | Enrolment) -> tuple[int, bool, str, str]:
+    """The order between statements of one kind (§5): time, then the protective state, then (source, id)."""
+    return (statement.time, statement.state in PROTECTIVE_STATES, statement.source, statement.id)
+
+
+def objection_key(objection: Objection) -> str:
+    """Objections are told apart as stated, ``*`` included (C2)."""
+    return f"{objection.subscriber}\0{objection.purpose}"
+
+
+def enrolment_key(enrolment: Enrolment) -> str:
+    """Enrolments are kept by who stated them, because only the agreement's own subscriber may (C4)."""
+    return f"{enrolment.agreement}\0{enrolment.owner}"
+
+
+def statements_by_key(statements: Mapping[str, Latest]) -> tuple[Latest, ...]:
+    """Return the kept statements in a fixed order."""
+    return tuple(statements[key] for key in sorted(statements))
+
+
+_decoder = msgspec.msgpack.Decoder(IdentityState)
+decode_state = _decoder.decode
+encode_state = msgspec.msgpack.Encoder().encode

@@ -1,0 +1,299 @@
+"""Identity: one identifier's fragment, its person, and what it has said about its pairs (§7, I2, I6, R2, R3).
+
+A stage with state by identifier. It sends a fragment's changes to its person's record, and to persons only what
+can change who is one person. What an event says beside a new statement about a pair waits until persons has
+answered (I6); what takes away never waits.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from processors import register
+from processors.fragment import (
+    Held,
+    IdentityState,
+    decode_state,
+    encode_state,
+    enrolment_key,
+    latest,
+    objection_key,
+)
+from processors.messages import (
+    FRAGMENTS_TOPIC,
+    PAIRS_TOPIC,
+    Assertion,
+    Cause,
+    Claims,
+    Departed,
+    Entry,
+    Fragment,
+    Message,
+    PairStatement,
+    Said,
+    Told,
+    decode_for_identity,
+    encode,
+    register_key,
+)
+from processors.rules import Rules
+from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
+
+NO_CAUSE = Cause()
+
+
+class Identity:
+    """The second stage: assertions and answers to fragments and claims."""
+
+    name = "identity"
+    rules_version: str | None = None
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    def keys(self, batch: Sequence[Record]) -> set[bytes]:
+        """Return the identifiers that ``batch`` speaks of."""
+        return {record.key for record in batch if record.key is not None}
+
+    def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
+        """Fold all messages of one identifier at a time, then say what changed."""
+        by_key: dict[bytes, list[bytes]] = defaultdict(list)
+        for record in batch:
+            if record.key is not None and record.value is not None:
+                by_key[record.key].append(record.value)
+        for key in wakes:
+            by_key[key]  # noqa: B018 -- a wake is an empty list of messages
+        step = Step()
+        for key, values in by_key.items():
+            body = states(key)
+            state = decode_state(body) if body is not None else self._new(key.decode())
+            folding = _Folding(self.rules, state, now_ms, step)
+            for value in values:
+                folding.fold(decode_for_identity(value))
+            folding.finish()
+            step.states[key] = State(encode_state(state), state.next_wake())
+        return step
+
+    def _new(self, identifier: str) -> IdentityState:
+        """An identifier of which nothing was said is a person by itself (I3)."""
+        return IdentityState(identifier, self.rules.keys.person_id(identifier), (identifier,))
+
+
+class _Folding:
+    """One identifier during one step: its state, and what must be said about the change at the end."""
+
+    def __init__(self, rules: Rules, state: IdentityState, now_ms: int, step: Step) -> None:
+        self.rules, self.state, self.now_ms, self.step = rules, state, now_ms, step
+        self.annulled = set(state.annulled)
+        self.cause = NO_CAUSE
+        self.protective = False
+        self.sent_before: dict[str, tuple[Entry, ...]] = {}
+        self.changed: set[str] = set()
+        self.claimed: dict[str, tuple[PairStatement, ...]] = {}
+        self.was_restricted = state.stated_restricted()
+
+    def fold(self, message: Said | Told) -> None:
+        """Fold one message; what it takes away goes on at once, what it grants may wait (I6)."""
+        self.cause = message.cause
+        if isinstance(message, Told):
+            self._hear(message)
+            return
+        self._take_away(message)
+        awaited = self._claim(message)
+        if awaited <= self.state.answered:
+            self._grant(message)
+        elif (held := Held(awaited, message)) not in self.state.held:
+            self.state.held.append(held)
+
+    def _take_away(self, said: Said) -> None:
+        """Apply what protects: annulment, withdrawal, pause, objection, restriction, end of enrolment."""
+        if said.annuls is not None:
+            self._annul((said.cause.source, said.annuls))
+        if _protects(said):
+            self.protective = True
+            self._state(said)
+
+    def _grant(self, said: Said) -> None:
+        """Apply the rest: values, and statements that allow more than before."""
+        if not _protects(said):
+            self._state(said)
+        if (said.cause.source, said.cause.id) in self.annulled or said.expires <= self.now_ms:
+            return
+        for attribute, value in said.values:
+            key = register_key(attribute, said.owner, said.item)
+            self._touch(key)
+            assertion = Assertion(
+                said.effective_at,
+                said.time,
+                said.cause.source,
+                said.cause.id,
+                said.until,
+                said.expires,
+                value,
+                said.type,
+                said.form,
+            )
+            registers = self.state.registers
+            depth = self.rules.limits.register_depth
+            registers[key], fallen = register.add(registers.get(key, ()), assertion, self.now_ms, depth)
+            if fallen:
+                self.step.outcomes.append(Outcome(said.type, "bounded", "register-depth", fallen))
+
+    def _state(self, said: Said) -> None:
+        """Keep a statement of §5: all consents, of the other kinds the latest (C1-C4)."""
+        state = self.state
+        if said.consent is not None and said.consent not in state.consents:
+            state.consents = tuple(sorted((*state.consents, said.consent)))
+            self.changed.add("consents")
+        if said.objection is not None and latest(state.objections, objection_key(said.objection), said.objection):
+            self.changed.add("objections")
+        if said.enrolment is not None and latest(state.enrolments, enrolment_key(said.enrolment), said.enrolment):
+            self.changed.add("enrolments")
+        if said.restriction is not None:
+            latest(state.restrictions, said.restriction.owner, said.restriction)
+
+    def _annul(self, event: tuple[str, str]) -> None:
+        """Remove an event's assertions and pair statements, now and whenever they come (R3)."""
+        if event in self.annulled:
+            return
+        self.annulled.add(event)
+        self.state.annulled = tuple(sorted(self.annulled))
+        for key, assertions in self.state.registers.items():
+            kept = register.without(assertions, self.annulled)
+            if len(kept) != len(assertions):
+                self._touch(key)
+                self.state.registers[key] = kept
+        for other, pair in self.state.pairs.items():
+            self._restate(other, tuple(s for s in pair.statements if (s.source, s.id) != event))
+
+    def _claim(self, said: Said) -> int:
+        """Keep what the event says of pairs; return the number of the question that must be answered first (0: none)."""
+        if (said.cause.source, said.cause.id) in self.annulled:
+            return 0
+        awaited = 0
+        for kind, other in said.pairs:
+            pair = self.state.pair(other)
+            statement = PairStatement(said.time, said.cause.source, said.cause.id, kind)
+            if statement not in pair.statements:
+                self._restate(other, tuple(sorted((*pair.statements, statement))))
+            awaited = max(awaited, pair.asked)
+        return awaited
+
+    def _restate(self, other: str, statements: tuple[PairStatement, ...], contested: bool = False) -> None:
+        """Replace what this side says of a pair; ask persons if that shows (§7)."""
+        pair = self.state.pair(other)
+        before = pair.exposed()
+        pair.statements = statements
+        pair.contested = pair.contested or contested
+        if (shown := pair.exposed()) != before:
+            self.claimed[other] = shown
+            pair.asked = self.state.asked + 1  # the number that finish() gives to this step's question
+
+    def _hear(self, told: Told) -> None:
+        """Take over what persons says; release what waited for it, and move if the person is another."""
+        state = self.state
+        for other in told.contested:
+            self._restate(other, state.pair(other).statements, contested=True)
+        moved = told.person != state.person
+        if moved and (state.housed or state.move > 0):
+            # The keys that are this identifier travel from record to record, whether or not it said anything.
+            state.move += 1
+            self._send(
+                Departed(state.person, state.identifier, state.move, told.person, told.merged, told.cause),
+                state.person,
+            )
+            state.housed = False
+        if (told.person, told.members, told.superseded, told.restricted) != (
+            state.person,
+            state.members,
+            state.superseded,
+            state.restricted,
+        ):
+            self.changed.add("person")
+        state.person, state.members = told.person, told.members
+        state.superseded, state.restricted = told.superseded, told.restricted
+        state.answered = max(state.answered, told.answered)
+        waiting, state.held = state.held, []
+        for held in waiting:
+            if held.awaited <= state.answered:
+                self._grant(held.said)
+            else:
+                state.held.append(held)
+
+    def _touch(self, key: str) -> None:
+        """Remember what the record was last sent of a register, before it changes."""
+        if key not in self.sent_before:
+            self.sent_before[key] = register.entries(self.state.registers.get(key, ()), self.now_ms)
+
+    def finish(self) -> None:
+        """Erase what has expired (R7), then send what changed to persons and to the record."""
+        self._expire()
+        restricted = self.state.stated_restricted()
+        if restricted != self.was_restricted:
+            self.changed.add("person")
+        if self.claimed or restricted != self.was_restricted:
+            self.state.asked += 1
+            self._send(
+                Claims(self.state.identifier, self.state.asked, self.claimed, restricted, self.cause),
+                None,
+            )
+        self._send_fragment()
+
+    def _expire(self) -> None:
+        depth = self.rules.limits.register_depth
+        for key, assertions in list(self.state.registers.items()):
+            if any(a.expires <= self.now_ms for a in assertions):
+                self._touch(key)
+                assertions, _ = register.bounded(assertions, self.now_ms, depth)
+            if assertions:
+                self.state.registers[key] = assertions
+            else:
+                del self.state.registers[key]
+
+    def _send_fragment(self) -> None:
+        state, now_ms = self.state, self.now_ms
+        if not state.housed and not state.is_worth_a_record():
+            return
+        whole = not state.housed
+        keys = state.registers.keys() if whole else self.sent_before.keys()
+        registers = {key: register.entries(state.registers.get(key, ()), now_ms) for key in sorted(keys)}
+        if not whole:
+            registers = {key: entries for key, entries in registers.items() if entries != self.sent_before[key]}
+            if not registers and not self.changed:
+                return
+        state.housed = True
+
+        told = {"consents", "objections", "enrolments"} if whole else self.changed
+        self._send(
+            Fragment(
+                state.person,
+                state.identifier,
+                state.move,
+                whole,
+                state.members,
+                state.superseded,
+                state.restricted or state.stated_restricted(),
+                self.cause,
+                registers,
+                state.consents if "consents" in told else None,
+                tuple(state.objections.values()) if "objections" in told else None,
+                tuple(state.enrolments.values()) if "enrolments" in told else None,
+                self.protective,
+            ),
+            state.person,
+        )
+
+    def _send(self, message: Message, person: str | None) -> None:
+        topic, key = (PAIRS_TOPIC, self.state.identifier) if person is None else (FRAGMENTS_TOPIC, person)
+        self.step.outgoing.append(Outgoing(topic, key.encode(), encode(message)))
+
+
+def _protects(said: Said) -> bool:
+    """Whether the event's statement takes away rather than allows (I6)."""
+    return (
+        (said.consent is not None and said.consent.state != "GRANTED")
+        or (said.objection is not None and said.objection.state == "OBJECTED")
+        or (said.restriction is not None and said.restriction.state == "RESTRICTED")
+        or (said.enrolment is not None and said.enrolment.state == "ENDED")
+    )

@@ -1,0 +1,235 @@
+"""What the stages say to each other: compact msgpack structs on the internal topics.
+
+Array-like and without garbage-collector bookkeeping, because a stage decodes one for every message. Fields are
+only ever appended, each with a default, so that yesterday's bytes decode for ever (`tests/golden`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+ASSERTIONS_TOPIC = "postroom.assertions"
+PAIRS_TOPIC = "postroom.pairs"
+FRAGMENTS_TOPIC = "postroom.fragments"
+DEAD_LETTERS_TOPIC = "postroom.dead-letters"
+DISPUTES_TOPIC = "postroom.disputes"
+DISCLOSURES_TOPIC = "postroom.disclosures"
+ACKNOWLEDGEMENTS_TOPIC = "acknowledgements"
+
+StatementKind = Literal["link", "unlink", "same-person", "superseded-by"]
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """Anything on an internal topic."""
+
+
+class Cause(Message, frozen=True):
+    """The event that set a change going: its name, and when the broker had it (UTC ms)."""
+
+    source: str = ""
+    id: str = ""
+    published_ms: int = 0
+    traceparent: str = ""
+
+
+class PairStatement(Message, frozen=True, order=True):
+    """One statement that a subject made about a pair (I2); ``time`` in UTC ms."""
+
+    time: int
+    source: str
+    id: str
+    kind: StatementKind
+
+
+class Consent(Message, frozen=True, order=True):
+    """One consent statement (C1); ``begins`` and ``ends`` are instants, ``ends`` exclusive."""
+
+    time: int
+    source: str
+    id: str
+    subscriber: str
+    purpose: str
+    categories: tuple[str, ...]
+    state: Literal["GRANTED", "PAUSED", "WITHDRAWN"]
+    begins: int | None = None
+    ends: int | None = None
+
+
+class Objection(Message, frozen=True):
+    """One objection, or its lifting (C2), as stated: either name may be ``*``."""
+
+    time: int
+    source: str
+    id: str
+    subscriber: str
+    purpose: str
+    state: Literal["OBJECTED", "LIFTED"]
+
+
+class Restriction(Message, frozen=True):
+    """One owner's word that a person is protected, or no longer (C3)."""
+
+    time: int
+    source: str
+    id: str
+    owner: str
+    state: Literal["RESTRICTED", "LIFTED"]
+
+
+class Enrolment(Message, frozen=True):
+    """One subscriber's interest in a person, or its end (C4)."""
+
+    time: int
+    source: str
+    id: str
+    owner: str
+    agreement: str
+    state: Literal["ENROLLED", "ENDED"]
+
+
+class Assertion(Message, frozen=True):
+    """One attribute value from one event (R1); the register it lies in holds the rest.
+
+    ``value`` and ``form`` are RFC 8785 JSON: the value, and the event's whole normalised data, by which two
+    contents of one event are told apart (R2). Instants in UTC ms; ``until`` and ``expires`` exclusive.
+    """
+
+    effective_at: int
+    asserted_at: int
+    source: str
+    id: str
+    until: int | None
+    expires: int
+    value: bytes
+    type: str = ""
+    form: bytes = b""
+
+
+class Entry(Message, frozen=True):
+    """An assertion as the record keeps it: what the golden value and its lineage need (R5)."""
+
+    effective_at: int
+    asserted_at: int
+    source: str
+    id: str
+    until: int | None
+    expires: int
+    value: bytes
+
+
+class Said(Message, tag="said"):
+    """What one accepted event says about its subject, from intake to identity."""
+
+    subject: str
+    owner: str
+    type: str
+    time: int
+    cause: Cause
+    expires: int
+    effective_at: int
+    until: int | None = None
+    item: str = ""
+    values: tuple[tuple[str, bytes], ...] = ()
+    form: bytes = b""
+    annuls: str | None = None
+    pairs: tuple[tuple[StatementKind, str], ...] = ()
+    consent: Consent | None = None
+    objection: Objection | None = None
+    restriction: Restriction | None = None
+    enrolment: Enrolment | None = None
+
+
+class Told(Message, tag="told"):
+    """What persons answers to an identifier: its person, its members, its disputes, its protection."""
+
+    identifier: str
+    answered: int
+    person: str
+    members: tuple[str, ...]
+    superseded: tuple[str, ...]
+    restricted: bool
+    contested: tuple[str, ...]
+    disputes: tuple[tuple[str, str], ...]
+    merged: bool
+    cause: Cause
+
+
+class Claims(Message, tag="claims"):
+    """What an identifier now says about its pairs and its own protection; replaces what it said of them."""
+
+    identifier: str
+    asked: int
+    pairs: dict[str, tuple[PairStatement, ...]]
+    restricted: bool
+    cause: Cause
+
+
+class Fragment(Message, tag="fragment"):
+    """What changed of a fragment, or all of it when ``whole`` (I6); absent sections are unchanged."""
+
+    person: str
+    identifier: str
+    move: int
+    whole: bool
+    members: tuple[str, ...]
+    superseded: tuple[str, ...]
+    restricted: bool
+    cause: Cause
+    registers: dict[str, tuple[Entry, ...]] = {}
+    consents: tuple[Consent, ...] | None = None
+    objections: tuple[Objection, ...] | None = None
+    enrolments: tuple[Enrolment, ...] | None = None
+    protective: bool = False
+
+
+class Departed(Message, tag="departed"):
+    """An identifier left this person for ``successor`` (I6); ``merged`` when all of this person went along."""
+
+    person: str
+    identifier: str
+    move: int
+    successor: str
+    merged: bool
+    cause: Cause
+
+
+class Delivered(Message, frozen=True):
+    """What a subscriber holds under a key that its person gave up in a merge: the attributes with a value."""
+
+    key: str
+    attributes: tuple[str, ...]
+
+
+class Released(Message, tag="released"):
+    """The old record lets go of the keys that are this identifier (V2), with their sequences by agreement.
+
+    ``delivered`` is what was out under the old record's keys, by agreement, when all of that person went along:
+    the new record says so in `postroom_supersedes`, and owes the deletion of what it may not share (V4).
+    """
+
+    person: str
+    identifier: str
+    move: int
+    sequences: dict[str, int]
+    delivered: dict[str, tuple[Delivered, ...]]
+    cause: Cause
+
+
+_encoder = msgspec.msgpack.Encoder()
+encode = _encoder.encode
+decode_for_identity = msgspec.msgpack.Decoder(Said | Told).decode
+decode_for_persons = msgspec.msgpack.Decoder(Claims).decode
+decode_for_record = msgspec.msgpack.Decoder(Fragment | Departed | Released).decode
+
+
+def register_key(attribute: str, owner: str, item: str) -> str:
+    """Name a register within its fragment (R2); attribute and owner hold no NUL, an item may."""
+    return f"{attribute}\0{owner}\0{item}"
+
+
+def register_parts(key: str) -> tuple[str, str, str]:
+    """Return (attribute, owner, item) of a register's name."""
+    attribute, owner, item = key.split("\0", 2)
+    return attribute, owner, item

@@ -1,0 +1,150 @@
+"""The whole pipeline in one process without Kafka (§7, §8): the same stages, one step after another."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from processors.disclosure import view_topic
+from processors.identity import Identity
+from processors.intake import Intake
+from processors.messages import (
+    ASSERTIONS_TOPIC,
+    FRAGMENTS_TOPIC,
+    PAIRS_TOPIC,
+    Said,
+    Told,
+    decode_for_identity,
+    encode,
+)
+from processors.persons import Persons
+from processors.record import Records
+from processors.rules import Keys, Limits, Rules
+from processors.stage import Outgoing, Record, Stage
+from schemas import Agreement, Contracts, unframe
+
+
+class Pipeline:
+    """The three stages with state, and the topics between them, in memory.
+
+    Delivers everything on one topic at once, in order; what is written to a topic that no stage reads is kept in
+    :attr:`written`.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.stages: dict[str, Stage] = {
+            ASSERTIONS_TOPIC: Identity(rules),
+            PAIRS_TOPIC: Persons(rules),
+            FRAGMENTS_TOPIC: Records(rules),
+        }
+        self.states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self.stages}
+        self.queues: dict[str, deque[Outgoing]] = {topic: deque() for topic in self.stages}
+        self.written: list[Outgoing] = []
+        self.answers: dict[str, Told] = {}
+        """What persons last told each identifier."""
+
+    def send(self, outgoing: Iterable[Outgoing]) -> None:
+        """Put records on their topics."""
+        for record in outgoing:
+            queue = self.queues.get(record.topic)
+            if queue is None:
+                self.written.append(record)
+            else:
+                queue.append(record)
+
+    def run(self, now_ms: int) -> None:
+        """Step the stages until nothing is left to deliver."""
+        while any(self.queues.values()):
+            for topic, stage in self.stages.items():
+                queue, states = self.queues[topic], self.states[topic]
+                if not queue:
+                    continue
+                batch = [Record(topic, 0, n, now_ms, out.key, out.value, out.headers) for n, out in enumerate(queue)]
+                queue.clear()
+                step = stage.step(states.get, batch, (), now_ms)
+                for key, state in step.states.items():
+                    if state is None:
+                        states.pop(key, None)
+                    else:
+                        states[key] = state.body
+                if topic == PAIRS_TOPIC:
+                    self._note_answers(step.outgoing)
+                self.send(step.outgoing)
+
+    def _note_answers(self, outgoing: Iterable[Outgoing]) -> None:
+        for out in outgoing:
+            if out.topic == ASSERTIONS_TOPIC and out.value is not None:
+                message = decode_for_identity(out.value)
+                if isinstance(message, Told):
+                    self.answers[message.identifier] = message
+
+    def views(self) -> dict[str, dict[str, Any]]:
+        """The latest view under each key of every agreement, as plain data."""
+        codecs = self._records().codecs
+        topics = {view_topic(name): name for name in codecs}
+        latest: dict[str, dict[str, bytes | None]] = {name: {} for name in codecs}
+        for out in self.written:
+            if out.topic in topics:
+                latest[topics[out.topic]][out.key.decode()] = out.value
+        return {
+            name: {key: codecs[name].decode(unframe(body)[1]) for key, body in sorted(views.items()) if body}
+            for name, views in sorted(latest.items())
+        }
+
+    def _records(self) -> Records:
+        stage = self.stages[FRAGMENTS_TOPIC]
+        assert isinstance(stage, Records)
+        return stage
+
+
+def replay(
+    lines: Iterable[bytes],
+    contracts: Contracts,
+    agreements: Mapping[str, Agreement],
+    secret: bytes,
+    at_ms: int,
+    limits: Limits = Limits(),
+) -> dict[str, Any]:
+    """Run event lines through the pipeline at the moment ``at_ms`` and return what came out (§8).
+
+    Lines count from 1, blank ones too. Everything is sorted, so equal input gives equal bytes.
+    """
+    rules = Rules(contracts, agreements, Keys(secret), limits)
+    intake, pipeline = Intake(rules), Pipeline(rules)
+    rejected: list[list[Any]] = []
+    named: set[str] = set()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        verdict = intake.accept_json(line.rstrip(b"\r\n"), at_ms)
+        if not isinstance(verdict, Said):
+            rejected.append([number, verdict.reason.value])
+            continue
+        named.add(verdict.subject)
+        named.update(other for _, other in verdict.pairs)
+        pipeline.send([Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict))])
+    pipeline.run(at_ms)
+    return {
+        "views": pipeline.views(),
+        "persons": _persons(named, pipeline.answers),
+        "disputed": _disputed(pipeline.answers),
+        "rejected": rejected,
+    }
+
+
+def _persons(named: set[str], answers: Mapping[str, Told]) -> list[list[str]]:
+    """Every identifier that an accepted event names, in exactly one person, alone if need be."""
+    persons = {answers[i].members if i in answers else (i,) for i in named}
+    return sorted(list(members) for members in persons)
+
+
+def _disputed(answers: Mapping[str, Told]) -> list[list[str]]:
+    """Each disputed pair once, the smaller identifier first (I3)."""
+    return sorted(
+        [identifier, other, reason]
+        for identifier, told in answers.items()
+        for other, reason in told.disputes
+        if identifier < other
+    )

@@ -1,0 +1,100 @@
+"""What the stages decide by: contracts, agreements, keys and limits, as one immutable value (DESIGN §7)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from schemas import Agreement, Contracts
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that the design fixes; tests scale them down so that every rule is hit."""
+
+    hub_edges: int = 64
+    """I3: an identifier with more edges that are not explicit is a hub."""
+    component_edges: int = 4_096
+    """I3: a component with more edges is overgrown."""
+    person_identifiers: int = 32
+    """I3: no person has more identifiers."""
+    register_depth: int = 64
+    """R2: how many effective assertions a register keeps."""
+    value_bytes: int = 1 << 20
+    """E7: the largest event."""
+    earliest_ms: int = 946_684_800_000
+    """E7: 2000-01-01T00:00:00Z; an earlier `time` is `time-too-old`."""
+    future_ms: int = 5 * MINUTE_MS
+    """E7: how far `time` may lie after the broker's timestamp."""
+    consent_grace_ms: int = 5 * MINUTE_MS
+    """C1: how much earlier a withdrawal from another source may be and still win."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keyed hashes of I4, C8, V3 and V5, all derived from one secret; raw bytes throughout."""
+
+    secret: bytes = field(repr=False)
+
+    def derive(self, purpose: str) -> bytes:
+        """Return HMAC-SHA256(secret, purpose): one key a purpose (C8)."""
+        return hmac.digest(self.secret, purpose.encode(), hashlib.sha256)
+
+    @cached_property
+    def identity(self) -> bytes:
+        """The key of person ids (I4)."""
+        return self.derive("identity")
+
+    @cached_property
+    def cause(self) -> bytes:
+        """The key of `postroom_cause` (V3)."""
+        return self.derive("cause")
+
+    @cached_property
+    def commitment(self) -> bytes:
+        """The key of the salts of the disclosure log's commitments (V5)."""
+        return self.derive("commitment")
+
+    def person_id(self, anchor: str) -> str:
+        """Name the person whose anchor is ``anchor`` (I4)."""
+        return "p-" + keyed_hex(self.identity, anchor)
+
+    def pairwise(self, agreement: Agreement) -> bytes:
+        """Return the key of an agreement's pairwise subjects: shared within a group, else its own (C8)."""
+        if agreement.pairwise_group is not None:
+            return self.derive(f"pairwise:{agreement.subscriber}:group:{agreement.pairwise_group}")
+        return self.derive(f"pairwise:{agreement.subscriber}:agreement:{agreement.agreement}")
+
+
+def keyed_hex(key: bytes, text: str) -> str:
+    """Return the first 32 hex digits of HMAC-SHA256(key, text)."""
+    return hmac.digest(key, text.encode(), hashlib.sha256).hex()[:32]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in force, handed to every stage; two equal sets of rules decide alike."""
+
+    contracts: Contracts
+    agreements: Mapping[str, Agreement]
+    keys: Keys
+    limits: Limits = Limits()
+    view_schema_ids: Mapping[str, int] = field(default_factory=dict)
+    """The registry's id of each agreement's view schema (V1); 0 where there is no registry."""
+
+    @cached_property
+    def pairwise_keys(self) -> dict[str, bytes]:
+        """The pairwise key of each agreement, derived once (C8)."""
+        return {name: self.keys.pairwise(agreement) for name, agreement in self.agreements.items()}
+
+    @cached_property
+    def version(self) -> str:
+        """A digest of the agreements and of what they rest on; when it changes, everyone is swept (V9)."""
+        text = repr(sorted((name, repr(a)) for name, a in self.agreements.items()))
+        text += repr(sorted((n, repr(a)) for n, a in self.contracts.attributes.items()))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
