@@ -3,3 +3,32 @@
 Imports `schemas` only. Departments integrate over the wire (DESIGN §9): this package is one publisher among
 others, not a library that they need.
 """
+
+from producers.citizens import disordered, in_order_of_time, lives
+from producers.departments import Event
+from producers.files import Line, read_lines, to_lines
+from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect
+from producers.ready import Ready, Reason, Refused, make_ready
+
+__all__ = [
+    # files
+    "Line",
+    "read_lines",
+    "to_lines",
+    # one line
+    "Ready",
+    "Reason",
+    "Refused",
+    "make_ready",
+    # to Kafka
+    "BrokerUnreachable",
+    "NotPublished",
+    "Published",
+    "Publisher",
+    "connect",
+    # synthetic departments
+    "Event",
+    "disordered",
+    "in_order_of_time",
+    "lives",
+]

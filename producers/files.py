@@ -1,0 +1,51 @@
+"""Files of events: one CloudEvent a line (E3), read as a stream, never a line more than may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import IO, NamedTuple
+
+import msgspec
+
+from producers.departments import Event
+
+LINE_BYTES_MAX = 1_048_576
+"""What a line may hold, without its end (E7 `oversized`)."""
+
+
+class Line(NamedTuple):
+    """A line: its number from 1, its content without the end, and how many bytes of the file it took.
+
+    ``content`` is None when the line is longer than it may be; it was read past, not kept.
+    """
+
+    number: int
+    content: bytes | None
+    size_bytes: int
+
+    @property
+    def blank(self) -> bool:
+        """A blank line counts but says nothing (E3)."""
+        return self.content is not None and not self.content.strip()
+
+
+def read_lines(stream: IO[bytes], bytes_max: int = LINE_BYTES_MAX) -> Iterator[Line]:
+    """All lines of a binary stream, blank ones too; the last may lack its end.
+
+    A line of any length is read in bounded memory.
+    """
+    number = 0
+    while first := stream.readline(bytes_max + 2):
+        number += 1
+        size, piece = len(first), first
+        while not piece.endswith(b"\n") and (piece := stream.readline(bytes_max)):
+            size += len(piece)
+        content = first.removesuffix(b"\n").removesuffix(b"\r")
+        whole = size == len(first) and len(content) <= bytes_max
+        yield Line(number, content if whole else None, size)
+
+
+def to_lines(events: Iterable[Event]) -> Iterator[bytes]:
+    """Each event as a line with its end, keys in the order given."""
+    for event in events:
+        yield msgspec.json.encode(event) + b"\n"

@@ -1,0 +1,224 @@
+"""Lines of events to Kafka: idempotent, acknowledged by all, in CloudEvents binary mode (E2).
+
+A line that cannot go is answered with its reason and the next one goes on; a broker that is not there ends
+the whole within a bounded time. Publishing a file again is harmless: (source, id) identifies an event (E1).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from producers.files import Line
+from producers.ready import Ready, Reason, Refused, make_ready, refuse
+from schemas import Contract, Contracts, frame
+
+CONNECT_SECONDS = 10
+TOPIC_SECONDS = 5
+DELIVERY_SECONDS = 30
+IN_FLIGHT_MAX = 2_000
+REQUEST_BYTES_MAX = 2 * 1_048_576  # the largest value (E7) and its headers
+
+SchemaId = Callable[[Contract], int | None]
+"""The registry's id of a contract's schema, or None when it is not registered."""
+
+
+class BrokerUnreachable(Exception):  # noqa: N818 - what is so, not what went wrong in code
+    """Kafka is not there, or no longer; ``where`` is its address."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where = where
+        self.why = why
+
+
+class Published(NamedTuple):
+    """A line that Kafka has acknowledged."""
+
+    number: int
+    type: str
+
+
+class NotPublished(NamedTuple):
+    """A line that is not on Kafka as far as is known."""
+
+    number: int
+    refused: Refused
+
+
+Result = Published | NotPublished
+
+
+class _Waiting(NamedTuple):
+    number: int
+    type: str
+    delivery: Any
+
+
+def connect(bootstrap: str, **security: object) -> Any:
+    """A producer of kafka-python for :class:`Publisher`; BrokerUnreachable after ten seconds.
+
+    ``security`` takes kafka-python's own settings for TLS and SASL.
+    """
+    from kafka import KafkaProducer
+    from kafka.errors import KafkaError
+
+    try:
+        return KafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            client_id="postroom-publish",
+            enable_idempotence=True,  # said aloud, so that a setting against it fails instead of winning
+            acks="all",
+            allow_auto_create_topics=False,  # a topic has an owner and a retention before it has events
+            bootstrap_timeout_ms=CONNECT_SECONDS * 1000,
+            max_block_ms=TOPIC_SECONDS * 1000,
+            request_timeout_ms=CONNECT_SECONDS * 1000,
+            delivery_timeout_ms=DELIVERY_SECONDS * 1000,
+            max_request_size=REQUEST_BYTES_MAX,
+            linger_ms=5,
+            batch_size=65_536,
+            **security,
+        )
+    except (KafkaError, OSError) as error:
+        raise BrokerUnreachable(bootstrap, _words(error)) from error
+
+
+class Publisher:
+    """Publishes lines under the contracts in force.
+
+    ``producer`` is what :func:`connect` gives for the address ``where``; ``now_ms`` tells the time. At most
+    ``in_flight_max`` events are unacknowledged, whatever the length of the file.
+    """
+
+    def __init__(
+        self,
+        producer: Any,
+        contracts: Contracts,
+        schema_id: SchemaId,
+        now_ms: Callable[[], int],
+        *,
+        where: str = "",
+        in_flight_max: int = IN_FLIGHT_MAX,
+    ) -> None:
+        self._producer = producer
+        self._where = where
+        self._contracts = contracts
+        self._schema_id = schema_id
+        self._now_ms = now_ms
+        self._in_flight_max = in_flight_max
+        self._destinations: dict[str, int | Refused] = {}
+        self._waiting: deque[_Waiting] = deque()
+
+    def publish(self, lines: Iterable[Line]) -> Iterator[Result]:
+        """One result for each line that is not blank: refusals at once, acknowledgements as they come.
+
+        BrokerUnreachable once Kafka has stopped answering; the lines that were under way come first, each as
+        not delivered.
+        """
+        for line in lines:
+            if not line.blank:
+                refused = self._send(line)
+                if refused is not None:
+                    yield NotPublished(line.number, refused)
+            yield from self._settle(self._in_flight_max)
+        yield from self._settle(0)
+
+    def _send(self, line: Line) -> Refused | None:
+        ready = make_ready(line.content, self._contracts, self._now_ms())
+        if isinstance(ready, Refused):
+            return ready
+        topic = ready.contract.type
+        schema_id = self._destination(ready.contract)
+        if isinstance(schema_id, Refused):
+            return schema_id
+        return self._hand_over(line.number, topic, frame(schema_id, ready.body), ready)
+
+    def _hand_over(self, number: int, topic: str, value: bytes, ready: Ready) -> Refused | None:
+        from kafka.errors import KafkaError
+
+        try:
+            # No key: nothing may depend on it (E2), and an identifier has no business in it.
+            delivery = self._producer.send(topic, value=value, headers=list(ready.headers))
+        except (KafkaError, ValueError) as error:
+            return refuse(Reason.NOT_DELIVERED, _words(error), topic)
+        self._waiting.append(_Waiting(number, topic, delivery))
+        return None
+
+    def _destination(self, contract: Contract) -> int | Refused:
+        """The schema id of a topic that exists, asked once a type."""
+        known = self._destinations.get(contract.type)
+        if known is None:
+            known = self._destinations[contract.type] = self._look_up(contract)
+        return known
+
+    def _look_up(self, contract: Contract) -> int | Refused:
+        from kafka.errors import KafkaError
+
+        schema_id = self._schema_id(contract)
+        if schema_id is None:
+            why = "this contract is not in the registry"
+            return refuse(Reason.NOT_DELIVERED, why, contract.type, "postroom contract register")
+        try:
+            self._producer.partitions_for(contract.type)
+        except KafkaError as error:
+            if not _listens(self._where):
+                raise BrokerUnreachable(self._where, _words(error)) from error
+            why = f"the topic {contract.type} does not exist, or may not be written"
+            return refuse(Reason.NOT_DELIVERED, why, contract.type, "postroom topics apply")
+        return schema_id
+
+    def _settle(self, waiting_max: int) -> Iterator[Result]:
+        """Take what is acknowledged, and wait until at most ``waiting_max`` are not."""
+        from kafka.errors import KafkaTimeoutError
+
+        while self._waiting and (len(self._waiting) > waiting_max or self._waiting[0].delivery.is_done):
+            waiting = self._waiting.popleft()
+            error = _outcome(waiting.delivery)
+            if error is None:
+                yield Published(waiting.number, waiting.type)
+                continue
+            yield NotPublished(waiting.number, refuse(Reason.NOT_DELIVERED, _words(error), waiting.type))
+            if isinstance(error, KafkaTimeoutError):
+                yield from self._give_up()
+                raise BrokerUnreachable(self._where, _words(error)) from error
+
+    def _give_up(self) -> Iterator[Result]:
+        """Kafka answers no more: tell of each line under way without waiting for it."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if waiting.delivery.succeeded():
+                yield Published(waiting.number, waiting.type)
+            else:
+                refused = refuse(Reason.NOT_DELIVERED, "Kafka does not answer", waiting.type)
+                yield NotPublished(waiting.number, refused)
+
+
+def _outcome(delivery: Any) -> Exception | None:
+    """Wait for one acknowledgement, a little longer than the producer itself does; None when it came."""
+    from kafka.errors import KafkaError
+
+    try:
+        delivery.get(timeout=DELIVERY_SECONDS + 5)
+    except KafkaError as error:
+        failed: Exception = error
+        return failed
+    return None
+
+
+def _listens(bootstrap: str) -> bool:
+    """Whether anything at all takes connections there: it tells a lost cluster from a missing topic."""
+    for server in bootstrap.split(","):
+        host, _, port = server.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=TOPIC_SECONDS).close()
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _words(error: Exception) -> str:
+    """What a Kafka error says, without the record that it happened to."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
