@@ -21,11 +21,15 @@ ACKNOWLEDGEMENTS_TOPIC = "acknowledgements"
 StatementKind = Literal["link", "unlink", "same-person", "superseded-by"]
 
 
-class Message(msgspec.Struct, array_like=True, gc=False):
+class Message(msgspec.Struct, array_like=True, gc=False, tag_field="kind"):
     """Anything on an internal topic."""
 
 
-class Cause(Message, frozen=True):
+class Value(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """An immutable part of a message or of a state."""
+
+
+class Cause(Value, frozen=True):
     """The event that set a change going: its name, and when the broker had it (UTC ms)."""
 
     source: str = ""
@@ -34,7 +38,7 @@ class Cause(Message, frozen=True):
     traceparent: str = ""
 
 
-class PairStatement(Message, frozen=True, order=True):
+class PairStatement(Value, frozen=True, order=True):
     """One statement that a subject made about a pair (I2); ``time`` in UTC ms."""
 
     time: int
@@ -43,7 +47,7 @@ class PairStatement(Message, frozen=True, order=True):
     kind: StatementKind
 
 
-class Consent(Message, frozen=True, order=True):
+class Consent(Value, frozen=True, order=True):
     """One consent statement (C1); ``begins`` and ``ends`` are instants, ``ends`` exclusive."""
 
     time: int
@@ -57,7 +61,7 @@ class Consent(Message, frozen=True, order=True):
     ends: int | None = None
 
 
-class Objection(Message, frozen=True):
+class Objection(Value, frozen=True):
     """One objection, or its lifting (C2), as stated: either name may be ``*``."""
 
     time: int
@@ -68,7 +72,7 @@ class Objection(Message, frozen=True):
     state: Literal["OBJECTED", "LIFTED"]
 
 
-class Restriction(Message, frozen=True):
+class Restriction(Value, frozen=True):
     """One owner's word that a person is protected, or no longer (C3)."""
 
     time: int
@@ -78,7 +82,7 @@ class Restriction(Message, frozen=True):
     state: Literal["RESTRICTED", "LIFTED"]
 
 
-class Enrolment(Message, frozen=True):
+class Enrolment(Value, frozen=True):
     """One subscriber's interest in a person, or its end (C4)."""
 
     time: int
@@ -89,7 +93,7 @@ class Enrolment(Message, frozen=True):
     state: Literal["ENROLLED", "ENDED"]
 
 
-class Assertion(Message, frozen=True):
+class Assertion(Value, frozen=True):
     """One attribute value from one event (R1); the register it lies in holds the rest.
 
     ``value`` and ``form`` are RFC 8785 JSON: the value, and the event's whole normalised data, by which two
@@ -107,7 +111,7 @@ class Assertion(Message, frozen=True):
     form: bytes = b""
 
 
-class Entry(Message, frozen=True):
+class Entry(Value, frozen=True):
     """An assertion as the record keeps it: what the golden value and its lineage need (R5)."""
 
     effective_at: int
@@ -195,7 +199,7 @@ class Departed(Message, tag="departed"):
     cause: Cause
 
 
-class Delivered(Message, frozen=True):
+class Delivered(Value, frozen=True):
     """What a subscriber holds under a key that its person gave up in a merge: the attributes with a value."""
 
     key: str

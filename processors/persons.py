@@ -20,6 +20,7 @@ from processors.messages import (
     Message,
     PairStatement,
     Told,
+    Value,
     decode_for_persons,
     encode,
 )
@@ -29,7 +30,7 @@ from processors.rules import Rules
 from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
 
 
-class Answer(Message, frozen=True):
+class Answer(Value, frozen=True):
     """What an identifier was last told; the same answer is not sent twice."""
 
     person: str
