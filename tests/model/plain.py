@@ -17,7 +17,7 @@ class MismatchError(Exception):
 
 
 def normal(schema: dict[str, Any], data: Any) -> Any:
-    """The data with defaults filled in and timestamps in UTC; MismatchError if it does not follow the schema."""
+    """The data with defaults filled in and timestamps in UTC; MismatchError if it is not the schema's."""
     return _normal(schema, data, {}, "")
 
 

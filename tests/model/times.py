@@ -75,7 +75,7 @@ def end(text: str) -> int:
 
 
 def after(iso_duration: str, since_ms: int) -> int:
-    """R7: `since` plus an ISO 8601 duration on the UTC calendar; a day that is not there is the last that is."""
+    """R7: `since` plus an ISO 8601 duration on the UTC calendar; a day that is not there is the last one."""
     found = _DURATION.fullmatch(iso_duration)
     if not found:
         raise ValueError("not an ISO 8601 duration")
