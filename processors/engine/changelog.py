@@ -1,7 +1,7 @@
-"""What a changelog holds: key → wake and state, and one record of the task's own memory.
+r"""What a changelog holds: key → wake and state, and one record of the task's own memory.
 
 A value is an 8-byte big-endian moment (0: no wake) and the stage's body, so that the wakes of a million keys
-are rebuilt without decoding one of them (V8). A null value deletes. The key ``\\0task`` holds
+are rebuilt without decoding one of them (V8). A null value deletes. The key ``\0task`` holds
 :class:`TaskMemory`; no key of a stage begins with a zero byte.
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 
-def say(event: str, **fields: Any) -> None:  # noqa: ANN401 - anything that JSON can hold
+def say(event: str, **fields: Any) -> None:
     """Write one event to the process's real stderr (Faust redirects ``sys.stderr`` into its own logger)."""
     structlog.wrap_logger(
         structlog.PrintLogger(sys.__stderr__),

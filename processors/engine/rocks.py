@@ -1,7 +1,7 @@
-"""A task's local state in RocksDB: fast to reopen, bounded in memory, rebuilt when in doubt.
+r"""A task's local state in RocksDB: fast to reopen, bounded in memory, rebuilt when in doubt.
 
-Beside the changelog values by key stand ``\\0offset`` (the changelog offset reflected, in the same
-WriteBatch as what it reflects) and ``\\0wake`` + 8-byte moment + key (the index of wakes). An index entry
+Beside the changelog values by key stand ``\0offset`` (the changelog offset reflected, in the same
+WriteBatch as what it reflects) and ``\0wake`` + 8-byte moment + key (the index of wakes). An index entry
 counts only while the key's value still names that moment; others are forgotten when they are met.
 """
 
@@ -34,17 +34,17 @@ class RocksMemory:
     def __init__(self, block_cache_bytes: int, write_buffer_bytes: int) -> None:
         self.cache = rocksdict.Cache(block_cache_bytes)
         # Without stalling: RocksDB flushes earlier instead of blocking the event loop.
-        self.buffers = rocksdict.WriteBufferManager(write_buffer_bytes, False)  # noqa: FBT003
+        self.buffers = rocksdict.WriteBufferManager(write_buffer_bytes, False)
         self.write_buffer_bytes = write_buffer_bytes
 
-    def options(self) -> Any:  # noqa: ANN401 - rocksdict ships no types that mypy follows
+    def options(self) -> Any:
         """Return the options of one store."""
         options = rocksdict.Options(raw_mode=True)
-        options.create_if_missing(True)  # noqa: FBT003
+        options.create_if_missing(True)
         blocks = rocksdict.BlockBasedOptions()
         blocks.set_block_cache(self.cache)
-        blocks.set_cache_index_and_filter_blocks(True)  # noqa: FBT003
-        blocks.set_bloom_filter(10, False)  # noqa: FBT003
+        blocks.set_cache_index_and_filter_blocks(True)
+        blocks.set_bloom_filter(10, False)
         options.set_block_based_table_factory(blocks)
         options.set_write_buffer_manager(self.buffers)
         options.set_write_buffer_size(max(self.write_buffer_bytes // 4, 1 << 20))
@@ -74,6 +74,7 @@ class RocksStore:
             self._db = rocksdict.Rdict(str(self._directory), self._memory.options())
             offset = self._db.get(_OFFSET)
         self.offset = int(offset) if offset else 0
+        self._head: tuple[int, bytes] | None = None
         self._peek((0, b""))
 
     def _delete(self) -> None:
@@ -112,7 +113,7 @@ class RocksStore:
         self._write(batch)
         self.offset = offset
 
-    def _write(self, batch: Any) -> None:  # noqa: ANN401 - a rocksdict.WriteBatch
+    def _write(self, batch: Any) -> None:
         with _said_plainly(self._directory):
             self._db.write(batch)
 
@@ -162,7 +163,7 @@ class RocksStore:
 
     def _peek(self, head: tuple[int, bytes]) -> None:
         """Find the earliest entry that is left."""
-        self._head: tuple[int, bytes] | None = next(iter([*self._entries(head, _NEVER, 1)]), None)
+        self._head = next(iter([*self._entries(head, _NEVER, 1)]), None)
 
     def next_wake_ms(self) -> int | None:
         """Return a moment before which nothing is due."""

@@ -49,7 +49,7 @@ def stop_process(where: str, error: BaseException) -> NoReturn:
         where=where,
         error=type(error).__name__,
         message=shown,
-        at=[f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames],
+        lines=[f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames],
         exit_code=EXIT_STOPPED,
     )
     os._exit(EXIT_STOPPED)

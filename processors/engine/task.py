@@ -1,0 +1,323 @@
+"""A task: partition p of all input topics of a stage, one transactional producer, one store (DESIGN §7).
+
+The order at assignment is the promise (V6): open the producer, which fences the previous owner → replay the
+changelog → read the committed offsets → seek → feed. Then, per batch: read, load the states of the distinct
+keys at once, fold, one transaction, and only after its commit the local store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from aiokafka import TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from processors.engine import metrics
+from processors.engine.batching import BatchLimit
+from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_state
+from processors.engine.counts import check, sender_of
+from processors.engine.faults import faults_from
+from processors.engine.journal import say
+from processors.engine.restore import restore
+from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.store import Store, StoreCorrupt
+from processors.engine.sweep import Sweeper
+from processors.engine.transaction import Transactor
+from processors.engine.trouble import EngineStop, OffsetsMoved, stop_process
+from processors.stage import Record, State, Step
+
+LOOK_AGAIN_S = 0.5
+"""An idle task looks at the clock and at its stage's rules this often (V8 allows a second)."""
+
+
+def wall_clock_ms() -> int:
+    """Return the time of this machine, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Task:
+    """One task of one stage, from assignment to revocation; a new assignment is a new object."""
+
+    def __init__(
+        self,
+        spec: StageSpec,
+        config: EngineConfig,
+        partition: int,
+        store: Store,
+        clock: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        self.spec, self.partition = spec, partition
+        self.next: dict[str, int] = {}
+        """The next offset to feed, by input topic."""
+        self.ready = False
+        """Set by the owner once the consumer stands where this task begins."""
+        self._config, self._store, self._clock = config, store, clock
+        self._stage = spec.stage
+        self._group = config.group(spec.stage)
+        self._changelog = TopicPartition(config.changelog(spec.stage), partition)
+        self._transactor = Transactor(
+            config, config.transactional_id(spec.stage, partition), f"{spec.stage.name}-{partition}"
+        )
+        self._limit = BatchLimit(spec.batch_max, spec.step_target_ms)
+        self._waiting: deque[Any] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        self._memory = TaskMemory()
+        self._fault = faults_from(config.fault)
+
+    async def open(self) -> None:
+        """Fence the previous owner and rebuild the state that it committed."""
+        await self._transactor.open()
+        self._fault("opened, state not replayed")
+        self._memory = await restore(self._config.bootstrap, self._changelog, self._store, self._stage.name)
+        self._sweeper = Sweeper(self._memory, self._store)
+        self._fault("state replayed, not seeked")
+
+    def position(self, topic: str, committed: int | None, beginning: int) -> int:
+        """Return where this task reads on in a topic: where its state stands, checked against the group.
+
+        Raises OffsetsMoved if someone moved the group's offsets. A group that has forgotten them (brokers do,
+        after a week without members) is no reason to begin again.
+        """
+        own = self._memory.positions.get(topic)
+        # INVARIANT: state and offsets were committed together, so they agree or somebody interfered.
+        if own is not None and committed is not None and own != committed:
+            raise OffsetsMoved(
+                f"group {self._group} stands at {committed} in {topic}-{self.partition}, but the state "
+                f"committed with it at {own}: offsets were moved by hand; move them back, or empty the "
+                "stage's changelog and outputs together"
+            )
+        if own is None and committed is not None:
+            raise OffsetsMoved(
+                f"group {self._group} has an offset in {topic}-{self.partition} that {self._changelog.topic} "
+                "does not know: the changelog is not the one that was written with it"
+            )
+        position = beginning if own is None else own
+        self.next[topic] = position
+        return position
+
+    def start(self) -> None:
+        """Begin to step; the consumer stands at :attr:`next`."""
+        self.ready = True
+        self._runner = asyncio.create_task(self._run(), name=f"{self._stage.name}-{self.partition}")
+
+    async def close(self) -> None:
+        """Finish the transaction in flight, drop what is only queued, let go."""
+        self.ready = False
+        self._closing.set()
+        self._arrived.set()
+        if self._runner is not None:
+            await self._runner
+        await self._transactor.close()
+        self._store.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether enough is waiting that fetching more can wait too."""
+        return len(self._waiting) >= 2 * self._limit.records
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been revoked: what is fed now belongs to somebody else."""
+        return self._closing.is_set()
+
+    @property
+    def lag_fed(self) -> int:
+        """Records fetched and not yet stepped."""
+        return len(self._waiting)
+
+    def feed(self, topic: str, records: Sequence[Any]) -> None:
+        """Take fetched records in order; a closed task drops them, its successor reads them again."""
+        if self.closed:
+            return
+        self._waiting.extend(records)
+        self.next[topic] = records[-1].offset + 1
+        self._arrived.set()
+
+    async def _run(self) -> None:
+        try:
+            while not self.closed:
+                if not await self._turn():
+                    await self._idle()
+        except BaseException as error:
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> NoReturn:
+        """End the process, saying why; a store that cannot be read is deleted first, to be rebuilt."""
+        if isinstance(error, StoreCorrupt):
+            with suppress(Exception):
+                self._store.wipe()
+        if isinstance(error, ProducerFenced):
+            metrics.TRANSACTIONS.labels(self._stage.name, "fenced").inc()
+            error = EngineStop("another worker has taken this task over: the producer was fenced")
+        stop_process(f"{self._stage.name}-{self.partition}", error)
+
+    async def _turn(self) -> bool:
+        """Do one step if there is anything to do."""
+        now_ms = max(self._memory.now_ms, self._clock())
+        wakes = self._store.due(now_ms, self.spec.wakes_max)
+        sweeping = self._sweeper.begin(self._stage.rules_version)
+        if not (self._waiting or wakes or sweeping):
+            return False
+        batch = self._take()
+        if batch and self.spec.prepare and not await self._prepared(batch):
+            return True
+        portion = (
+            self._sweeper.portion(max(1, self.spec.wakes_max // (4 if batch else 1))) if sweeping else []
+        )
+        if sweeping or wakes or batch:
+            await self._step(batch, wakes, portion, now_ms)
+        metrics.SWEEPING.labels(self._stage.name, self.partition).set(self._memory.sweep is not None)
+        return True
+
+    async def _idle(self) -> None:
+        self._arrived.clear()
+        if self._waiting or self.closed:
+            return
+        next_wake = self._store.next_wake_ms()
+        seconds = LOOK_AGAIN_S
+        if next_wake is not None:
+            seconds = min(seconds, max(0.001, (next_wake - self._clock()) / 1000))
+        try:
+            await asyncio.wait_for(self._arrived.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def _take(self) -> list[Any]:
+        waiting = self._waiting
+        if len(waiting) <= self._limit.records:
+            batch = list(waiting)
+            waiting.clear()
+            return batch
+        return [waiting.popleft() for _ in range(self._limit.records)]
+
+    async def _prepared(self, fetched: list[Any]) -> bool:
+        """Let the composition prepare a batch for as long as it takes; False if revoked meanwhile."""
+        assert self.spec.prepare is not None  # noqa: S101
+        preparing = asyncio.ensure_future(self.spec.prepare([_record(record) for record in fetched]))
+        closing = asyncio.ensure_future(self._closing.wait())
+        await asyncio.wait((preparing, closing), return_when=asyncio.FIRST_COMPLETED)
+        closing.cancel()
+        if preparing.done():
+            preparing.result()
+            return True
+        preparing.cancel()
+        return False
+
+    async def _step(self, fetched: list[Any], wakes: list[bytes], portion: list[bytes], now_ms: int) -> None:
+        """Fold one batch and write all that follows from it, once."""
+        started = time.perf_counter()
+        offsets = self._offsets(fetched)
+        batch = self._admitted(fetched)
+        delivered = list(dict.fromkeys((*wakes, *portion)))
+        before = self._store.get_many({*self._stage.keys(batch), *delivered})
+        step = self._stage.step(self._lookup(before), batch, delivered, now_ms)
+        changes = self._changes(step, wakes, before, now_ms)
+        stepped = time.perf_counter()
+        routed = await self._transactor.routed(step.outgoing, self._memory.sent)
+        self._memory.now_ms = now_ms
+        changes[TASK_KEY] = self._memory.encode()
+        began = time.perf_counter()
+        end = await self._transactor.commit(
+            routed, self._changelog, changes, offsets, group=self._group, fault=self._fault
+        )
+        committed = time.perf_counter()
+        self._fault("committed, store not written")
+        # INVARIANT: only now. The store never leads the log, so what it holds was committed.
+        self._store.put(changes, end, before)
+        self._fault("store written")
+        self._limit.took(len(fetched), committed - started)
+        self._count(step, len(fetched), len(wakes), len(portion))
+        name = self._stage.name
+        metrics.STEP.labels(name).observe(stepped - started)
+        metrics.TRANSACTION.labels(name).observe(committed - began)
+
+    def _offsets(self, fetched: Sequence[Any]) -> dict[TopicPartition, int]:
+        last = {record.topic: record.offset + 1 for record in fetched}
+        self._memory.positions.update(last)
+        return {TopicPartition(topic, self.partition): offset for topic, offset in last.items()}
+
+    def _admitted(self, fetched: Sequence[Any]) -> list[Record]:
+        """Check senders and counts (SenderGap) and leave out what no task of ours wrote.
+
+        A record on an internal topic without sender and count is nobody's message: anyone with write access
+        could put it there, and it takes no part in what must not be lost. It is counted and said.
+        """
+        batch = []
+        foreign = 0
+        internal = self._config.internal_topics
+        for record in fetched:
+            if record.topic in internal:
+                sender = sender_of(record.headers)
+                if sender is None:
+                    foreign += 1
+                    continue
+                check(record.topic, self.partition, self._memory.seen.setdefault(record.topic, {}), *sender)
+            batch.append(_record(record))
+        if foreign:
+            metrics.FOREIGN.labels(self._stage.name).inc(foreign)
+            say("foreign-records", stage=self._stage.name, partition=self.partition, records=foreign)
+        return batch
+
+    def _lookup(self, before: dict[bytes, bytes]) -> Callable[[bytes], bytes | None]:
+        """Return what a step reads states by; what was not loaded with the batch is loaded when asked for."""
+        store = self._store
+        absent: set[bytes] = set()
+
+        def lookup(key: bytes) -> bytes | None:
+            packed = before.get(key)
+            if packed is None and key not in absent:
+                packed = store.get_many((key,)).get(key)
+                if packed is None:
+                    absent.add(key)
+                else:
+                    before[key] = packed
+            return None if packed is None else body_of(packed)
+
+        return lookup
+
+    def _changes(
+        self, step: Step, wakes: Sequence[bytes], before: Mapping[bytes, bytes], now_ms: int
+    ) -> dict[bytes, bytes | None]:
+        """Return the changelog records of a step; a wake that was delivered and not renewed is over."""
+        changes: dict[bytes, bytes | None] = {}
+        for key, state in step.states.items():
+            if key[:1] == b"\0":
+                raise EngineStop(f"stage {self._stage.name} used a key that begins with a zero byte")
+            if state is not None and state.wake_ms is not None and state.wake_ms <= now_ms:
+                # A wake that is already past comes a millisecond later, or a step would never end.
+                state = State(state.body, now_ms + 1)  # noqa: PLW2901
+            changes[key] = None if state is None else pack_state(state)
+        for key in wakes:
+            if key not in changes and key in before:
+                changes[key] = pack_state(State(body_of(before[key])))
+        return changes
+
+    def _count(self, step: Step, records: int, wakes: int, swept: int) -> None:
+        name = self._stage.name
+        metrics.count_step(name, step.outcomes, step.latencies, wall_clock_ms())
+        metrics.RECORDS.labels(name).inc(records)
+        metrics.BATCH.labels(name).observe(records)
+        metrics.TRANSACTIONS.labels(name, "committed").inc()
+        if wakes:
+            metrics.WAKES.labels(name, "moment").inc(wakes)
+        if swept:
+            metrics.WAKES.labels(name, "sweep").inc(swept)
+
+
+def _record(fetched: Any) -> Record:
+    return Record(
+        fetched.topic,
+        fetched.partition,
+        fetched.offset,
+        fetched.timestamp,
+        fetched.key,
+        fetched.value,
+        fetched.headers,
+    )

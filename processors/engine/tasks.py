@@ -1,0 +1,192 @@
+"""The tasks of one stage in this process: opened at assignment, fed by one pump, closed at revocation.
+
+Both shells use it the same way: ``assign`` and ``revoke`` from the group's callbacks, ``pump`` in a loop.
+Assignment returns at once and tasks open in the background, so that a long restore holds up neither the
+heartbeat nor the next rebalance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from aiokafka import TopicPartition
+
+from processors.engine import metrics
+from processors.engine.journal import say
+from processors.engine.rocks import RocksMemory, RocksStore
+from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.store import MemoryStore, Store
+from processors.engine.task import Task
+from processors.engine.trouble import InputDeleted, stop_process
+
+FETCH_WAIT_MS = 100
+"""How long one fetch waits; also how long a task that has become hungry waits for the fetch of the others."""
+
+
+class Source(Protocol):
+    """What the engine asks of a consumer; each shell brings its own."""
+
+    async def fetch(
+        self, partitions: Collection[TopicPartition], wait_ms: int
+    ) -> Mapping[Any, Sequence[Any]]:
+        """Return what has arrived for these partitions, by (topic, partition)."""
+        ...
+
+    async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Return the group's committed offsets as the broker has them now."""
+        ...
+
+    async def beginnings(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the first offset that each partition still has."""
+        ...
+
+    async def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Let the next fetch begin there."""
+        ...
+
+    def highwater(self, partition: TopicPartition) -> int | None:
+        """Return the end of a partition as last heard, None if not heard yet."""
+        ...
+
+
+class Tasks:
+    """The tasks of one stage, from one assignment to the next."""
+
+    def __init__(self, spec: StageSpec, config: EngineConfig, source: Source, memory: RocksMemory) -> None:
+        self.spec, self.config = spec, config
+        self._source, self._memory = source, memory
+        self._tasks: dict[int, Task] = {}
+        self._inputs: dict[TopicPartition, Task] = {}
+        self._openers: list[asyncio.Task[None]] = []
+        self._pump_lock = asyncio.Lock()
+        self._rewind = False
+        self._kept: dict[int, MemoryStore] = {}
+        self._name = spec.stage.name
+
+    # -- assignment ------------------------------------------------------------------------------------
+
+    def assign(self, assigned: Iterable[tuple[str, int]], subscribed: Mapping[str, int]) -> None:
+        """Begin to open the tasks of an assignment; ``subscribed`` has each topic's number of partitions.
+
+        A task that was not given all of its topics is left closed until the next assignment: two workers
+        that hold halves of one task would fence each other for ever.
+        """
+        held: dict[int, set[str]] = {}
+        for topic, partition in assigned:
+            held.setdefault(partition, set()).add(topic)
+        for partition, topics in sorted(held.items()):
+            missing = {topic for topic, count in subscribed.items() if count > partition} - topics
+            if missing:
+                say("task-waits", stage=self._name, partition=partition, not_assigned=sorted(missing))
+                continue
+            task = Task(self.spec, self.config, partition, self._store(partition))
+            self._tasks[partition] = task
+            self._openers.append(asyncio.create_task(self._open(task, topics)))
+        metrics.TASKS.labels(self._name).set(len(self._tasks))
+        self._say_if_ready()
+
+    def _store(self, partition: int) -> Store:
+        if self.config.state_dir is None:
+            return self._kept.setdefault(partition, MemoryStore())
+        place = self.config.state_dir / self.config.instance / self._name / str(partition)
+        try:
+            return RocksStore(place, self._memory)
+        except Exception as error:
+            stop_process(f"{self._name}-{partition}", error)
+
+    async def _open(self, task: Task, topics: set[str]) -> None:
+        inputs = [TopicPartition(topic, task.partition) for topic in sorted(topics)]
+        try:
+            await task.open()
+            # INVARIANT: no fetch spans this block. A fetch that began for the previous owner and ended for
+            # this one would move the consumer past records that nobody has seen.
+            async with self._pump_lock:
+                if task.closed:
+                    return
+                committed = await self._source.committed(inputs)
+                beginnings = await self._source.beginnings(inputs)
+                positions = {tp: task.position(tp.topic, committed[tp], beginnings[tp]) for tp in inputs}
+                _nothing_deleted(positions, beginnings)
+                await self._source.seek(positions)
+                self._inputs.update(dict.fromkeys(inputs, task))
+                task.start()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            task.stop(error)
+        self._say_if_ready()
+
+    def _say_if_ready(self) -> None:
+        ready = all(task.ready for task in self._tasks.values())
+        metrics.READY.labels(self._name).set(ready)
+        if ready:
+            say("ready", stage=self._name, partitions=sorted(self._tasks))
+
+    async def revoke(self) -> None:
+        """Finish the transactions in flight and close every task."""
+        metrics.READY.labels(self._name).set(0)
+        tasks, self._tasks, self._inputs = list(self._tasks.values()), {}, {}
+        openers, self._openers = self._openers, []
+        for opener in openers:
+            opener.cancel()
+        await asyncio.gather(*openers, return_exceptions=True)
+        await asyncio.gather(*(task.close() for task in tasks))
+        for task in tasks:
+            metrics.LAG.remove(self._name, str(task.partition))
+        if tasks:
+            say("revoked", stage=self._name, partitions=sorted(task.partition for task in tasks))
+
+    # -- the pump --------------------------------------------------------------------------------------
+
+    async def pump(self) -> None:
+        """Fetch once for the tasks that have room, and feed them."""
+        async with self._pump_lock:
+            if self._rewind:
+                await self._source.seek({tp: task.next[tp.topic] for tp, task in self._inputs.items()})
+                self._rewind = False
+            wanted = {tp: task for tp, task in self._inputs.items() if not task.full}
+            if wanted:
+                await self._feed(wanted)
+        if not wanted:
+            await asyncio.sleep(FETCH_WAIT_MS / 1000 / 10)
+        self._measure_lag()
+
+    async def _feed(self, wanted: Mapping[TopicPartition, Task]) -> None:
+        try:
+            fetched = await self._source.fetch(wanted, FETCH_WAIT_MS)
+        except BaseException:
+            # INVARIANT: what a broken fetch had taken is read again. The consumer has already moved past it.
+            self._rewind = True
+            raise
+        for (topic, partition), records in fetched.items():
+            tp = TopicPartition(topic, partition)
+            if not records:
+                continue
+            task = wanted[tp]
+            if records[0].offset > task.next[topic] and topic not in self.config.internal_topics:
+                # Transaction markers leave such gaps, and so does deletion; the senders of internal topics
+                # count, departments do not.
+                _nothing_deleted({tp: task.next[topic]}, await self._source.beginnings([tp]))
+            task.feed(topic, records)
+
+    def _measure_lag(self) -> None:
+        lags: dict[int, int] = {}
+        for tp, task in self._inputs.items():
+            end = self._source.highwater(tp)
+            behind = max(0, (end or 0) - task.next[tp.topic])
+            lags[tp.partition] = lags.get(tp.partition, task.lag_fed) + behind
+        for partition, lag in lags.items():
+            metrics.LAG.labels(self._name, str(partition)).set(lag)
+
+
+def _nothing_deleted(
+    positions: Mapping[TopicPartition, int], beginnings: Mapping[TopicPartition, int]
+) -> None:
+    for tp, position in positions.items():
+        if beginnings[tp] > position:
+            raise InputDeleted(
+                f"{tp.topic}-{tp.partition} begins at {beginnings[tp]}, but the next record to read is "
+                f"{position}: {beginnings[tp] - position} offsets were deleted before they were read"
+            )

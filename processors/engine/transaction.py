@@ -1,0 +1,132 @@
+"""One step's one Kafka transaction: outgoing records, changelog and input offsets, or none of them (V6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from processors.engine.counts import counted
+from processors.engine.partitions import partition_of
+from processors.engine.settings import EngineConfig
+from processors.engine.trouble import EngineStop
+from processors.stage import Headers, Outgoing
+
+_BATCH_BYTES = 900_000
+"""Below the broker's usual limit of 1 MiB for a record batch; a single greater record goes alone."""
+
+Produced = tuple[bytes, bytes | None, Headers]
+
+
+class TopicMissing(EngineStop):
+    """A topic that the stage writes to does not exist."""
+
+
+class Transactor:
+    """A task's transactional producer; opening it fences whoever had the task before."""
+
+    def __init__(self, config: EngineConfig, transactional_id: str, sender: str) -> None:
+        self._config = config
+        self._id = transactional_id
+        self._sender = sender.encode()
+        self._partitions: dict[str, int] = {}
+        self._producer: Any = None
+
+    async def open(self) -> None:
+        """Take the transactional id over: the previous owner can commit nothing from here on."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._config.bootstrap,
+            transactional_id=self._id,
+            transaction_timeout_ms=self._config.transaction_timeout_ms,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=_BATCH_BYTES,
+            retry_backoff_ms=10,
+        )
+        self._producer = producer
+        await producer.start()
+
+    async def close(self) -> None:
+        """Let go; an open transaction is aborted by whoever opens the id next, or by its timeout."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has; asked of the broker once. TopicMissing."""
+        known = self._partitions.get(topic)
+        if known is None:
+            try:
+                found = await self._producer.partitions_for(topic)
+            except KafkaError:
+                found = None
+            if not found:
+                raise TopicMissing(f"the topic {topic} does not exist: create it, then start again")
+            known = self._partitions[topic] = len(found)
+        return known
+
+    async def routed(
+        self, outgoing: Iterable[Outgoing], sent: dict[str, dict[int, int]]
+    ) -> dict[tuple[str, int], list[Produced]]:
+        """Sort records by destination in their order, counting those that go to another stage."""
+        routed: dict[tuple[str, int], list[Produced]] = {}
+        for topic, key, value, headers in outgoing:
+            known = self._partitions.get(topic)
+            partition = partition_of(key, known if known is not None else await self.partitions(topic))
+            if topic in self._config.internal_topics:
+                headers = counted(headers, self._sender, sent.setdefault(topic, {}), partition)  # noqa: PLW2901
+            routed.setdefault((topic, partition), []).append((key, value, headers))
+        return routed
+
+    async def commit(
+        self,
+        routed: Mapping[tuple[str, int], list[Produced]],
+        changelog: TopicPartition,
+        changes: Mapping[bytes, bytes | None],
+        offsets: Mapping[TopicPartition, int],
+        *,
+        group: str,
+        fault: Callable[[str], None],
+    ) -> int:
+        """Write it all in one transaction; return the changelog offset after it."""
+        producer = self._producer
+        await producer.begin_transaction()
+        acks: list[asyncio.Future[Any]] = []
+        for (topic, partition), records in routed.items():
+            await self._send(topic, partition, records, acks)
+        before_changelog = len(acks)
+        last_batch = await self._send(
+            changelog.topic, changelog.partition, ((k, v, ()) for k, v in changes.items()), acks
+        )
+        # INVARIANT: every produce is acknowledged before the offsets are added. Otherwise the broker verifies
+        # a produce while the transaction's partitions change, and answers with retries (FINDINGS, trap 2).
+        written = await asyncio.gather(*acks)
+        fault("outputs written, transaction open")
+        if offsets:
+            await producer.send_offsets_to_transaction(
+                {tp: OffsetAndMetadata(offset, "") for tp, offset in offsets.items()}, group
+            )
+        fault("offsets added, not committed")
+        await producer.commit_transaction()
+        assert len(written) > before_changelog  # noqa: S101 - a step always writes its memory
+        return int(written[-1].offset) + last_batch
+
+    async def _send(
+        self, topic: str, partition: int, records: Iterable[Produced], acks: list[asyncio.Future[Any]]
+    ) -> int:
+        """Send records in whole batches; append their acknowledgements; return the size of the last one."""
+        producer = self._producer
+        batch = producer.create_batch()
+        for key, value, headers in records:
+            if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                acks.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+                    raise EngineStop(f"{topic}-{partition}: a record does not fit into a batch of its own")
+        count = int(batch.record_count())
+        if count:
+            acks.append(await producer.send_batch(batch, topic, partition=partition))
+        return count

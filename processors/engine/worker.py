@@ -1,0 +1,46 @@
+"""A worker process: the stages it was told to run, their shell, their metrics, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Sequence
+
+from processors.engine.journal import say
+from processors.engine.metrics import serve_metrics
+from processors.engine.rocks import RocksMemory
+from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.trouble import stop_process
+
+
+def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
+    """Run stages until SIGTERM or SIGINT and return 0; anything unexpected ends the process with code 70."""
+    if config.metrics_port is not None:
+        port = serve_metrics(config.metrics_host, config.metrics_port)
+        say("metrics", url=f"http://{config.metrics_host}:{port}/metrics")
+    memory = RocksMemory(config.block_cache_bytes, config.write_buffer_bytes)
+    # What was loaded so far (contracts, code) stays for good: the collector need not walk it again.
+    gc.collect()
+    gc.freeze()
+    if config.shell == "faust":
+        from processors.engine.faust_shell import run_faust
+
+        return run_faust(stages, config, memory)
+    return asyncio.run(_run_plain(stages, config, memory))
+
+
+async def _run_plain(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMemory) -> int:
+    from processors.engine.plain_shell import PlainShell
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    shells = [PlainShell(spec, config, memory) for spec in stages]
+    try:
+        await asyncio.gather(*(shell.run(stopping) for shell in shells))
+    except BaseException as error:
+        stop_process("worker", error)
+    say("ended")
+    return 0
