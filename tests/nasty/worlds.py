@@ -62,7 +62,7 @@ TYPES: tuple[Any, ...] = (
             },
             {"name": "second", "type": ["null", "Owner"], "default": None},
             {"name": "bought", "type": DATE, "default": 10957},
-            {"name": "tags", "type": {"type": "array", "items": ["null", DATE, "long"]}, "default": []},
+            {"name": "tags", "type": {"type": "array", "items": ["null", DATE, "boolean"]}, "default": []},
         ],
     },
 )
@@ -114,7 +114,7 @@ class _World:
         if rng.random() < 0.7:
             self.add_attribute("death", DATE)
             self.attributes["death"]["items"] = False
-        self.where_fields: dict[str, list[Any]] = {}
+        self.stated: set[str] = set()  # an agreement may only name what some contract states
 
     def add_attribute(self, name: str, schema: Any) -> None:
         rng = self.rng
@@ -139,6 +139,8 @@ class _World:
     def contracts(self) -> list[tuple[str, dict[str, Any]]]:
         rng = self.rng
         made = [self.fact(number) for number in range(rng.randint(3, 6))]
+        while not self.stated:
+            made.append(self.fact(len(made)))
         made += [self.pair_kind("link", n) for n in range(rng.randint(1, 2))] + [self.pair_kind("unlink", 0)]
         subject = {"name": "subject", "type": "string", "postroom": {"identifier": "*", "role": "subject"}}
         made += [
@@ -212,6 +214,7 @@ class _World:
         for link in range(rng.choice((0, 1, 1, 2))):
             role = rng.choice(("same-person", "same-person", "superseded-by"))
             fields.append(self.identifier(f"link_{link}", role, nullable=True))
+        self.stated.update(chosen)
         terms = {"effective", "until"}
         for name in chosen:
             field: Field = {"name": name, "type": self.types[name], "postroom": {"attribute": name}}
@@ -286,8 +289,7 @@ class _World:
         rng = self.rng
         basis = rng.choice(("consent", "consent", "public_task", "legal_obligation", "contract"))
         grants = [
-            self.grant(name)
-            for name in rng.sample(sorted(self.attributes), k=rng.randint(1, len(self.attributes)))
+            self.grant(name) for name in rng.sample(sorted(self.stated), k=rng.randint(1, len(self.stated)))
         ]
         said: dict[str, Any] = {
             "agreement": f"flow-{number}",
@@ -327,7 +329,7 @@ class _World:
             return "everyone"
         if rng.random() < 0.4:
             return "enrolled"
-        names = [grant["attribute"] for grant in grants] if basis == "consent" else sorted(self.attributes)
+        names = [grant["attribute"] for grant in grants] if basis == "consent" else sorted(self.stated)
         for name in rng.sample(names, k=len(names)):
             schema = self.types[name]
             fields = next((grant.get("fields") for grant in grants if grant["attribute"] == name), None)
