@@ -1,0 +1,40 @@
+"""The stages, pure, and (in `processors.engine`) what runs them on Kafka: what others may use (DESIGN §7)."""
+
+from processors.disclosure import obligations_topic, view_topic
+from processors.identity import Identity
+from processors.intake import Intake
+from processors.messages import (
+    ACKNOWLEDGEMENTS_TOPIC,
+    ASSERTIONS_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    DISCLOSURES_TOPIC,
+    DISPUTES_TOPIC,
+    FRAGMENTS_TOPIC,
+    PAIRS_TOPIC,
+)
+from processors.persons import Persons
+from processors.record import Records
+from processors.replay import replay
+from processors.rules import Keys, Limits, Rules
+from processors.stage import Stage
+
+__all__ = [
+    "ACKNOWLEDGEMENTS_TOPIC",
+    "ASSERTIONS_TOPIC",
+    "DEAD_LETTERS_TOPIC",
+    "DISCLOSURES_TOPIC",
+    "DISPUTES_TOPIC",
+    "FRAGMENTS_TOPIC",
+    "PAIRS_TOPIC",
+    "Identity",
+    "Intake",
+    "Keys",
+    "Limits",
+    "Persons",
+    "Records",
+    "Rules",
+    "Stage",
+    "obligations_topic",
+    "replay",
+    "view_topic",
+]

@@ -1,0 +1,84 @@
+"""`postroom replay`: the whole pipeline over a file, in one process, without Kafka."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from postroom.errors import UserError
+from postroom.output import Form
+
+PANEL = "Events"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=PANEL)(replay)
+
+
+def replay(
+    file: Annotated[str, typer.Argument(metavar="EVENTS.jsonl", help="one CloudEvent a line; - reads stdin")],
+    at: Annotated[str, typer.Option("--at", help="the moment of the question, RFC 3339")],
+    contracts: Annotated[Path | None, typer.Option(help="default: POSTROOM_CONTRACTS")] = None,
+    agreements: Annotated[Path | None, typer.Option(help="default: POSTROOM_AGREEMENTS")] = None,
+    output: Annotated[Form, typer.Option("--output", "-o", help="json, or jsonl for one line")] = Form.JSON,
+) -> None:
+    """Say what views, persons, disputes and rejections a file of events leads to at one moment.
+
+    The same stages as on Kafka, so the same answer; equal input gives equal bytes. The keys come from
+    POSTROOM_SECRET (or its file), as everywhere.
+
+    Example: postroom replay events.jsonl --agreements schemas/agreements --at 2026-06-01T12:00:00Z -o json
+    """
+    from postroom.composition import load_rules_files
+    from postroom.settings import settings
+    from processors import replay as run
+    from schemas import parse_instant
+
+    try:
+        at_ms = parse_instant(at)
+    except ValueError as error:
+        raise UserError("--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z") from error
+    current = settings()
+    rules = load_rules_files(contracts or current.contracts_dir, agreements or current.agreements_dir)
+    secret = current.secret_bytes()
+    with _opened(file) as stream:
+        result = run(_with_progress(stream), *rules, secret, at_ms)
+    _write(result, output)
+
+
+def _opened(file: str) -> IO[bytes]:
+    if file == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        raise UserError("the file cannot be read", where=file, why=error.strerror or str(error)) from error
+
+
+def _with_progress(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Show on a terminal how many lines were read."""
+    if not sys.stderr.isatty():
+        yield from lines
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(lines, "reading events", console=Console(stderr=True), transient=True)
+
+
+def _write(result: dict[str, Any], form: Form) -> None:
+    compact = form is Form.JSONL
+    text = json.dumps(
+        result,
+        ensure_ascii=False,
+        sort_keys=True,
+        indent=None if compact else 1,
+        separators=(",", ":") if compact else None,
+    )
+    sys.stdout.write(text + "\n")

@@ -1,0 +1,68 @@
+"""`postroom run`: a worker that runs stages until it is told to stop."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+PANEL = "The backbone"
+
+
+class Which(StrEnum):
+    """The stages to run."""
+
+    ALL = "all"
+    INTAKE = "intake"
+    IDENTITY = "identity"
+    PERSONS = "persons"
+    RECORD = "record"
+
+
+class Shell(StrEnum):
+    """What holds the consumer group."""
+
+    FAUST = "faust"
+    PLAIN = "plain"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=PANEL)(run)
+
+
+def run(
+    stage: Annotated[Which, typer.Argument(help="which stage")] = Which.ALL,
+    instance: Annotated[str | None, typer.Option(help="this worker's name; a restart under it finds its store")] = None,
+    shell: Annotated[Shell, typer.Option(help="Faust, or plain aiokafka")] = Shell.FAUST,
+) -> None:
+    """Run one stage, or all of them, until SIGTERM or Ctrl-C.
+
+    Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
+    the worker with exit 70 and nothing lost: start it again.
+
+    Example: postroom run all --instance one
+    """
+    from connectors import find_stack
+    from postroom.composition import (
+        STAGES,
+        engine_config,
+        reachable_registry,
+        require_topics,
+        rules_for,
+        stage_specs,
+    )
+    from postroom.settings import settings
+    from processors.engine import run_worker
+
+    current = settings()
+    stack = find_stack(current)
+    registry = reachable_registry(stack)
+    rules = rules_for(current, registry)
+    require_topics(current, stack, rules)
+    names = STAGES if stage is Which.ALL else (stage.value,)
+    code = run_worker(
+        stage_specs(names, rules, registry, current), engine_config(current, stack, instance, shell.value)
+    )
+    raise typer.Exit(code)

@@ -1,0 +1,150 @@
+"""The composition root: settings and files to rules, rules to stages, stages to a running worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from connectors import Stack, Unreachable
+from connectors.kafka_topics import Topics
+from connectors.registry import Registry
+from postroom.config import Settings
+from postroom.errors import UserError
+from postroom.topics import INTERNAL_TOPICS, wanted_topics
+from processors import (
+    ASSERTIONS_TOPIC,
+    FRAGMENTS_TOPIC,
+    PAIRS_TOPIC,
+    Identity,
+    Intake,
+    Keys,
+    Persons,
+    Records,
+    Rules,
+    view_topic,
+)
+from processors.engine import EngineConfig, StageSpec
+from processors.engine.settings import Prepare
+from processors.stage import Record
+from schemas import Agreement, AgreementProblems, ContractProblems, Contracts, load_agreements, load_contracts, view_schema
+
+STAGES = ("intake", "identity", "persons", "record")
+REGISTRY_RETRY_S = 2.0
+
+
+def load_rules_files(contracts_dir: Path, agreements_dir: Path) -> tuple[Contracts, dict[str, Agreement]]:
+    """Read contracts and agreements; UserError says all that is wrong with them."""
+    if not contracts_dir.is_dir():
+        raise UserError(
+            "there is no contracts directory",
+            where=str(contracts_dir),
+            mend="name it with POSTROOM_CONTRACTS or --contracts",
+        )
+    if not agreements_dir.is_dir():
+        raise UserError(
+            "there is no agreements directory",
+            where=str(agreements_dir),
+            mend="name it with POSTROOM_AGREEMENTS or --agreements",
+        )
+    try:
+        contracts = load_contracts(contracts_dir)
+    except ContractProblems as problems:
+        raise UserError(
+            "the contracts cannot be used", where=str(contracts_dir), why=str(problems), mend="`postroom contract check`"
+        ) from problems
+    try:
+        return contracts, load_agreements(agreements_dir, contracts)
+    except AgreementProblems as problems:
+        raise UserError(
+            "the agreements cannot be used",
+            where=str(agreements_dir),
+            why=str(problems),
+            mend="`postroom agreement check`",
+        ) from problems
+
+
+def rules_for(settings: Settings, registry: Registry) -> Rules:
+    """The rules that a worker runs by; every agreement's view schema is registered first (V1)."""
+    contracts, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
+    ids = register_views(registry, contracts, agreements)
+    return Rules(contracts, agreements, Keys(settings.secret_bytes()), view_schema_ids=ids)
+
+
+def register_views(registry: Registry, contracts: Contracts, agreements: dict[str, Agreement]) -> dict[str, int]:
+    """Register the schema of each agreement's view, compatible with all it ever was; return the ids (V1)."""
+    return {
+        name: registry.register(f"{view_topic(name)}-value", view_schema(agreement, contracts))
+        for name, agreement in agreements.items()
+    }
+
+
+def require_topics(settings: Settings, stack: Stack, rules: Rules) -> None:
+    """Refuse to work on topics that are not as planned: a wrong number of partitions misplaces state."""
+    wanted = wanted_topics(rules.contracts, rules.agreements.values(), settings.partitions)
+    changes = [c for c in Topics(stack.kafka).plan(wanted) if c.action in ("create", "refuse")]
+    if changes:
+        shown = ", ".join(sorted({change.topic for change in changes})[:5])
+        raise UserError(
+            f"{len(changes)} topics are not as planned",
+            where=stack.kafka,
+            why=f"{shown}{' …' if len(changes) > 5 else ''}",
+            mend="`postroom topics plan` shows the difference, `postroom topics apply` makes it so",
+        )
+
+
+def stage_specs(names: Sequence[str], rules: Rules, registry: Registry, settings: Settings) -> list[StageSpec]:
+    """The stages to run, each with its input (§7)."""
+    batch = settings.batch_records_max
+    specs = []
+    for name in names:
+        if name == "intake":
+            intake = Intake(rules)
+            topics = tuple(sorted(rules.contracts.by_type))
+            specs.append(StageSpec(intake, topics, prepare=_learn_schemas(intake, registry), batch_max=batch))
+        elif name == "identity":
+            specs.append(StageSpec(Identity(rules), (ASSERTIONS_TOPIC,), batch_max=batch))
+        elif name == "persons":
+            specs.append(StageSpec(Persons(rules), (PAIRS_TOPIC,), batch_max=min(batch, 500)))
+        else:
+            specs.append(StageSpec(Records(rules), (FRAGMENTS_TOPIC,), batch_max=batch))
+    return specs
+
+
+def _learn_schemas(intake: Intake, registry: Registry) -> Prepare:
+    """Look up the writer schemas that intake does not know; while the registry is down, wait, never skip."""
+
+    async def prepare(batch: Sequence[Record]) -> None:
+        for schema_id in sorted(intake.unknown_schema_ids(batch)):
+            while True:
+                try:
+                    intake.writers[schema_id] = await asyncio.to_thread(registry.schema_by_id, schema_id)
+                    break
+                except Unreachable:
+                    await asyncio.sleep(REGISTRY_RETRY_S)
+
+    return prepare
+
+
+def engine_config(settings: Settings, stack: Stack, instance: str | None, shell: str) -> EngineConfig:
+    """How this process runs its stages; each instance has its own local store."""
+    return EngineConfig(
+        bootstrap=stack.kafka,
+        state_dir=settings.state_dir / "workers",
+        instance=instance or f"{socket.gethostname()}-{os.getpid()}",
+        internal_topics=INTERNAL_TOPICS,
+        shell="plain" if shell == "plain" else "faust",
+        transaction_timeout_ms=settings.transaction_timeout_ms,
+        fetch_wait_ms_max=settings.fetch_wait_ms_max,
+        metrics_host=settings.metrics_host,
+        metrics_port=settings.metrics_port,
+    )
+
+
+def reachable_registry(stack: Stack) -> Registry:
+    """The registry, once it has answered."""
+    registry = Registry(stack.registry)
+    registry.ping()
+    return registry

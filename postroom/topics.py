@@ -1,0 +1,74 @@
+"""What Postroom needs of Kafka: every topic with its partitions and its promises, derived from the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from connectors.kafka_topics import WantedTopic
+from processors import (
+    ACKNOWLEDGEMENTS_TOPIC,
+    ASSERTIONS_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    DISCLOSURES_TOPIC,
+    DISPUTES_TOPIC,
+    FRAGMENTS_TOPIC,
+    PAIRS_TOPIC,
+    obligations_topic,
+    view_topic,
+)
+from schemas import Agreement, Contracts
+
+DAY_MS = 24 * 3600 * 1000
+FOR_EVER = "-1"
+BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
+"""The broker's clock is the one that promises are measured from (E2, V7)."""
+
+COMPACTED = {"cleanup.policy": "compact"}
+VIEW = COMPACTED | {
+    # Compaction is not yet deletion: it is bounded, and tombstones stay for whoever is behind (V1).
+    "max.compaction.lag.ms": str(DAY_MS),
+    "delete.retention.ms": str(30 * DAY_MS),
+}
+INTERNAL_RETENTION = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+"""Long enough to mend a stopped stage; an input deleted before it was read stops the stage."""
+
+INTERNAL_TOPICS = frozenset({ASSERTIONS_TOPIC, PAIRS_TOPIC, FRAGMENTS_TOPIC})
+
+
+def wanted_topics(
+    contracts: Contracts, agreements: Iterable[Agreement], partitions: int
+) -> list[WantedTopic]:
+    """Return every topic of an installation: departments', internal, changelogs, subscribers'."""
+    agreements = list(agreements)
+
+    def topic(name: str, config: dict[str, str], count: int = partitions) -> WantedTopic:
+        return WantedTopic(name, count, BROKER_TIME | config)
+
+    topics = [
+        topic(type_, {"cleanup.policy": "delete", "retention.ms": str(contract.retention.after(0))})
+        for type_, contract in contracts.by_type.items()
+    ]
+    topics += [
+        topic(ASSERTIONS_TOPIC, INTERNAL_RETENTION),
+        topic(PAIRS_TOPIC, INTERNAL_RETENTION, 1),  # one total order over the graph of pairs (§7)
+        topic(FRAGMENTS_TOPIC, INTERNAL_RETENTION),
+        topic(changelog("identity"), COMPACTED),
+        topic(changelog("persons"), COMPACTED, 1),
+        topic(changelog("record"), COMPACTED),
+        topic(changelog("intake"), COMPACTED),
+        topic(DEAD_LETTERS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
+        topic(DISPUTES_TOPIC, COMPACTED),
+        topic(DISCLOSURES_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),
+        topic(ACKNOWLEDGEMENTS_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),
+    ]
+    topics += [topic(view_topic(agreement.agreement), VIEW) for agreement in agreements]
+    topics += [
+        topic(obligations_topic(subscriber), {"cleanup.policy": "delete", "retention.ms": FOR_EVER})
+        for subscriber in sorted({agreement.subscriber for agreement in agreements})
+    ]
+    return topics
+
+
+def changelog(stage: str) -> str:
+    """Name a stage's changelog (§7)."""
+    return f"postroom.{stage}.changelog"
