@@ -34,14 +34,20 @@ class AvroReader:
         self._codecs: dict[int, PlainCodec] = {}
 
     def read(self, topic: str, follow: bool = False, idle_s_max: float | None = None) -> Iterator[ReadRecord]:
-        """Read from the beginning to what is now the end, or on and on; `idle_s_max` ends a quiet following."""
+        """Read from the beginning to what is now the end, or on and on; `idle_s_max` ends a quiet
+        following.
+        """
         from kafka import TopicPartition
 
         with closing(self._consumer()) as consumer:
-            partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+            partitions = [
+                TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())
+            ]
             if not partitions:
                 raise Trouble(
-                    "there is no such topic", where=topic, mend="`postroom topics plan` names those that are needed"
+                    "there is no such topic",
+                    where=topic,
+                    mend="`postroom topics plan` names those that are needed",
                 )
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
@@ -60,7 +66,9 @@ class AvroReader:
         headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
         value = None if record.value is None else self._value(record.value)
         key = (record.key or b"").decode("utf-8", "replace")
-        return ReadRecord(record.topic, record.partition, record.offset, record.timestamp, key, value, headers)
+        return ReadRecord(
+            record.topic, record.partition, record.offset, record.timestamp, key, value, headers
+        )
 
     def _value(self, framed: bytes) -> dict[str, Any]:
         schema_id, body = unframe(framed)
@@ -68,7 +76,9 @@ class AvroReader:
         if codec is None:
             schema = self.registry.schema_by_id(schema_id)
             if schema is None:
-                raise Trouble("the registry does not know a schema", where=self.registry.url, why=f"id {schema_id}")
+                raise Trouble(
+                    "the registry does not know a schema", where=self.registry.url, why=f"id {schema_id}"
+                )
             codec = self._codecs[schema_id] = PlainCodec(schema)
         return dict(codec.decode(body))
 

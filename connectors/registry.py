@@ -42,13 +42,15 @@ class Registry:
         if known is not None:
             return known
         self._ask("PUT", f"/config/{subject}", {"compatibility": FULL_TRANSITIVE})
-        answer = self._ask("POST", f"/subjects/{subject}/versions", _body(schema), allowed=(CONFLICT, UNPROCESSABLE))
+        answer = self._ask(
+            "POST", f"/subjects/{subject}/versions", _body(schema), allowed=(CONFLICT, UNPROCESSABLE)
+        )
         if "id" not in answer:
             raise Trouble(
                 "the registry refuses a schema",
                 where=subject,
                 why=str(answer.get("message", "not compatible with an earlier version")),
-                mend="a change must be readable both ways by every earlier version; else it is a new version, v<N+1>",
+                mend="every earlier version must read it and be read by it; else make a new version, v<N+1>",
             )
         return int(answer["id"])
 
@@ -73,11 +75,15 @@ class Registry:
         answers = (self._ask("GET", f"/subjects/{subject}/versions/{number}") for number in numbers)
         return [json.loads(answer["schema"]) for answer in answers]
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, allowed: tuple[int, ...] = ()) -> Any:
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, allowed: tuple[int, ...] = ()
+    ) -> Any:
         import httpx
 
         try:
-            answer = self._client.request(method, self.url + path, content=None if body is None else json.dumps(body))
+            answer = self._client.request(
+                method, self.url + path, content=None if body is None else json.dumps(body)
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         if answer.is_success or answer.status_code in allowed:

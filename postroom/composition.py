@@ -29,7 +29,15 @@ from processors import (
 from processors.engine import EngineConfig, StageSpec
 from processors.engine.settings import Prepare
 from processors.stage import Record
-from schemas import Agreement, AgreementProblems, ContractProblems, Contracts, load_agreements, load_contracts, view_schema
+from schemas import (
+    Agreement,
+    AgreementProblems,
+    ContractProblems,
+    Contracts,
+    load_agreements,
+    load_contracts,
+    view_schema,
+)
 
 STAGES = ("intake", "identity", "persons", "record")
 REGISTRY_RETRY_S = 2.0
@@ -53,7 +61,10 @@ def load_rules_files(contracts_dir: Path, agreements_dir: Path) -> tuple[Contrac
         contracts = load_contracts(contracts_dir)
     except ContractProblems as problems:
         raise UserError(
-            "the contracts cannot be used", where=str(contracts_dir), why=str(problems), mend="`postroom contract check`"
+            "the contracts cannot be used",
+            where=str(contracts_dir),
+            why=str(problems),
+            mend="`postroom contract check`",
         ) from problems
     try:
         return contracts, load_agreements(agreements_dir, contracts)
@@ -73,7 +84,9 @@ def rules_for(settings: Settings, registry: Registry) -> Rules:
     return Rules(contracts, agreements, Keys(settings.secret_bytes()), view_schema_ids=ids)
 
 
-def register_views(registry: Registry, contracts: Contracts, agreements: dict[str, Agreement]) -> dict[str, int]:
+def register_views(
+    registry: Registry, contracts: Contracts, agreements: dict[str, Agreement]
+) -> dict[str, int]:
     """Register the schema of each agreement's view, compatible with all it ever was; return the ids (V1)."""
     return {
         name: registry.register(f"{view_topic(name)}-value", view_schema(agreement, contracts))
@@ -95,7 +108,9 @@ def require_topics(settings: Settings, stack: Stack, rules: Rules) -> None:
         )
 
 
-def stage_specs(names: Sequence[str], rules: Rules, registry: Registry, settings: Settings) -> list[StageSpec]:
+def stage_specs(
+    names: Sequence[str], rules: Rules, registry: Registry, settings: Settings
+) -> list[StageSpec]:
     """The stages to run, each with its input (§7)."""
     batch = settings.batch_records_max
     specs = []

@@ -1,4 +1,6 @@
-"""What the record stage keeps of one person: fragments, what each agreement was last sent, keys in custody."""
+"""What the record stage keeps of one person: fragments, what each agreement was last sent, keys in
+custody.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class Handover(Message):
 class RecordState(Message):
     """The state of one person.
 
-    ``released`` holds, by identifier, the highest move whose keys have arrived; ``handovers`` those still owed to
+    ``released`` holds, by identifier, the highest move whose keys have arrived; ``handovers`` those still
+    owed to
     a later record, by ``identifier NUL move``; ``sequences`` the last one written, by ``agreement NUL key``;
     ``inherited`` what was delivered under keys that merged into this person and is not yet superseded.
     """
@@ -44,7 +47,9 @@ class RecordState(Message):
     superseded_keys: dict[str, tuple[str, ...]] = {}
 
     def has_custody(self, identifier: str, move: int) -> bool:
-        """Whether the keys of ``identifier`` at ``move`` are here: its first home, or they were released (V2)."""
+        """Whether the keys of ``identifier`` at ``move`` are here: its first home, or they were released
+        (V2).
+        """
         return move == 0 or self.released.get(identifier, 0) >= move
 
     def next_sequence(self, agreement: str, key: str) -> int:

@@ -13,7 +13,9 @@ ANY = "*"
 
 
 def covers(consent: Consent, attribute: Attribute) -> bool:
-    """Whether a statement covers an attribute: named, or all of them; never special categories unnamed (C1)."""
+    """Whether a statement covers an attribute: named, or all of them; never special categories unnamed
+    (C1).
+    """
     if consent.categories:
         return attribute.category in consent.categories
     return consent.state != "GRANTED" or attribute.sensitivity != SPECIAL_CATEGORY

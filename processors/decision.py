@@ -1,6 +1,7 @@
 """The decision on (agreement, person, moment): who may see which attribute, and why (C6).
 
-The order of the questions is a table, so that a policy person can read it; the first that applies denies. Every
+The order of the questions is a table, so that a policy person can read it; the first that applies denies.
+Every
 permit names what it rests on. The page `docs/decision.md` is rendered from :data:`QUESTIONS`.
 """
 
@@ -121,7 +122,11 @@ QUESTIONS: tuple[tuple[Denial, Callable[[Question], bool], str], ...] = (
     (Denial.AGREEMENT_NOT_IN_FORCE, _not_in_force, "the agreement is not valid at this moment"),
     (Denial.INCOMPLETE, _incomplete, "not all that is known of the person has arrived, so no view begins"),
     (Denial.OUT_OF_SCOPE, _out_of_scope, "the person is not among those whom the agreement is about"),
-    (Denial.RESTRICTED, _restricted, "the person is protected and the agreement does not see protected persons"),
+    (
+        Denial.RESTRICTED,
+        _restricted,
+        "the person is protected and the agreement does not see protected persons",
+    ),
     (Denial.DECEASED, _deceased, "the person has died and the agreement ends with death"),
     (Denial.OBJECTED, _objected, "the person objected and the agreement honours objections"),
     (Denial.NO_SUBJECT_IDENTIFIER, _no_subject_identifier, "the person has no live identifier of the scheme"),
@@ -133,8 +138,12 @@ def decide(question: Question) -> Decision:
     """Ask the questions in their order; then, attribute by attribute, what the basis permits (C6)."""
     for denial, applies, _meaning in QUESTIONS:
         if applies(question):
-            return Decision(denial, None, {grant.attribute: denial for grant in question.agreement.attributes})
-    attributes = {grant.attribute: question.permit(grant.attribute) for grant in question.agreement.attributes}
+            return Decision(
+                denial, None, {grant.attribute: denial for grant in question.agreement.attributes}
+            )
+    attributes = {
+        grant.attribute: question.permit(grant.attribute) for grant in question.agreement.attributes
+    }
     return Decision(None, question.key(), attributes)
 
 
@@ -142,6 +151,6 @@ def decide_closed(question: Question) -> Decision:
     """Decide, and deny everything when deciding fails (C6: an error is a denial, and an alert)."""
     try:
         return decide(question)
-    except Exception:  # noqa: BLE001 -- fails closed: whatever went wrong, nothing is shared
+    except Exception:
         denied: dict[str, Any] = {grant.attribute: Denial.ERROR for grant in question.agreement.attributes}
         return Decision(Denial.ERROR, None, denied)

@@ -64,7 +64,9 @@ class Discloser:
             ("content-type", b"application/avro"),
             *(("postroom_supersedes", key.encode()) for key in supersedes),
         )
-        self.step.outgoing.append(Outgoing(view_topic(agreement.agreement), sent.key.encode(), value, headers))
+        self.step.outgoing.append(
+            Outgoing(view_topic(agreement.agreement), sent.key.encode(), value, headers)
+        )
         self._log("view", agreement, sent, sequence, decision, None, value, cause, now_ms)
         self.step.outcomes.append(Outcome(agreement.agreement, "view"))
         if cause.published_ms:
@@ -81,7 +83,9 @@ class Discloser:
         cause: Cause,
         now_ms: int,
     ) -> None:
-        """Write the tombstone of a view that ceased or whose key changed: never why, and no successor (V2)."""
+        """Write the tombstone of a view that ceased or whose key changed: never why, and no successor
+        (V2).
+        """
         sequence = self.state.next_sequence(name, sent.key)
         version = agreement.version if agreement is not None else sent.version
         headers = (
@@ -159,7 +163,9 @@ class Discloser:
         """Append one entry to the disclosure log: who saw which fields, why, and a salted commitment (V5)."""
         name = agreement if isinstance(agreement, str) else agreement.agreement
         version = sent.version if isinstance(agreement, str) else agreement.version
-        salt = hmac.digest(self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}".encode(), hashlib.sha256)
+        salt = hmac.digest(
+            self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}".encode(), hashlib.sha256
+        )
         entry = {
             "kind": kind,
             "time": format_instant(now_ms),
@@ -175,7 +181,9 @@ class Discloser:
             "cause": {"source": cause.source, "id": cause.id, "hash": self._cause_hash(cause)},
             "commitment": hashlib.sha256(salt + (value or b"")).hexdigest(),
         }
-        self.step.outgoing.append(Outgoing(DISCLOSURES_TOPIC, self.state.person.encode(), _encode_json(entry)))
+        self.step.outgoing.append(
+            Outgoing(DISCLOSURES_TOPIC, self.state.person.encode(), _encode_json(entry))
+        )
 
 
 def _reasons(decision: Decision | None) -> dict[str, Any]:

@@ -55,7 +55,9 @@ def is_complete(fragments: Mapping[str, PersonFragment]) -> bool:
     return bool(present) and all(fragment.members == present for fragment in fragments.values())
 
 
-def fold(fragments: Mapping[str, PersonFragment], attributes: Mapping[str, Attribute], now_ms: int) -> Citizen:
+def fold(
+    fragments: Mapping[str, PersonFragment], attributes: Mapping[str, Attribute], now_ms: int
+) -> Citizen:
     """Fold a person's fragments at ``now_ms``; the order of the fragments changes nothing (R6)."""
     consents: dict[tuple[str, str], list[Consent]] = defaultdict(list)
     objections: dict[str, Objection] = {}

@@ -73,7 +73,9 @@ def _why_not(
 
 
 def superseded_values(supersessions: Iterable[Supersession]) -> frozenset[str]:
-    """The identifiers that were replaced, the earliest statements first, ignoring what closes a circle (I3)."""
+    """The identifiers that were replaced, the earliest statements first, ignoring what closes a circle
+    (I3).
+    """
     replaced_by: dict[str, set[str]] = defaultdict(set)
     for supersession in sorted(supersessions):
         if not _leads_to(replaced_by, supersession.new, supersession.old):

@@ -1,6 +1,7 @@
 """Identity: one identifier's fragment, its person, and what it has said about its pairs (§7, I2, I6, R2, R3).
 
-A stage with state by identifier. It sends a fragment's changes to its person's record, and to persons only what
+A stage with state by identifier. It sends a fragment's changes to its person's record, and to persons only
+what
 can change who is one person. What an event says beside a new statement about a pair waits until persons has
 answered (I6); what takes away never waits.
 """
@@ -63,7 +64,7 @@ class Identity:
             if record.key is not None and record.value is not None:
                 by_key[record.key].append(record.value)
         for key in wakes:
-            by_key[key]  # noqa: B018 -- a wake is an empty list of messages
+            by_key[key]
         step = Step()
         for key, values in by_key.items():
             body = states(key)
@@ -146,9 +147,13 @@ class _Folding:
         if said.consent is not None and said.consent not in state.consents:
             state.consents = tuple(sorted((*state.consents, said.consent)))
             self.changed.add("consents")
-        if said.objection is not None and latest(state.objections, objection_key(said.objection), said.objection):
+        if said.objection is not None and latest(
+            state.objections, objection_key(said.objection), said.objection
+        ):
             self.changed.add("objections")
-        if said.enrolment is not None and latest(state.enrolments, enrolment_key(said.enrolment), said.enrolment):
+        if said.enrolment is not None and latest(
+            state.enrolments, enrolment_key(said.enrolment), said.enrolment
+        ):
             self.changed.add("enrolments")
         if said.restriction is not None:
             latest(state.restrictions, said.restriction.owner, said.restriction)
@@ -168,7 +173,9 @@ class _Folding:
             self._restate(other, tuple(s for s in pair.statements if (s.source, s.id) != event))
 
     def _claim(self, said: Said) -> int:
-        """Keep what the event says of pairs; return the number of the question that must be answered first (0: none)."""
+        """Keep what the event says of pairs; return the number of the question that must be answered first
+        (0: none).
+        """
         if (said.cause.source, said.cause.id) in self.annulled:
             return 0
         awaited = 0
@@ -243,11 +250,12 @@ class _Folding:
     def _expire(self) -> None:
         depth = self.rules.limits.register_depth
         for key, assertions in list(self.state.registers.items()):
+            kept = assertions
             if any(a.expires <= self.now_ms for a in assertions):
                 self._touch(key)
-                assertions, _ = register.bounded(assertions, self.now_ms, depth)
-            if assertions:
-                self.state.registers[key] = assertions
+                kept, _ = register.bounded(assertions, self.now_ms, depth)
+            if kept:
+                self.state.registers[key] = kept
             else:
                 del self.state.registers[key]
 
@@ -259,7 +267,9 @@ class _Folding:
         keys = state.registers.keys() if whole else self.sent_before.keys()
         registers = {key: register.entries(state.registers.get(key, ()), now_ms) for key in sorted(keys)}
         if not whole:
-            registers = {key: entries for key, entries in registers.items() if entries != self.sent_before[key]}
+            registers = {
+                key: entries for key, entries in registers.items() if entries != self.sent_before[key]
+            }
             if not registers and not self.changed:
                 return
         state.housed = True

@@ -1,6 +1,7 @@
 """Intake: accept an event or say why not (E7), and turn it into what it says about its subject (§7).
 
-Stateless. An event is accepted whole or rejected whole; a rejection becomes a dead letter without the payload.
+Stateless. An event is accepted whole or rejected whole; a rejection becomes a dead letter without the
+payload.
 """
 
 from __future__ import annotations
@@ -99,8 +100,9 @@ class Intake:
                 step.outcomes.append(Outcome(verdict.type, "accepted"))
             else:
                 step.outgoing.append(dead_letter(record, verdict))
-                known = verdict.type if verdict.type in self.rules.contracts.by_type else "unknown"
-                step.outcomes.append(Outcome(known, "rejected", verdict.reason))
+                known = verdict.type is not None and verdict.type in self.rules.contracts.by_type
+                type_ = verdict.type if known and verdict.type else "unknown"
+                step.outcomes.append(Outcome(type_, "rejected", verdict.reason))
         return step
 
     def accept_record(self, record: Record) -> Said | Rejected:
@@ -108,11 +110,9 @@ class Intake:
         if record.value is not None and len(record.value) > self.rules.limits.value_bytes:
             return Rejected(Rejection.OVERSIZED)
         headers = dict(record.headers)
-        if headers.get("content-type", b"").startswith(STRUCTURED) and record.value is not None:
-            verdict = self.accept_json(record.value, record.timestamp_ms, topic=record.topic)
-        else:
-            verdict = self._accept_binary(record)
-        return verdict
+        if (headers.get("content-type") or b"").startswith(STRUCTURED) and record.value is not None:
+            return self.accept_json(record.value, record.timestamp_ms, topic=record.topic)
+        return self._accept_binary(record)
 
     def accept_json(self, line: bytes, broker_ms: int, topic: str | None = None) -> Said | Rejected:
         """Read one CloudEvent in JSON (E3): a line of a file, or a record in structured mode."""
@@ -161,7 +161,9 @@ class Intake:
         return self._accept_data(event, contract, data, record.timestamp_ms)
 
     def _contract(self, event: CloudEvent, topic: str | None) -> Contract | None:
-        """The event's contract; none when it came on another type's topic, whose access rules are not its own."""
+        """The event's contract; none when it came on another type's topic, whose access rules are not its
+        own.
+        """
         return None if topic not in (None, event.type) else self.rules.contracts.by_type.get(event.type)
 
     def _accept_data(
@@ -191,7 +193,9 @@ class Intake:
             until=until,
             item=data[contract.item] if contract.item else "",
             values=tuple(
-                (f.attribute, canonical_json(data[f.name])) for f in contract.attributes if data[f.name] is not None
+                (f.attribute, canonical_json(data[f.name]))
+                for f in contract.attributes
+                if data[f.name] is not None
             ),
             form=canonical_json(data),
             annuls=data[contract.prior] if contract.prior else None,
@@ -245,7 +249,9 @@ def _validity(contract: Contract, event: CloudEvent, data: Mapping[str, Any]) ->
 
 
 def _statement(contract: Contract, event: CloudEvent, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the event states under §5, as the field of :class:`Said` that its kind names; ValueError if it cannot."""
+    """What the event states under §5, as the field of :class:`Said` that its kind names; ValueError if it
+    cannot.
+    """
     if contract.kind not in STATES:
         return {}
     said = {term: data[name] for term, name in contract.terms.items()}
@@ -297,7 +303,9 @@ def _is_plain(value: Any) -> bool:
 def _reference_form(value: Any) -> bytes:
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError:  # an integer beyond 2^53: no such form exists, so keep all its digits
+    except (
+        rfc8785.CanonicalizationError
+    ):  # an integer beyond 2^53: no such form exists, so keep all its digits
         return msgspec.json.encode(value, order="sorted")
 
 

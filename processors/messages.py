@@ -1,6 +1,7 @@
 """What the stages say to each other: compact msgpack structs on the internal topics.
 
-Array-like and without garbage-collector bookkeeping, because a stage decodes one for every message. Fields are
+Array-like and without garbage-collector bookkeeping, because a stage decodes one for every message. Fields
+are
 only ever appended, each with a default, so that yesterday's bytes decode for ever (`tests/golden`).
 """
 
@@ -189,7 +190,9 @@ class Fragment(Message, tag="fragment"):
 
 
 class Departed(Message, tag="departed"):
-    """An identifier left this person for ``successor`` (I6); ``merged`` when all of this person went along."""
+    """An identifier left this person for ``successor`` (I6); ``merged`` when all of this person went
+    along.
+    """
 
     person: str
     identifier: str
@@ -209,7 +212,8 @@ class Delivered(Value, frozen=True):
 class Released(Message, tag="released"):
     """The old record lets go of the keys that are this identifier (V2), with their sequences by agreement.
 
-    ``delivered`` is what was out under the old record's keys, by agreement, when all of that person went along:
+    ``delivered`` is what was out under the old record's keys, by agreement, when all of that person went
+    along:
     the new record says so in `postroom_supersedes`, and owes the deletion of what it may not share (V4).
     """
 

@@ -41,7 +41,9 @@ class Pair(NamedTuple):
 
 
 def judge(a: str, b: str, said_by_a: Sequence[PairStatement], said_by_b: Sequence[PairStatement]) -> Pair:
-    """Judge the pair ``a`` < ``b`` by what each said of the other; what is annulled is no longer among it (I2)."""
+    """Judge the pair ``a`` < ``b`` by what each said of the other; what is annulled is no longer among it
+    (I2).
+    """
     statements = [*said_by_a, *said_by_b]
     if not statements:
         return Pair(None, unlinked=False, contested=False)
@@ -84,7 +86,8 @@ def _earliest_supersession(old: str, new: str, said: Iterable[PairStatement]) ->
 def exposed(statements: Sequence[PairStatement], contested: bool) -> tuple[PairStatement, ...]:
     """What one side needs to tell persons of a pair: the hundredth repetition changes nothing (§7).
 
-    Every link and unlink, and the earliest of each other kind; all of it once an unlink is known, because then
+    Every link and unlink, and the earliest of each other kind; all of it once an unlink is known, because
+    then
     only what came after the link that undid it counts, and that need not be the earliest.
     """
     if contested or any(s.kind == "unlink" for s in statements):

@@ -268,7 +268,9 @@ class _Graph:
         self.dirty.add(member)
 
     def _report(self, step: Step, member: str, before: dict[str, str], after: dict[str, str]) -> None:
-        """Publish a dispute that began, changed or was settled, once for its pair: by the smaller identifier."""
+        """Publish a dispute that began, changed or was settled, once for its pair: by the smaller
+        identifier.
+        """
         for other in sorted(before.keys() | after.keys()):
             if member < other and before.get(other) != after.get(other):
                 reason = after.get(other)

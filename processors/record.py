@@ -1,6 +1,7 @@
 """Record: one person's fragments, folded, decided and disclosed (§7, I6, C6, V1-V5).
 
-A stage with state by person. After the messages of a step it asks, for each agreement, what the subscriber may
+A stage with state by person. After the messages of a step it asks, for each agreement, what the subscriber
+may
 see now, compares that with what the subscriber has, and writes the difference.
 """
 
@@ -53,7 +54,7 @@ class Records:
             if record.key is not None and record.value is not None:
                 by_key[record.key].append(record.value)
         for key in wakes:
-            by_key[key]  # noqa: B018 -- a wake is an empty list of messages
+            by_key[key]
         step = Step()
         for key, values in by_key.items():
             body = states(key)
@@ -78,7 +79,8 @@ class _Folding:
         self.protective = False
         self.undecided = True
 
-    # -- what arrives ------------------------------------------------------------------------------------------
+    # -- what arrives
+    # ------------------------------------------------------------------------------------------
 
     def fold(self, message: Fragment | Departed | Released) -> None:
         """Fold one message of identity, or of another record."""
@@ -175,7 +177,8 @@ class _Folding:
             if fresh:
                 state.inherited[agreement] = (*known, *fresh)
 
-    # -- what is decided ---------------------------------------------------------------------------------------
+    # -- what is decided
+    # ---------------------------------------------------------------------------------------
 
     def decide(self, left: str | None = None, merged: bool = False) -> None:
         """Ask every agreement and write what changed; ``left`` is an identifier that has just gone."""
@@ -263,7 +266,9 @@ class _Folding:
         self.discloser.oblige(agreement.agreement, agreement, sent.subscriber, sent.key, due, self.now_ms)
 
     def _settle_inherited(self, agreement: Agreement, decision: Decision) -> None:
-        """Owe the deletion of what was delivered under keys that merged into this person, where it is denied."""
+        """Owe the deletion of what was delivered under keys that merged into this person, where it is
+        denied.
+        """
         name = agreement.agreement
         settled = []
         for delivered in self.state.inherited.get(name, ()):

@@ -1,6 +1,7 @@
 """Registers: what one owner said of one attribute (and item) of one identifier, over time (R2, R4, R7).
 
-A register is a tuple of assertions with at most one content an event. All functions are pure; the order and the
+A register is a tuple of assertions with at most one content an event. All functions are pure; the order
+and the
 number of times in which assertions arrive change nothing while no bound is met (R6).
 """
 
@@ -78,7 +79,8 @@ def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
     current = [a for a in winners if a.effective_at <= now_ms][-1:]
     future = [a for a in winners if a.effective_at > now_ms]
     return tuple(
-        Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value) for a in current + future
+        Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value)
+        for a in current + future
     )
 
 

@@ -24,20 +24,24 @@ from processors.rules import Keys, Limits, Rules
 from processors.stage import Outgoing, Record, Stage
 from schemas import Agreement, Contracts, unframe
 
+DEFAULT_LIMITS = Limits()
+
 
 class Pipeline:
     """The three stages with state, and the topics between them, in memory.
 
-    Delivers everything on one topic at once, in order; what is written to a topic that no stage reads is kept in
+    Delivers everything on one topic at once, in order; what is written to a topic that no stage reads is
+    kept in
     :attr:`written`.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
+        self.records = Records(rules)
         self.stages: dict[str, Stage] = {
             ASSERTIONS_TOPIC: Identity(rules),
             PAIRS_TOPIC: Persons(rules),
-            FRAGMENTS_TOPIC: Records(rules),
+            FRAGMENTS_TOPIC: self.records,
         }
         self.states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self.stages}
         self.queues: dict[str, deque[Outgoing]] = {topic: deque() for topic in self.stages}
@@ -61,7 +65,10 @@ class Pipeline:
                 queue, states = self.queues[topic], self.states[topic]
                 if not queue:
                     continue
-                batch = [Record(topic, 0, n, now_ms, out.key, out.value, out.headers) for n, out in enumerate(queue)]
+                batch = [
+                    Record(topic, 0, n, now_ms, out.key, out.value, out.headers)
+                    for n, out in enumerate(queue)
+                ]
                 queue.clear()
                 step = stage.step(states.get, batch, (), now_ms)
                 for key, state in step.states.items():
@@ -82,7 +89,7 @@ class Pipeline:
 
     def views(self) -> dict[str, dict[str, Any]]:
         """The latest view under each key of every agreement, as plain data."""
-        codecs = self._records().codecs
+        codecs = self.records.codecs
         topics = {view_topic(name): name for name in codecs}
         latest: dict[str, dict[str, bytes | None]] = {name: {} for name in codecs}
         for out in self.written:
@@ -93,11 +100,6 @@ class Pipeline:
             for name, views in sorted(latest.items())
         }
 
-    def _records(self) -> Records:
-        stage = self.stages[FRAGMENTS_TOPIC]
-        assert isinstance(stage, Records)
-        return stage
-
 
 def replay(
     lines: Iterable[bytes],
@@ -105,7 +107,7 @@ def replay(
     agreements: Mapping[str, Agreement],
     secret: bytes,
     at_ms: int,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> dict[str, Any]:
     """Run event lines through the pipeline at the moment ``at_ms`` and return what came out (§8).
 

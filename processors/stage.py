@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
     type: str
     outcome: str
     reason: str = ""
-    count: int = 1
+    times: int = 1
 
 
 class Latency(NamedTuple):

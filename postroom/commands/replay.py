@@ -43,7 +43,9 @@ def replay(
     try:
         at_ms = parse_instant(at)
     except ValueError as error:
-        raise UserError("--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z") from error
+        raise UserError(
+            "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
+        ) from error
     current = settings()
     rules = load_rules_files(contracts or current.contracts_dir, agreements or current.agreements_dir)
     secret = current.secret_bytes()

@@ -34,7 +34,9 @@ def register(app: typer.Typer) -> None:
 
 def run(
     stage: Annotated[Which, typer.Argument(help="which stage")] = Which.ALL,
-    instance: Annotated[str | None, typer.Option(help="this worker's name; a restart under it finds its store")] = None,
+    instance: Annotated[
+        str | None, typer.Option(help="this worker's name; a restart under it finds its store")
+    ] = None,
     shell: Annotated[Shell, typer.Option(help="Faust, or plain aiokafka")] = Shell.FAUST,
 ) -> None:
     """Run one stage, or all of them, until SIGTERM or Ctrl-C.
