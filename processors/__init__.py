@@ -14,7 +14,6 @@ from processors.messages import (
 )
 from processors.persons import Persons
 from processors.record import Records
-from processors.replay import replay
 from processors.rules import Keys, Limits, Rules
 from processors.stage import Stage
 
@@ -35,6 +34,5 @@ __all__ = [
     "Rules",
     "Stage",
     "obligations_topic",
-    "replay",
     "view_topic",
 ]

@@ -145,7 +145,7 @@ class _Folding:
         """Keep a statement of §5: all consents, of the other kinds the latest (C1-C4)."""
         state = self.state
         if said.consent is not None and said.consent not in state.consents:
-            state.consents = tuple(sorted((*state.consents, said.consent)))
+            state.consents = tuple(sorted((*state.consents, said.consent), key=encode))
             self.changed.add("consents")
         if said.objection is not None and latest(
             state.objections, objection_key(said.objection), said.objection

@@ -48,7 +48,7 @@ class PairStatement(Value, frozen=True, order=True):
     kind: StatementKind
 
 
-class Consent(Value, frozen=True, order=True):
+class Consent(Value, frozen=True):
     """One consent statement (C1); ``begins`` and ``ends`` are instants, ``ends`` exclusive."""
 
     time: int

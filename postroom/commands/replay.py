@@ -37,7 +37,7 @@ def replay(
     """
     from postroom.composition import load_rules_files
     from postroom.settings import settings
-    from processors import replay as run
+    from processors.replay import replay as run
     from schemas import parse_instant
 
     try:
