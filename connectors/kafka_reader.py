@@ -1,0 +1,100 @@
+"""Reads topics from their beginning, read committed, to what is now their end or on and on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from connectors.trouble import Trouble, Unreachable
+
+POLL_MS = 200
+
+
+class RawRecord(NamedTuple):
+    """One record as the broker has it; the timestamp is the broker's, UTC ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class TopicReader:
+    """Records of topics, in order within each partition, without a consumer group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+
+    def read(
+        self, topics: Sequence[str], follow: bool = False, idle_s_max: float | None = None
+    ) -> Iterator[RawRecord]:
+        """Read everything that is there now, or follow; `idle_s_max` ends a quiet following."""
+        from kafka import TopicPartition
+
+        with closing(self._consumer()) as consumer:
+            partitions = []
+            for topic in topics:
+                numbers = sorted(consumer.partitions_for_topic(topic) or ())
+                if not numbers:
+                    raise Trouble(
+                        "there is no such topic",
+                        where=topic,
+                        mend="`postroom topics plan` names those that are needed",
+                    )
+                partitions += [TopicPartition(topic, number) for number in numbers]
+            consumer.assign(partitions)
+            consumer.seek_to_beginning(*partitions)
+            ends = None if follow else consumer.end_offsets(partitions)
+            last = time.monotonic()
+            while ends is None or any(consumer.position(tp) < end for tp, end in ends.items()):
+                for records in consumer.poll(timeout_ms=POLL_MS).values():
+                    for record in records:
+                        last = time.monotonic()
+                        yield _raw(record)
+                if idle_s_max is not None and time.monotonic() - last > idle_s_max:
+                    return
+
+    def latest(self, topic: str) -> dict[bytes, RawRecord]:
+        """Read a compacted topic: the last record under each key, those that were deleted left out."""
+        records: dict[bytes, RawRecord] = {}
+        for record in self.read([topic]):
+            if record.key is None:
+                continue
+            if record.value is None:
+                records.pop(record.key, None)
+            else:
+                records[record.key] = record
+        return records
+
+    def _consumer(self) -> Any:
+        from kafka import KafkaConsumer
+        from kafka.errors import KafkaError
+
+        try:
+            return KafkaConsumer(
+                bootstrap_servers=self.bootstrap.split(","),
+                client_id="postroom-reader",
+                isolation_level="read_committed",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                group_id=None,
+            )
+        except (KafkaError, OSError) as error:
+            raise Unreachable(
+                "Kafka is unreachable",
+                where=self.bootstrap,
+                why=str(error) or type(error).__name__,
+                mend="`postroom status` says what runs",
+            ) from error
+
+
+def _raw(record: Any) -> RawRecord:
+    headers = tuple((name, value or b"") for name, value in record.headers)
+    return RawRecord(
+        record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers
+    )
