@@ -34,7 +34,7 @@ class AvroReader:
     def read(
         self, topic: str, follow: bool = False, idle_s_max: float | None = None
     ) -> Iterator[ReadRecord]:
-        """Read from the beginning to what is now the end, or on and on; `idle_s_max` ends a quiet following."""
+        """Read to what is now the end, or on and on; `idle_s_max` ends a quiet following."""
         for record in self._reader.read([topic], follow, idle_s_max):
             yield self._decoded(record)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from processors.disclosure import view_topic
 from processors.identity import Identity
@@ -101,19 +101,21 @@ class Pipeline:
         }
 
 
-def replay(
-    lines: Iterable[bytes],
-    contracts: Contracts,
-    agreements: Mapping[str, Agreement],
-    secret: bytes,
-    at_ms: int,
-    limits: Limits = DEFAULT_LIMITS,
-) -> dict[str, Any]:
-    """Run event lines through the pipeline at the moment ``at_ms`` and return what came out (§8).
+class Replayed(NamedTuple):
+    """A pipeline after all lines of a file, what was named in them, and what was rejected."""
 
-    Lines count from 1, blank ones too. Everything is sorted, so equal input gives equal bytes.
-    """
-    rules = Rules(contracts, agreements, Keys(secret), limits)
+    pipeline: Pipeline
+    named: set[str]
+    rejected: list[list[Any]]
+
+    def person_of(self, identifier: str) -> str:
+        """The person id of an identifier, by itself if nothing links it (I4)."""
+        answer = self.pipeline.answers.get(identifier)
+        return self.pipeline.rules.keys.person_id(identifier) if answer is None else answer.person
+
+
+def run_lines(lines: Iterable[bytes], rules: Rules, at_ms: int) -> Replayed:
+    """Run event lines through the stages at the moment ``at_ms``; lines count from 1, blank ones too."""
     intake, pipeline = Intake(rules), Pipeline(rules)
     rejected: list[list[Any]] = []
     named: set[str] = set()
@@ -128,11 +130,28 @@ def replay(
         named.update(other for _, other in verdict.pairs)
         pipeline.send([Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict))])
     pipeline.run(at_ms)
+    return Replayed(pipeline, named, rejected)
+
+
+def replay(
+    lines: Iterable[bytes],
+    contracts: Contracts,
+    agreements: Mapping[str, Agreement],
+    secret: bytes,
+    at_ms: int,
+    limits: Limits = DEFAULT_LIMITS,
+) -> dict[str, Any]:
+    """Run event lines through the pipeline at the moment ``at_ms`` and return what came out (§8).
+
+    Everything is sorted, so equal input gives equal bytes.
+    """
+    replayed = run_lines(lines, Rules(contracts, agreements, Keys(secret), limits), at_ms)
+    answers = replayed.pipeline.answers
     return {
-        "views": pipeline.views(),
-        "persons": _persons(named, pipeline.answers),
-        "disputed": _disputed(pipeline.answers),
-        "rejected": rejected,
+        "views": replayed.pipeline.views(),
+        "persons": _persons(replayed.named, answers),
+        "disputed": _disputed(answers),
+        "rejected": replayed.rejected,
     }
 
 

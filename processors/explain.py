@@ -1,0 +1,131 @@
+"""Why a person's field is or is not shared, and who gains and loses what under other agreements (C6, V5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from processors.citizen_state import RecordState, decode_record
+from processors.decision import QUESTIONS, Permit, Question, decide_closed
+from processors.golden import Citizen, Golden, fold
+from processors.outcomes import Denial
+from processors.rules import Rules
+from schemas import Agreement, format_instant
+
+SHARED, UNKNOWN, WITHHELD = "shared", "unknown", "withheld"
+
+MEANINGS: Mapping[Denial, str] = {denial: meaning for denial, _, meaning in QUESTIONS} | {
+    Denial.NO_CONSENT: "the citizen never granted consent that covers this",
+    Denial.CONSENT_NOT_YET_VALID: "the citizen's consent begins later",
+    Denial.CONSENT_EXPIRED: "the citizen's consent has ended",
+    Denial.CONSENT_WITHDRAWN: "the citizen withdrew consent",
+    Denial.CONSENT_PAUSED: "the citizen paused consent",
+    Denial.ERROR: "deciding failed, so nothing is shared",
+}
+
+
+class Answer(NamedTuple):
+    """One field's answer: what it rests on or why it is withheld, and where its value came from; never the value."""
+
+    attribute: str
+    item: str
+    answer: str
+    reason: str
+    because: str
+    lineage: str
+
+
+def explain(rules: Rules, agreement: Agreement, state: RecordState, now_ms: int) -> list[Answer]:
+    """Decide for one person and agreement and say, field by field, why (C6)."""
+    citizen = fold(state.fragments, rules.contracts.attributes, now_ms)
+    out = agreement.agreement in state.sent
+    decision = decide_closed(Question(agreement, citizen, state.person, rules, now_ms, out))
+    answers: list[Answer] = []
+    for attribute, verdict in decision.attributes.items():
+        for item, golden in _items(citizen, attribute):
+            lineage = "" if golden is None else _lineage(golden)
+            if isinstance(verdict, Denial):
+                answers.append(Answer(attribute, item, WITHHELD, verdict.value, MEANINGS[verdict], lineage))
+            else:
+                answer = UNKNOWN if golden is None else SHARED
+                answers.append(Answer(attribute, item, answer, verdict.basis, _rests_on(verdict), lineage))
+    return answers
+
+
+def _items(citizen: Citizen, attribute: str) -> list[tuple[str, Golden | None]]:
+    items = citizen.golden.get(attribute, {})
+    return [(item, items[item]) for item in sorted(items)] or [("", None)]
+
+
+def _rests_on(permit: Permit) -> str:
+    if permit.consent is not None:
+        return "consent event {1} of {0}".format(*permit.consent)
+    return permit.gateway or "no gateway is needed"
+
+
+def _lineage(golden: Golden) -> str:
+    """Which event said it, of which identifier's scheme, true since when, said when (R5)."""
+    entry = golden.entry
+    scheme = golden.identifier.partition(":")[0]
+    since, said = format_instant(entry.effective_at), format_instant(entry.asserted_at)
+    return f"{entry.source} {entry.id} about the {scheme}; true since {since}, said {said}"
+
+
+class Difference(NamedTuple):
+    """How many persons gain or lose a field of an agreement under a proposed set of agreements."""
+
+    agreement: str
+    field: str
+    gain: int
+    lose: int
+    changed: int
+
+
+Views = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""By agreement, then by key, as `replay` gives them."""
+
+
+def compare_views(now: Views, proposed: Views) -> list[Difference]:
+    """Compare what subscribers see under two sets of agreements over the same events."""
+    differences: list[Difference] = []
+    for agreement in sorted(now.keys() | proposed.keys()):
+        before, after = now.get(agreement, {}), proposed.get(agreement, {})
+        gain: Counter[str] = Counter()
+        lose: Counter[str] = Counter()
+        changed: Counter[str] = Counter()
+        for key in before.keys() | after.keys():
+            old, new = _values(before.get(key, {})), _values(after.get(key, {}))
+            gain.update(new.keys() - old.keys())
+            lose.update(old.keys() - new.keys())
+            changed.update(name for name in old.keys() & new.keys() if old[name] != new[name])
+        differences.extend(
+            Difference(agreement, field, gain[field], lose[field], changed[field])
+            for field in sorted(gain.keys() | lose.keys() | changed.keys())
+        )
+    return differences
+
+
+def _values(view: Mapping[str, Any]) -> dict[str, Any]:
+    """A view's fields that have a value, narrowed fields by their path."""
+    return dict(_paths("", view))
+
+
+def _paths(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _paths(f"{path}.{name}" if path else name, part)
+    elif isinstance(value, list):
+        for part in value:
+            if isinstance(part, dict) and part.keys() == {"item", "value"}:
+                yield from _paths(path, part["value"])
+            else:
+                yield path, value
+    elif value is not None:
+        yield path, value
+
+
+def person_state(states: Mapping[bytes, bytes], person: str) -> RecordState | None:
+    """Return the record of a person in a pipeline's states."""
+    body = states.get(person.encode())
+    return None if body is None else decode_record(body)
