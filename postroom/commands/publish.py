@@ -1,0 +1,220 @@
+"""`postroom publish`: a file of CloudEvents to Kafka, as a department would do it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from postroom.errors import Exit, UserError
+from postroom.output import Form, Output, write_json, write_line, write_rows
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from producers import Line
+    from producers.publisher import Result
+    from schemas import Contracts
+
+PANEL = "Events"
+COLUMNS = ("type", "published", "refused")
+NO_CONTRACT = "(no contract)"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel=PANEL)(publish)
+
+
+def publish(
+    file: Annotated[str, typer.Argument(metavar="FILE.jsonl", help="one CloudEvent a line; - reads stdin")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every line, publish nothing.")] = False,
+    output: Output = Form.TABLE,
+) -> None:
+    """Publish CloudEvents, one a line, to the topics of their types.
+
+    A bad line is named with its number, the reason and what to do about it; the others go. Publishing a file
+    again does no harm: the same source and id are the same event. Exit 1 if a line was refused, 3 if
+    Kafka or the registry is unreachable.
+
+    Example: postroom publish docs/examples/first-event.jsonl
+    """
+    from postroom.settings import settings
+
+    current = settings()
+    contracts = _contracts(current.contracts_dir)
+    tally = Tally(output, contracts)
+    with _opened(file) as stream, _progress(stream) as advance:
+        lines = _told(stream, advance)
+        try:
+            if dry_run:
+                tally.take(_checked(lines, contracts))
+            else:
+                _publish(lines, contracts, current, tally)
+        except BaseException:
+            if tally.published or tally.refused:  # what did go is said even when the rest did not
+                tally.write(dry_run=dry_run)
+            raise
+        tally.write(dry_run=dry_run)
+    if tally.refused:
+        raise typer.Exit(Exit.FOUND)
+
+
+@dataclass
+class Tally:
+    """What became of the lines: bad ones at once on stderr, counts at the end on stdout; never a value."""
+
+    form: Form
+    contracts: Contracts
+    published: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, results: Iterable[Result]) -> None:
+        """Count each result and tell of each refusal."""
+        from producers import Published
+
+        for result in results:
+            if isinstance(result, Published):
+                self.published[result.type] += 1
+                continue
+            number, refused = result
+            # A type without a contract is the file's own text: it is not shown back as a row.
+            known = refused.type is not None and refused.type in self.contracts.by_type
+            self.refused[refused.type if known and refused.type else NO_CONTRACT] += 1
+            self._tell(
+                {"line": number, "reason": refused.reason.value, "why": refused.why, "mend": refused.mend}
+            )
+
+    def _tell(self, row: dict[str, Any]) -> None:
+        from postroom.console import say
+
+        if self.form is Form.TABLE:
+            say(f"line {row['line']}: {row['reason']}: {row['why']}; {row['mend']}")
+        elif self.form is Form.JSONL:
+            write_line(row)
+        else:
+            self.rows.append(row)
+
+    def write(self, *, dry_run: bool) -> None:
+        """Write the counts in the form that was asked for."""
+        from postroom.console import say
+
+        counts = {"published": self.published.total(), "refused": self.refused.total(), "dry_run": dry_run}
+        if self.form is Form.JSONL:
+            write_line(counts)
+        elif self.form is Form.JSON:
+            write_json(counts | {"types": dict(sorted(self.published.items())), "lines": self.rows})
+        elif types := sorted(self.published.keys() | self.refused.keys()):
+            rows = [{"type": t, "published": self.published[t], "refused": self.refused[t]} for t in types]
+            write_rows(rows, self.form, COLUMNS)
+        verb = "would be published" if dry_run else "published"
+        say(f"{counts['published']} {verb}, {counts['refused']} refused")
+
+
+def _contracts(directory: Path) -> Contracts:
+    from schemas import ContractProblems, load_contracts
+
+    try:
+        return load_contracts(directory)
+    except ContractProblems as problems:
+        first = problems.problems[0]
+        raise UserError(
+            "the contracts are not in order",
+            where=f"{directory}, {len(problems.problems)} problems",
+            why=f"{first.file}: {first.field}: {first.reason}"
+            if first.field
+            else f"{first.file}: {first.reason}",
+            mend="`postroom contract check` names each of them; POSTROOM_CONTRACTS is the directory",
+        ) from problems
+
+
+def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:
+    from connectors import find_stack
+    from connectors.registry import Registry
+    from producers import BrokerUnreachable, Publisher, connect
+
+    stack = find_stack(current)
+    registry = Registry(stack.registry)
+    registry.ping()  # before the first line: a department should not publish half a file to learn this
+    try:
+        producer = connect(stack.kafka)
+        try:
+            publisher = Publisher(
+                producer,
+                contracts,
+                lambda contract: registry.find(f"{contract.type}-value", contract.schema),
+                now_ms=lambda: time.time_ns() // 1_000_000,
+                where=stack.kafka,
+            )
+            tally.take(publisher.publish(lines))
+        finally:
+            producer.close(timeout=5)
+    except BrokerUnreachable as error:
+        raise UserError(
+            "Kafka is unreachable",
+            where=error.where,
+            why=error.why,
+            mend="`postroom status` says what runs; then publish the file again, nothing counts twice",
+            code=Exit.UNREACHABLE,
+        ) from error
+
+
+def _checked(lines: Iterable[Line], contracts: Contracts) -> Iterator[Result]:
+    """What would become of each line."""
+    from producers import NotPublished, Published, Refused, make_ready
+
+    for line in lines:
+        if line.blank:
+            continue
+        ready = make_ready(line.content, contracts, time.time_ns() // 1_000_000)
+        if isinstance(ready, Refused):
+            yield NotPublished(line.number, ready)
+        else:
+            yield Published(line.number, ready.contract.type)
+
+
+def _told(stream: IO[bytes], advance: Callable[[int], None]) -> Iterator[Line]:
+    """The lines of the file, while the bar moves."""
+    from producers import read_lines
+
+    for line in read_lines(stream):
+        advance(line.size_bytes)
+        yield line
+
+
+def _opened(file: str) -> AbstractContextManager[IO[bytes]]:
+    if file == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        mend = "give a file with one CloudEvent a line, or - for stdin"
+        raise UserError("the file cannot be read", where=file, why=why, mend=mend) from error
+
+
+@contextmanager
+def _progress(stream: IO[bytes]) -> Iterator[Callable[[int], None]]:
+    """A bar over the bytes of the file, when somebody is there to see it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    total = (
+        Path(stream.name).stat().st_size
+        if isinstance(stream.name, str) and stream.name != "<stdin>"
+        else None
+    )
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("publishing", total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,135 @@
+"""`postroom publish` as a person meets it: bad lines named, values never shown, the right exit code."""
+
+import json
+from collections.abc import Callable, Iterator
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+
+import pytest
+
+from postroom.cli import run
+from postroom.settings import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "first-event.jsonl"
+CANARY = "NC424242"
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def publish(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Run]:
+    """Run the command in an empty directory, with the demo's contracts and no stack."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POSTROOM_CONTRACTS", str(ROOT / "schemas"))
+
+    def publish(*arguments: str) -> tuple[int, str, str]:
+        settings.cache_clear()
+        code = run(["publish", *arguments])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    yield publish
+    settings.cache_clear()
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A good line, a blank one, no JSON, and an invalid number that must never be shown."""
+    bad = json.loads(EXAMPLE.read_text().splitlines()[1]) | {"data": {"nino": CANARY, "title": CANARY}}
+    invalid = bad | {"data": {"nino": CANARY}}
+    good = EXAMPLE.read_text().splitlines()[0]
+    file = tmp_path / "mixed.jsonl"
+    file.write_text("\n".join([good, "", f'{{"{CANARY}"', json.dumps(bad), json.dumps(invalid)]))
+    return file
+
+
+def test_a_good_file_is_counted(publish: Run):
+    """Exit 0, and what would go by type."""
+    code, out, err = publish("--dry-run", str(EXAMPLE), "-o", "json")
+    assert code == 0
+    told = json.loads(out)
+    assert (told["published"], told["refused"], told["dry_run"]) == (5, 0, True)
+    assert told["types"]["uk.gov.health.registration.v1"] == 1
+    assert "5 would be published, 0 refused" in err
+
+
+def test_bad_lines_are_named_and_the_others_go(publish: Run, mixed: Path):
+    """Number and reason of each, exit 1."""
+    code, out, _ = publish("--dry-run", str(mixed), "-o", "jsonl")
+    *bad, counts = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [(row["line"], row["reason"]) for row in bad] == [
+        (3, "undecodable"),
+        (4, "contract-mismatch"),
+        (5, "identifier-invalid"),
+    ]
+    assert counts == {"published": 1, "refused": 3, "dry_run": True}
+
+
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_no_value_of_an_event_is_shown(publish: Run, mixed: Path, form: str):
+    """What is wrong, never what it is."""
+    _, out, err = publish("--dry-run", str(mixed), "-o", form)
+    assert CANARY not in out + err
+
+
+def test_a_person_reads_words_beside_the_table(publish: Run, mixed: Path):
+    """The table is on stdout, the bad lines on stderr."""
+    code, out, err = publish("--dry-run", str(mixed))
+    assert code == 1
+    assert "uk.gov.health.registration.v1" in out
+    assert "line 3: undecodable" in err
+    assert "line 3" not in out
+
+
+def test_stdin_is_read_with_a_dash(publish: Run, monkeypatch: pytest.MonkeyPatch):
+    """So that another program can write the events."""
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(EXAMPLE.read_bytes())))
+    code, out, _ = publish("--dry-run", "-", "-o", "json")
+    assert code == 0
+    assert json.loads(out)["published"] == 5
+
+
+def test_an_empty_file_publishes_nothing(publish: Run, tmp_path: Path):
+    """Nothing to do is not an error."""
+    (tmp_path / "empty.jsonl").touch()
+    code, _, err = publish("--dry-run", "empty.jsonl")
+    assert code == 0
+    assert "0 would be published" in err
+
+
+@pytest.mark.parametrize("file", ["missing.jsonl", "."])
+def test_a_file_that_cannot_be_read_is_wrong_use(publish: Run, file: str):
+    """Exit 2, with the file's name."""
+    code, out, err = publish("--dry-run", file)
+    assert code == 2
+    assert out == ""
+    assert "the file cannot be read" in err
+    assert "Traceback" not in err
+
+
+def test_contracts_that_are_not_in_order_are_wrong_use(publish: Run, monkeypatch: pytest.MonkeyPatch):
+    """Exit 2, and the way to the gate."""
+    monkeypatch.setenv("POSTROOM_CONTRACTS", "nowhere")
+    code, _, err = publish("--dry-run", str(EXAMPLE))
+    assert code == 2
+    assert "postroom contract check" in err
+
+
+def test_without_a_stack_the_command_says_how_to_get_one(publish: Run):
+    """Exit 3, nothing published, nothing started."""
+    code, _, err = publish(str(EXAMPLE))
+    assert code == 3
+    assert "postroom up" in err
+
+
+def test_an_unreachable_cluster_is_exit_3(publish: Run, monkeypatch: pytest.MonkeyPatch):
+    """An address where nobody listens."""
+    monkeypatch.setenv("POSTROOM_KAFKA", "127.0.0.1:9")
+    monkeypatch.setenv("POSTROOM_REGISTRY", "http://127.0.0.1:9")
+    code, _, err = publish(str(EXAMPLE))
+    assert code == 3
+    assert "Traceback" not in err
