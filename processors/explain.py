@@ -26,7 +26,7 @@ MEANINGS: Mapping[Denial, str] = {denial: meaning for denial, _, meaning in QUES
 
 
 class Answer(NamedTuple):
-    """One field's answer: what it rests on or why it is withheld, and where its value came from; never the value."""
+    """One field: what it rests on or why it is withheld, and where its value came from; never the value."""
 
     attribute: str
     item: str

@@ -58,7 +58,11 @@ class Node(Message):
         yield from (other for other in self.spoken_of_by if other not in self.said)
 
 
-_decode_node = msgspec.msgpack.Decoder(Node).decode
+read_node = msgspec.msgpack.Decoder(Node).decode
+"""Decode a node as the stage keeps it, for whoever shows it."""
+
+read_dispute = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
+"""Decode a dispute: the smaller identifier, the other, the reason."""
 
 
 class Persons:
@@ -106,7 +110,7 @@ class _Graph:
         node = self.nodes.get(identifier)
         if node is None:
             body = self.states(identifier.encode())
-            node = self.nodes[identifier] = _decode_node(body) if body is not None else Node(identifier)
+            node = self.nodes[identifier] = read_node(body) if body is not None else Node(identifier)
         return node
 
     def claim(

@@ -1,0 +1,166 @@
+"""`postroom agreement check|diff|explain`: what agreements say, what a change would do, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from postroom.commands import noun
+from postroom.errors import Exit, UserError
+from postroom.output import Form, Output, write_rows
+
+PROBLEM_COLUMNS = ("file", "line", "field", "problem")
+DIFF_COLUMNS = ("agreement", "field", "gain", "lose", "changed")
+EXPLAIN_COLUMNS = ("attribute", "item", "answer", "reason", "because", "lineage")
+
+Events = Annotated[
+    Path, typer.Argument(metavar="EVENTS.jsonl", help="events to replay, one CloudEvent a line")
+]
+At = Annotated[str, typer.Option("--at", help="the moment of the question, RFC 3339")]
+ContractsDir = Annotated[Path | None, typer.Option("--contracts", help="default: POSTROOM_CONTRACTS")]
+AgreementsDir = Annotated[Path | None, typer.Option("--agreements", help="default: POSTROOM_AGREEMENTS")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = noun(app, "agreement", "Data-sharing agreements: who gets which fields, and why.", "Rules")
+    for verb in (check, diff, explain):
+        group.command()(verb)
+
+
+def check(
+    directory: Annotated[Path | None, typer.Argument(help="default: POSTROOM_AGREEMENTS")] = None,
+    contracts: ContractsDir = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """Lint agreements: every problem with its file and line. Exit 1 if there is one.
+
+    Example: postroom agreement check schemas/agreements
+    """
+    from dataclasses import asdict
+
+    from postroom.console import say
+    from postroom.settings import settings
+    from schemas import AgreementProblems, load_agreements, load_contracts
+
+    current = settings()
+    where = directory or current.agreements_dir
+    _require_directory(where, "agreements")
+    try:
+        found = load_agreements(where, load_contracts(contracts or current.contracts_dir))
+    except AgreementProblems as problems:
+        write_rows([asdict(problem) for problem in problems.problems], output, PROBLEM_COLUMNS)
+        say(f"{len(problems.problems)} problems")
+        raise typer.Exit(Exit.FOUND) from None
+    write_rows([], output, PROBLEM_COLUMNS)
+    say(f"{len(found)} agreements, no problem")
+
+
+def diff(
+    events: Events,
+    proposed: Annotated[Path, typer.Option(help="the agreements directory as it would be")],
+    at: At,
+    contracts: ContractsDir = None,
+    agreements: AgreementsDir = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """Count who would gain and lose which fields under a proposed set of agreements. Exit 1 if anybody would.
+
+    Replays the events under both sets with the real stages; nothing is published.
+
+    Example: postroom agreement diff events.jsonl --proposed draft/ --at 2026-06-01T12:00:00Z
+    """
+    from postroom.composition import load_rules_files
+    from postroom.console import say
+    from postroom.settings import settings
+    from processors.explain import compare_views
+    from processors.replay import replay
+
+    current = settings()
+    contracts_dir, secret, at_ms = contracts or current.contracts_dir, current.secret_bytes(), _moment(at)
+    views = []
+    for directory in (agreements or current.agreements_dir, proposed):
+        rules = load_rules_files(contracts_dir, directory)
+        with _opened(events) as lines:
+            views.append(replay(lines, *rules, secret, at_ms)["views"])
+    differences = compare_views(*views)
+    write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS)
+    say(f"{len(differences)} fields differ")
+    if differences:
+        raise typer.Exit(Exit.FOUND)
+
+
+def explain(
+    agreement: Annotated[str, typer.Argument(help="its name")],
+    identifier: Annotated[str, typer.Argument(help="of the person, as scheme:value")],
+    events: Annotated[Path, typer.Option(help="events to replay, one CloudEvent a line")],
+    at: At,
+    contracts: ContractsDir = None,
+    agreements: AgreementsDir = None,
+    output: Output = Form.TABLE,
+) -> None:
+    """Say for one person, field by field, whether an agreement sees it, what that rests on, and why not.
+
+    Values are not shown; lineage is: which event said it, true since when.
+
+    Example: postroom agreement explain council-leeds-housing nino:NC000017A
+    --events docs/examples/first-event.jsonl --at 2026-06-01T12:00:00Z
+    """
+    from postroom.composition import load_rules_files
+    from postroom.console import say
+    from postroom.settings import settings
+    from processors import FRAGMENTS_TOPIC, Keys, Rules
+    from processors.explain import explain as answer
+    from processors.explain import person_state
+    from processors.replay import run_lines
+    from schemas import IdentifierInvalid
+
+    current = settings()
+    contracts_found, agreements_found = load_rules_files(
+        contracts or current.contracts_dir, agreements or current.agreements_dir
+    )
+    if agreement not in agreements_found:
+        names = ", ".join(sorted(agreements_found))
+        raise UserError("there is no such agreement", where=agreement, mend=f"one of: {names}")
+    try:
+        contracts_found.schemes.parse(identifier)
+    except IdentifierInvalid as invalid:
+        raise UserError(
+            "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
+        ) from invalid
+    rules = Rules(contracts_found, agreements_found, Keys(current.secret_bytes()))
+    at_ms = _moment(at)
+    with _opened(events) as lines:
+        replayed = run_lines(lines, rules, at_ms)
+    state = person_state(replayed.pipeline.states[FRAGMENTS_TOPIC], replayed.person_of(identifier))
+    if state is None:
+        say("no event that was accepted says anything about this person")
+        raise typer.Exit(Exit.FOUND)
+    rows = [found._asdict() for found in answer(rules, agreements_found[agreement], state, at_ms)]
+    write_rows(rows, output, EXPLAIN_COLUMNS)
+
+
+def _moment(at: str) -> int:
+    from schemas import parse_instant
+
+    try:
+        return parse_instant(at)
+    except ValueError as error:
+        raise UserError(
+            "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
+        ) from error
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError("the file cannot be read", where=str(file), why=why) from error
+
+
+def _require_directory(directory: Path, what: str) -> None:
+    if not directory.is_dir():
+        raise UserError(f"there is no {what} directory", where=str(directory), mend="name one that exists")

@@ -1,0 +1,133 @@
+"""`postroom identity show|disputes`: who is one person with whom, and what somebody must settle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from postroom.commands import noun
+from postroom.errors import Exit, UserError
+from postroom.output import Form, Output, write_json, write_rows
+
+if TYPE_CHECKING:
+    from processors.persons import Node
+
+DISPUTE_COLUMNS = ("one", "other", "reason", "since")
+PAIR_COLUMNS = ("other", "stated", "by", "event", "time", "dispute")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = noun(app, "identity", "Identifiers, the pairs that link them, and disputes.", "Operating")
+    group.command()(show)
+    group.command()(disputes)
+
+
+def disputes(output: Output = Form.TABLE) -> None:
+    """List the edges that join nothing, with the reason, for a person to settle by a link or an unlink event.
+
+    Exit 1 if there is one. These are identifiers of citizens: mind who reads them.
+
+    Example: postroom identity disputes -o jsonl
+    """
+    from connectors import find_stack
+    from connectors.kafka_reader import TopicReader
+    from postroom.settings import settings
+    from processors import DISPUTES_TOPIC
+    from processors.persons import read_dispute
+    from schemas import format_instant
+
+    reader = TopicReader(find_stack(settings()).kafka)
+    rows = []
+    for record in reader.latest(DISPUTES_TOPIC).values():
+        one, other, reason = read_dispute(record.value or b"")
+        since = format_instant(record.timestamp_ms)
+        rows.append({"one": one, "other": other, "reason": reason, "since": since})
+    rows.sort(key=lambda row: (row["one"], row["other"]))
+    write_rows(rows, output, DISPUTE_COLUMNS)
+    if rows:
+        raise typer.Exit(Exit.FOUND)
+
+
+def show(
+    identifier: Annotated[str, typer.Argument(help="as scheme:value, for instance nino:AB123456C")],
+    output: Output = Form.TABLE,
+) -> None:
+    """Show an identifier's person, and every statement about its pairs, with disputes.
+
+    Example: postroom identity show nino:NC000017A
+    """
+    from postroom.console import say
+    from schemas import format_instant
+
+    nodes = read_nodes(identifier)
+    node = nodes.get(identifier)
+    if node is None:
+        say("nothing was stated about a pair of this identifier: it is a person by itself")
+        raise typer.Exit(Exit.FOUND)
+    told = node.told
+    disputed = dict(told.disputes) if told is not None else {}
+    rows: list[dict[str, Any]] = []
+    for other in sorted(node.others()):
+        said_by_other = nodes[other].said.get(identifier, ()) if other in nodes else ()
+        rows.extend(
+            {
+                "other": other,
+                "stated": statement.kind,
+                "by": statement.source,
+                "event": statement.id,
+                "time": format_instant(statement.time),
+                "dispute": disputed.get(other),
+            }
+            for statement in sorted((*node.said.get(other, ()), *said_by_other))
+        )
+    if output is Form.TABLE:
+        if told is not None:
+            say(f"person {told.person}: {', '.join(told.members)}")
+            if told.restricted:
+                say("this person is protected (restricted)")
+        write_rows(rows, output, PAIR_COLUMNS)
+        return
+    write_json(
+        {
+            "identifier": identifier,
+            "person": None if told is None else told.person,
+            "members": [identifier] if told is None else list(told.members),
+            "superseded": [] if told is None else list(told.superseded),
+            "pairs": rows,
+        }
+    )
+
+
+def read_nodes(identifier: str) -> Mapping[str, Node]:
+    """Return what the persons stage keeps of an identifier and its neighbours, from its changelog."""
+    from connectors import find_stack
+    from connectors.kafka_reader import TopicReader
+    from postroom.composition import load_rules_files
+    from postroom.settings import settings
+    from postroom.topics import changelog
+    from processors.engine.changelog import body_of
+    from processors.persons import read_node
+    from schemas import IdentifierInvalid
+
+    current = settings()
+    contracts, _ = load_rules_files(current.contracts_dir, current.agreements_dir)
+    try:
+        contracts.schemes.parse(identifier)
+    except IdentifierInvalid as invalid:
+        raise UserError(
+            "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
+        ) from invalid
+    latest = TopicReader(find_stack(current).kafka).latest(changelog("persons"))
+
+    def node(name: str) -> Node | None:
+        record = latest.get(name.encode())
+        return None if record is None or record.value is None else read_node(body_of(record.value))
+
+    found = node(identifier)
+    if found is None:
+        return {}
+    near = {other: other_node for other in found.others() if (other_node := node(other)) is not None}
+    return {identifier: found} | near
