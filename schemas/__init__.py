@@ -1,6 +1,7 @@
 """The contracts and their language: what others may use of this package (DESIGN §9).
 
-It imports nothing of ours, reads no clock and no environment. `registry` and Kafka are other packages' business.
+It imports nothing of ours, reads no clock and no environment. `registry` and Kafka are other packages'
+business.
 """
 
 from .agreement import (
@@ -18,7 +19,7 @@ from .agreement import (
     Where,
     load_agreements,
 )
-from .avro import ContractMismatch, Plain, PlainCodec, frame, unframe
+from .avro import ContractMismatch, PlainCodec, frame, unframe
 from .avro_type import AvroType, SchemaInvalid
 from .catalogue import SPECIAL_CATEGORY, Attribute, Contracts, load_contracts, read_contracts
 from .cloudevents import (
@@ -32,69 +33,29 @@ from .cloudevents import (
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import AttributeField, Contract, IdentifierField, Kind, Role
+from .gate import History, Version, check, check_directory, read_history, unfrozen
 from .identifiers import DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
+from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason
 from .times import Duration, beginning, ending, format_instant, parse_duration, parse_instant
 from .views import ViewCodec, view_schema
 
 __all__ = [
     # times
-    "Duration",
-    "beginning",
-    "ending",
-    "format_instant",
-    "parse_duration",
-    "parse_instant",
+    "Duration", "beginning", "ending", "format_instant", "parse_duration", "parse_instant",
     # identifiers
-    "DeclaredScheme",
-    "IdentifierInvalid",
-    "Schemes",
-    "scheme_of",
+    "DeclaredScheme", "IdentifierInvalid", "Schemes", "scheme_of",
     # events
-    "OWNER_PATTERN",
-    "CloudEvent",
-    "NotACloudEvent",
-    "cloudevent_from_headers",
-    "cloudevent_from_json",
-    "owner_of",
-    "parse_type",
-    "to_headers",
+    "OWNER_PATTERN", "CloudEvent", "NotACloudEvent", "cloudevent_from_headers", "cloudevent_from_json",
+    "owner_of", "parse_type", "to_headers",
     # Avro
-    "AvroType",
-    "ContractMismatch",
-    "Plain",
-    "PlainCodec",
-    "SchemaInvalid",
-    "frame",
-    "unframe",
+    "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts
-    "SPECIAL_CATEGORY",
-    "Attribute",
-    "AttributeField",
-    "Contract",
-    "ContractProblems",
-    "Contracts",
-    "IdentifierField",
-    "Kind",
-    "Problem",
-    "Reason",
-    "Role",
-    "load_contracts",
-    "read_contracts",
+    "SPECIAL_CATEGORY", "Attribute", "AttributeField", "Contract", "ContractProblems", "Contracts",
+    "IdentifierField", "Kind", "Problem", "Reason", "Role", "load_contracts", "read_contracts",
+    # the gate
+    "History", "Version", "check", "check_directory", "read_history", "unfrozen",
     # agreements and views
-    "ENROLLED",
-    "EVERYONE",
-    "PAIRWISE",
-    "Agreement",
-    "AgreementProblem",
-    "AgreementProblems",
-    "Basis",
-    "Enrolled",
-    "Everyone",
-    "Grant",
-    "Scope",
-    "ViewCodec",
-    "Where",
-    "load_agreements",
-    "view_schema",
-]  # fmt: skip - one line per room
+    "ENROLLED", "EVERYONE", "PAIRWISE", "Agreement", "AgreementProblem", "AgreementProblems", "Basis",
+    "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Where", "load_agreements", "view_schema",
+]  # fmt: skip

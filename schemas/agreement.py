@@ -106,7 +106,7 @@ class AgreementProblem:
         return f"{self.file}:{self.line}: {self.field + ': ' if self.field else ''}{self.problem}"
 
 
-class AgreementProblems(ValueError):
+class AgreementProblems(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
     """Agreements that cannot be used; `problems` has all that is wrong, sorted by file and line."""
 
     def __init__(self, problems: Iterable[AgreementProblem]) -> None:
@@ -115,7 +115,9 @@ class AgreementProblems(ValueError):
 
 
 def text_of(value: object) -> str | None:
-    """A plain JSON value as `where` compares it: text, numbers and booleans as JSON writes them, else nothing."""
+    """A plain JSON value as `where` compares it: text, numbers and booleans as JSON writes them, else
+    nothing.
+    """
     match value:
         case str():
             return value
@@ -128,7 +130,9 @@ def text_of(value: object) -> str | None:
 
 
 def load_agreements(directory: Path, contracts: Contracts) -> dict[str, Agreement]:
-    """Every agreement of a directory (`*.yaml`) by name, the greatest version of each; AgreementProblems (C5)."""
+    """Every agreement of a directory (`*.yaml`) by name, the greatest version of each; AgreementProblems
+    (C5).
+    """
     if not directory.is_dir():
         raise AgreementProblems([AgreementProblem(str(directory), 1, "", "there is no such directory")])
     problems: list[AgreementProblem] = []
@@ -242,7 +246,7 @@ def _where_faults(written: AgreementFile, scope: WhereFile, contracts: Contracts
             yield (*place, "field"), problem
     elif isinstance(type_, Record):
         yield place, f"{where.attribute} is a record: say which `field` of it is compared"
-    if written.basis != Basis.CONSENT:
+    if Basis(written.basis) is not Basis.CONSENT:
         return
     # INVARIANT: presence in a topic discloses too, so consent must cover what decides about presence (C5).
     grant = next((grant for grant in written.attributes if grant.attribute == where.attribute), None)

@@ -1,4 +1,4 @@
-"""An agreement as it is written: the keys of C5, their forms and their defaults, and where each one stands."""
+"""An agreement as it is written: the keys of C5, their forms and defaults, and where each one stands."""
 
 from __future__ import annotations
 

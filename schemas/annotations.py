@@ -1,6 +1,7 @@
 """What the `postroom` attribute of a schema says, read by the table of E4.
 
-One reader per contract file. It collects every problem before it gives up, so that a department mends a contract
+One reader per contract file. It collects every problem before it gives up, so that a department mends a
+contract
 in one round.
 """
 
@@ -159,7 +160,7 @@ class ContractReader:
             self._problem("", Reason.OWNERS_MISSING, "`owners` is not a list of departments' short names")
             owners = []
         kind = said.get("kind", "fact")
-        if kind in set(Kind):
+        if isinstance(kind, str) and kind in set(Kind):
             self._kind = Kind(kind)
         else:
             self._problem("", Reason.UNKNOWN_KIND, f"there is no kind {kind!r}")
@@ -211,7 +212,7 @@ class ContractReader:
 
     def _identifier(self, field: Field, said: Mapping[str, object]) -> None:
         scheme, role, schemes = said["identifier"], said["role"], said.get("schemes")
-        if role not in set(Role):
+        if not isinstance(role, str) or role not in set(Role):
             self._problem(field.name, Reason.ROLE_MISPLACED, f"there is no role {role!r}")
             return
         if not isinstance(scheme, str) or (scheme != ANY_SCHEME and scheme not in self.known.schemes):

@@ -126,7 +126,9 @@ def _with_types(
 
 
 def shape(type_: AvroType) -> object:
-    """What makes two uses of an attribute the same type: everything but the names of types, docs and defaults."""
+    """What makes two uses of an attribute the same type: everything but the names of types, docs and
+    defaults.
+    """
     match type_:
         case Primitive():
             return type_

@@ -22,7 +22,7 @@ _CORE = frozenset({"specversion", "id", "source", "type", "time", "data", "data_
 _TRACE = frozenset({"traceparent", "tracestate"})
 
 
-class NotACloudEvent(ValueError):
+class NotACloudEvent(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
     """No event that E1 knows (E7 `undecodable`); `problem` names the attribute, never its value."""
 
     def __init__(self, problem: str) -> None:
@@ -32,7 +32,9 @@ class NotACloudEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CloudEvent:
-    """One event's attributes; `data` is plain JSON where the event came as JSON, else None with `has_data` False."""
+    """One event's attributes; `data` is plain JSON where the event came as JSON, else None with `has_data`
+    False.
+    """
 
     id: str
     source: str
@@ -57,7 +59,9 @@ def owner_of(source: str) -> str | None:
 
 
 def from_json(event: object) -> CloudEvent:
-    """The event of a parsed CloudEvents JSON object; NotACloudEvent. `has_data` is False when `data` is absent."""
+    """The event of a parsed CloudEvents JSON object; NotACloudEvent. `has_data` is False when `data` is
+    absent.
+    """
     if not isinstance(event, dict):
         raise NotACloudEvent("a CloudEvent is a JSON object")
     extensions = {

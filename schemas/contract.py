@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .avro import Plain, PlainCodec
+from .avro import PlainCodec
+from .plain_containers import Plain
 from .times import Duration
 
 
@@ -34,7 +35,9 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IdentifierField:
-    """A field that holds an identifier; scheme `*` holds `scheme:value` of `schemes`, or of any when that is None."""
+    """A field that holds an identifier; scheme `*` holds `scheme:value` of `schemes`, or of any when that
+    is None.
+    """
 
     name: str
     scheme: str
@@ -53,7 +56,9 @@ class AttributeField:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One version of what a department publishes; `terms` maps a term to the name of the field that holds it."""
+    """One version of what a department publishes; `terms` maps a term to the name of the field that holds
+    it.
+    """
 
     type: str
     domain: str

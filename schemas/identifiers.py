@@ -18,7 +18,7 @@ SCHEME_NAME = re.compile(r"[a-z][a-z0-9-]*")
 _NO_SEPARATORS = str.maketrans("", "", " -./")
 
 
-class IdentifierInvalid(ValueError):
+class IdentifierInvalid(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
     """A value that is not an identifier of its scheme (E7 `identifier-invalid`); never holds the value."""
 
     def __init__(self, scheme: str, problem: str) -> None:
@@ -62,18 +62,21 @@ def _digits_without_k(value: str) -> str:
     return digits[1:] if digits[:1] in ("K", "k") else digits
 
 
-# Over the ASCII codes of the digits: 48 times the sum of the NHS weights is 0 modulo 11, of the UTR weights 7.
+# Over the ASCII codes of the digits: 48 times the sum of the NHS weights is 0 modulo 11, of the UTR weights
+# 7.
 _NHS_WEIGHTS = (10, 9, 8, 7, 6, 5, 4, 3, 2, 1)
 _UTR_WEIGHTS = (6, 7, 8, 9, 10, 5, 4, 3, 2)
 _UTR_CHECK_DIGITS = "21987654321"
 
 
 def _nhs_check(value: str) -> bool:
-    return sum(map(mul, _NHS_WEIGHTS, value.encode())) % 11 == 0
+    weighted: int = sum(map(mul, _NHS_WEIGHTS, value.encode()))
+    return weighted % 11 == 0
 
 
 def _utr_check(value: str) -> bool:
-    return value[0] == _UTR_CHECK_DIGITS[(sum(map(mul, _UTR_WEIGHTS, value[1:].encode())) - 7) % 11]
+    remainder: int = (sum(map(mul, _UTR_WEIGHTS, value[1:].encode())) - 7) % 11
+    return value[0] == _UTR_CHECK_DIGITS[remainder]
 
 
 _NINO = r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{6}[A-D]"
@@ -123,7 +126,9 @@ class Schemes:
         return f"{scheme}:{normal}"
 
     def parse(self, text: str, allowed: frozenset[str] | None = None) -> str:
-        """The same text if it is the canonical `scheme:value` of a known (and allowed) scheme (E4, SCHEME `*`)."""
+        """The same text if it is the canonical `scheme:value` of a known (and allowed) scheme (E4, SCHEME
+        `*`).
+        """
         scheme, colon, value = text.partition(":")
         if not colon or scheme not in self._table:
             raise IdentifierInvalid(ANY_SCHEME, "not `scheme:value` of a known scheme")

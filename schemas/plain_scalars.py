@@ -1,7 +1,9 @@
 """How one value without parts is written in plain JSON, and how in Avro (E3).
 
-*Plain* is JSON data as E3 has it (dates `YYYY-MM-DD`, decimals as text, bytes as base64); *raw* is what Avro has
-when logical types are left aside (a day as the number of days). A check returns the one form in which a value is
+*Plain* is JSON data as E3 has it (dates `YYYY-MM-DD`, decimals as text, bytes as base64); *raw* is what Avro
+has
+when logical types are left aside (a day as the number of days). A check returns the one form in which a value
+is
 kept, so that the same event as a JSON line and as an Avro record ends in the same data.
 """
 
@@ -48,7 +50,9 @@ def scalar_coder(type_: Primitive | Enum | Fixed) -> Coder:
 
 
 def _of_type(expected: str, fits: Callable[[object], bool], unsafe: bool = False) -> Coder:
-    """A coder of values that are the same in plain and raw; `unsafe` when Avro can carry some that do not fit."""
+    """A coder of values that are the same in plain and raw; `unsafe` when Avro can carry some that do not
+    fit.
+    """
 
     def check(value: object, problems: Problems) -> object:
         if not fits(value):
@@ -111,7 +115,9 @@ def _double(value: object, problems: Problems) -> object:
 
 
 def _narrow(value: object, to_width: Callable[[float], float]) -> float | None:
-    """The number as Avro will carry it, so that JSON and Avro end in the same data; None when it has no such form."""
+    """The number as Avro will carry it, so that JSON and Avro end in the same data; None when it has no
+    such form.
+    """
     if type(value) is not float and type(value) is not int:
         return None
     try:
@@ -137,7 +143,7 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6
 
 
 def _time(expected: str, decimals: int) -> Coder:
-    unit = 10**decimals
+    unit: int = 10**decimals
 
     def parse(text: str) -> int:
         match = _TIME.fullmatch(text)

@@ -45,13 +45,21 @@ MEND: dict[Reason, str] = {
     Reason.CATALOGUE_INVALID: "write the entry as E5 says",
     Reason.OWNERS_MISSING: 'list who may publish it: "owners": ["dwp"], short names [a-z][a-z0-9-]{1,30}',
     Reason.RETENTION_MISSING: 'say how long it counts, as an ISO 8601 duration: "retention": "P7Y"',
-    Reason.UNKNOWN_KIND: "use fact, annulment, link, unlink, consent, objection, restriction or enrolment",
-    Reason.ANNOTATION_MISSING: 'give the field exactly one annotation; {"operational": true} keeps it out of the record',
+    Reason.UNKNOWN_KIND: "use one of the kinds of E4, or leave it out for a fact",
+    Reason.ANNOTATION_MISSING: (
+        'give the field exactly one annotation; {"operational": true} keeps it out of the record'
+    ),
     Reason.ANNOTATION_INVALID: "use exactly one of the forms of E4, and nothing beside it",
-    Reason.SUBJECT_MISSING: 'mark the field that says whom the event is about: {"identifier": SCHEME, "role": "subject"}',
-    Reason.SUBJECT_REPEATED: "keep one subject; another identifier of the same person has the role same-person",
+    Reason.SUBJECT_MISSING: (
+        'mark the field that says whom the event is about: {"identifier": SCHEME, "role": "subject"}'
+    ),
+    Reason.SUBJECT_REPEATED: (
+        "keep one subject; another identifier of the same person has the role same-person"
+    ),
     Reason.OTHER_MISSING: 'mark the identifier on the other side with the role "other", exactly once',
-    Reason.ROLE_MISPLACED: "use subject, same-person or superseded-by; other only on kinds link and unlink, once",
+    Reason.ROLE_MISPLACED: (
+        "use subject, same-person or superseded-by; other only on kinds link and unlink, once"
+    ),
     Reason.UNKNOWN_SCHEME: "use a scheme of I1's table, or declare the department's own in identifiers.yaml",
     Reason.UNKNOWN_ATTRIBUTE: "use an attribute of attributes.yaml, or add it there",
     Reason.UNKNOWN_CATEGORY: "use a category that an attribute in attributes.yaml has",
@@ -60,10 +68,16 @@ MEND: dict[Reason, str] = {
     Reason.ATTRIBUTE_MISPLACED: "state attributes in a contract of kind fact",
     Reason.ATTRIBUTE_REPEATED: "state an attribute once in a contract, and a term once",
     Reason.ATTRIBUTE_TYPE: "give the attribute one Avro type everywhere, or state another attribute",
-    Reason.ITEM: 'mark a text field {"item": true} exactly when the contract\'s attributes repeat (items: true)',
-    Reason.PRIOR: "a prior is the text id of an earlier event: in an annulment always, in a fact optionally, else never",
+    Reason.ITEM: (
+        'mark a text field {"item": true} exactly when the contract\'s attributes repeat (items: true)'
+    ),
+    Reason.PRIOR: (
+        "a prior is the text id of an earlier event: in an annulment always, in a fact optionally, else never"
+    ),
     Reason.FIELD_TYPE: "give the field a type that its annotation can use",
-    Reason.NOT_COMPATIBLE: "add fields with a default only, change no type; a new meaning is a new version, v<N+1>",
+    Reason.NOT_COMPATIBLE: (
+        "add fields with a default only, change no type; a new meaning is a new version, v<N+1>"
+    ),
     Reason.NO_AUTHORITY: "ask for the pair in authority.yaml, or take the owner or the scheme out",
 }
 
@@ -87,7 +101,7 @@ class Problem:
         return f"{where}: {self.reason}: {self.why}. To mend: {self.mend}."
 
 
-class ContractProblems(ValueError):
+class ContractProblems(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
     """A contracts directory that cannot be used; `problems` has all of them, sorted."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -1,6 +1,7 @@
 """Instants, London days and calendar durations (DESIGN §1, R7).
 
-An *instant* is an int: milliseconds since 1970-01-01T00:00:00Z. A *date* is a day in Europe/London. Everything
+An *instant* is an int: milliseconds since 1970-01-01T00:00:00Z. A *date* is a day in Europe/London.
+Everything
 here is on the path of every event, so days are looked up rather than computed twice.
 """
 
@@ -15,7 +16,8 @@ from zoneinfo import ZoneInfo
 
 DAY_MS = 86_400_000
 
-# The zone comes from the pinned tzdata package, never from the machine: two workers must agree when a day starts.
+# The zone comes from the pinned tzdata package, never from the machine: two workers must agree when a day
+# starts.
 with files("tzdata.zoneinfo").joinpath("Europe/London").open("rb") as _zone:
     LONDON = ZoneInfo.from_file(_zone, key="Europe/London")
 
@@ -79,7 +81,9 @@ def parse_instant(text: str) -> int:
 
 
 def format_micros(micros: int) -> str:
-    """Microseconds since the epoch as RFC 3339 in UTC, with three or six decimals only where they say something."""
+    """Microseconds since the epoch as RFC 3339 in UTC, with three or six decimals only where they say
+    something.
+    """
     days, rest = divmod(micros, DAY_MS * 1000)
     seconds, fraction = divmod(rest, 1_000_000)
     minutes, second = divmod(seconds, 60)
@@ -94,7 +98,9 @@ def format_micros(micros: int) -> str:
 
 
 def format_instant(ms: int) -> str:
-    """An instant as `YYYY-MM-DDTHH:MM:SSZ`, with `.mmm` only when it is not a whole second; ValueError past 9999."""
+    """An instant as `YYYY-MM-DDTHH:MM:SSZ`, with `.mmm` only when it is not a whole second; ValueError past
+    9999.
+    """
     return format_micros(ms * 1000)
 
 
@@ -142,7 +148,8 @@ def is_partial_date(text: str) -> bool:
 
 
 def beginning(text: str) -> int:
-    """The instant from which a plain-JSON date or timestamp holds: a day's start in London, a timestamp itself (§1).
+    """The instant from which a plain-JSON date or timestamp holds: a day's start in London, a timestamp
+    itself (§1).
 
     A partial date means the start of its month or year. ValueError.
     """
@@ -150,7 +157,9 @@ def beginning(text: str) -> int:
 
 
 def ending(text: str) -> int:
-    """The exclusive instant at which a plain-JSON date or timestamp ends: a date is the last day (§1). ValueError."""
+    """The exclusive instant at which a plain-JSON date or timestamp ends: a date is the last day (§1).
+    ValueError.
+    """
     # INVARIANT: a date as an end includes its whole day; a timestamp as an end excludes its own millisecond.
     return _day_bounds(text)[1] if len(text) <= 10 else parse_instant(text)
 
@@ -185,7 +194,9 @@ class Duration:
 
 @lru_cache(maxsize=1024)
 def parse_duration(iso: str) -> Duration:
-    """`P7Y`, `P2W`, `P1DT12H`: years, months, days and a time, or weeks alone; ValueError for anything else."""
+    """`P7Y`, `P2W`, `P1DT12H`: years, months, days and a time, or weeks alone; ValueError for anything
+    else.
+    """
     match = _DURATION.fullmatch(iso)
     if match is None:
         raise ValueError("not an ISO 8601 duration such as P7Y or P30D")

@@ -1,4 +1,6 @@
-"""The Avro schema of an agreement's view, generated so that any two versions of an agreement agree (V1, ADR 0010)."""
+"""The Avro schema of an agreement's view, generated so that any two versions of an agreement agree (V1, ADR
+0010).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from .agreement import Agreement, Grant
-from .avro import Plain, PlainCodec
+from .avro import PlainCodec
 from .avro_type import Array, AvroType, Enum, Fixed, Map, Primitive, Record, Union, without_null
 from .catalogue import Contracts
+from .plain_containers import Plain
 
 NAMESPACE = "uk.gov.postroom.view"
 
@@ -19,7 +22,8 @@ Shape = Callable[[object], object]
 def view_schema(agreement: Agreement, contracts: Contracts) -> Schema:
     """The record schema of `view.<agreement>`: a nullable field with default null for each attribute (V1).
 
-    Nothing in it depends on the agreement's version or on the names in the contracts: a type's name is the path to
+    Nothing in it depends on the agreement's version or on the names in the contracts: a type's name is the
+    path to
     it. Docs may change; types under their names do not.
     """
     own = f"{NAMESPACE}.{agreement.agreement.replace('-', '_')}"
@@ -39,19 +43,20 @@ def _attribute_field(grant: Grant, contracts: Contracts, namespace: str) -> Sche
     path = f"{namespace}.attribute.{grant.attribute}"
     if not attribute.items:
         return _field(
-            grant.attribute, _generate(attribute.avro_type, path, grant.fields), attribute.description
+            grant.attribute, generate(attribute.avro_type, path, grant.fields), attribute.description
         )
     fields = [
         _field("item", "string", "Which one."),
-        _field("value", _generate(attribute.avro_type, f"{path}.value", grant.fields), ""),
+        _field("value", generate(attribute.avro_type, f"{path}.value", grant.fields), ""),
     ]
     row = _record(path, fields)
     return _field(grant.attribute, {"type": "array", "items": row}, attribute.description)
 
 
 def _field(name: str, type_: object, doc: str) -> Schema:
-    branches = ["null", *(type_ if isinstance(type_, list) else [type_])]
-    return {"name": name, "type": branches, "default": None} | ({"doc": doc} if doc else {})
+    branches: list[object] = ["null", *(type_ if isinstance(type_, list) else [type_])]
+    field: Schema = {"name": name, "type": branches, "default": None}
+    return field | {"doc": doc} if doc else field
 
 
 def _record(path: str, fields: list[Schema]) -> Schema:
@@ -59,8 +64,9 @@ def _record(path: str, fields: list[Schema]) -> Schema:
     return {"type": "record", "name": name, "namespace": namespace, "fields": fields}
 
 
-def _generate(type_: AvroType, path: str, only: tuple[str, ...] | None = None) -> object:
-    """A contract's type as a view has it: no enums and no fixed, because their symbols and sizes would be promises
+def generate(type_: AvroType, path: str, only: tuple[str, ...] | None = None) -> object:
+    """A contract's type as a view has it: no enums and no fixed, because their symbols and sizes would be
+    promises
     about types that departments own; every field of a record nullable; unions without their null.
     """
     match without_null(type_):
@@ -79,18 +85,18 @@ def _generate(type_: AvroType, path: str, only: tuple[str, ...] | None = None) -
         case Map(values=values):
             return {"type": "map", "values": _nullable_part(values, path)}
         case Union(branches=branches):
-            return [_generate(branch, f"{path}.{_branch_name(branch)}") for branch in branches]
+            return [generate(branch, f"{path}.{_branch_name(branch)}") for branch in branches]
         case Record(fields=fields):
             shown = [each for each in fields if only is None or each.name in only]
             return _record(
                 path,
-                [_field(each.name, _generate(each.type, f"{path}.{each.name}"), each.doc) for each in shown],
+                [_field(each.name, generate(each.type, f"{path}.{each.name}"), each.doc) for each in shown],
             )
 
 
 def _nullable_part(type_: AvroType, path: str) -> object:
     """An item of a list or a value of a map: as it is, with its null if it has one."""
-    generated = _generate(type_, path)
+    generated = generate(type_, path)
     if without_null(type_) == type_:
         return generated
     return ["null", *(generated if isinstance(generated, list) else [generated])]
@@ -113,7 +119,8 @@ class ViewCodec:
         self._fit = _shape(self._codec.type)
 
     def encode(self, view: Mapping[str, object]) -> bytes:
-        """Avro binary of a view. What the schema does not name is left out and what is missing is null: a value
+        """Avro binary of a view. What the schema does not name is left out and what is missing is null: a
+        value
         kept since an earlier contract never stops a view, and nothing unpermitted gets through.
         """
         return self._codec.encode(cast("Plain", self._fit(view)))

@@ -1,4 +1,5 @@
-"""YAML with line numbers, as a person who writes an agreement expects it: only `true` and `false` are booleans,
+"""YAML with line numbers, as a person who writes an agreement expects it: only `true` and `false` are
+booleans,
 a date stays the text that was written, and a key that stands twice is an error.
 """
 
@@ -13,7 +14,7 @@ Lines = Mapping[tuple[str | int, ...], int]
 """The line of each place, as keys and indexes from the top."""
 
 
-class YamlInvalid(ValueError):
+class YamlInvalid(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
     """A text that is not YAML, or uses more of YAML than is taken here."""
 
     def __init__(self, line: int, problem: str) -> None:
@@ -25,7 +26,7 @@ class YamlInvalid(ValueError):
 class _CoreLoader(yaml.SafeLoader):
     """YAML 1.2's core types: `no` is a word, `12:30` is no number and `2026-01-01` is text."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own form
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
 for _tag, _pattern, _first in (
