@@ -20,6 +20,7 @@ from tests.model.identity import Limits
 from tests.model.times import instant
 from tests.nasty import moments
 from tests.nasty.broken import at_the_limit, broken
+from tests.nasty.bursts import burst
 from tests.nasty.pools import fresh_value, written
 from tests.nasty.values import Values
 
@@ -63,6 +64,7 @@ class Knobs:
     pool: int = 4  # identifiers of a scheme
     systems: int = 2  # source systems of an owner
     duplicates: float = 0.12
+    bursts: float = 0.1  # scenes of several events that meet
     faults: float = 0.06
     calm: bool = False
     heat: float = 0.5  # how often it is about the same few people, agreements and moments
@@ -145,10 +147,13 @@ class Teller:
     def lines(self, size: int) -> list[bytes]:
         """All events as lines, in any order, blank ones and broken ones among them."""
         rng = self.rng
-        for _ in range(size):
-            self.told.append(
-                self.again() if self.told and rng.random() < self.knobs.duplicates else self.event()
-            )
+        while len(self.told) < size:
+            if self.told and rng.random() < self.knobs.duplicates:
+                self.told.append(self.again())
+            elif rng.random() < self.knobs.bursts:
+                self.told += burst(self)
+            else:
+                self.told.append(self.event())
         if self.knobs.crowd:
             self.told += self.crowd()
         lines = [self.line(event) for event in self.told]

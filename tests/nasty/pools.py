@@ -81,7 +81,7 @@ def written(rng: Random, scheme: str, value: str) -> str:
 
 def wrong_value(rng: Random, scheme: str, value: str) -> str:
     """A value that its scheme does not take, whatever is done to it."""
-    if scheme in ("nhs", "utr"):
+    if scheme in ("nhs", "utr") and value.isdigit():
         changed = (int(value[-1]) + rng.randint(1, 9)) % 10
         wrong = value[:-1] + str(changed)
         check = nhs.is_valid if scheme == "nhs" else utr.is_valid

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from processors import replay as production
+from processors.replay import replay as replay_by_stages
 from processors.rules import Limits
 from schemas import Agreement, Contracts, load_agreements, load_contracts
 from tests.model import Rules, read_rules, replay
@@ -35,7 +35,7 @@ def by_stages(question: NastySet) -> dict[str, Any]:
         person_identifiers=question.limits.person,
         register_depth=question.limits.register,
     )
-    return production.replay(question.lines, contracts, agreements, question.secret, question.at_ms, limits)
+    return replay_by_stages(question.lines, contracts, agreements, question.secret, question.at_ms, limits)
 
 
 def by_model(question: NastySet) -> dict[str, Any]:

@@ -218,15 +218,13 @@ class _World:
         terms = {"effective", "until"}
         for name in chosen:
             field: Field = {"name": name, "type": self.types[name], "postroom": {"attribute": name}}
-            if self.types[name] in (DATE, TIMESTAMP) and rng.random() < 0.4:
+            if terms and self.types[name] in (DATE, TIMESTAMP) and rng.random() < 0.4:
                 field["postroom"]["term"] = rng.choice(sorted(terms))
                 terms.discard(field["postroom"]["term"])
-                if not terms:
-                    terms = {"none"}
             fields.append(field)
         if chosen and items:
             fields.append({"name": "which", "type": "string", "postroom": {"item": True}})
-        for term in sorted(terms - {"none"}):
+        for term in sorted(terms):
             if rng.random() < 0.6:
                 fields.append(self.when(f"is_{term}", term))
         if rng.random() < 0.6:
