@@ -15,12 +15,15 @@ from postroom.config import Settings
 from postroom.errors import UserError
 from postroom.topics import INTERNAL_TOPICS, wanted_topics
 from processors import (
+    ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     FRAGMENTS_TOPIC,
+    OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
     Identity,
     Intake,
     Keys,
+    Obligations,
     Persons,
     Records,
     Rules,
@@ -39,7 +42,7 @@ from schemas import (
     view_schema,
 )
 
-STAGES = ("intake", "identity", "persons", "record")
+STAGES = ("intake", "identity", "persons", "record", "obligations")
 REGISTRY_RETRY_S = 2.0
 
 
@@ -117,14 +120,16 @@ def stage_specs(
     for name in names:
         if name == "intake":
             intake = Intake(rules)
-            topics = tuple(sorted(rules.contracts.by_type))
+            topics = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
             specs.append(StageSpec(intake, topics, prepare=_learn_schemas(intake, registry), batch_max=batch))
         elif name == "identity":
             specs.append(StageSpec(Identity(rules), (ASSERTIONS_TOPIC,), batch_max=batch))
         elif name == "persons":
             specs.append(StageSpec(Persons(rules), (PAIRS_TOPIC,), batch_max=min(batch, 500)))
-        else:
+        elif name == "record":
             specs.append(StageSpec(Records(rules), (FRAGMENTS_TOPIC,), batch_max=batch))
+        else:
+            specs.append(StageSpec(Obligations(), (OBLIGATIONS_TOPIC,), batch_max=batch))
     return specs
 
 

@@ -12,6 +12,7 @@ from processors import (
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
     FRAGMENTS_TOPIC,
+    OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
     obligations_topic,
     view_topic,
@@ -32,7 +33,7 @@ VIEW = COMPACTED | {
 INTERNAL_RETENTION = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
 """Long enough to mend a stopped stage; an input deleted before it was read stops the stage."""
 
-INTERNAL_TOPICS = frozenset({ASSERTIONS_TOPIC, PAIRS_TOPIC, FRAGMENTS_TOPIC})
+INTERNAL_TOPICS = frozenset({ASSERTIONS_TOPIC, PAIRS_TOPIC, FRAGMENTS_TOPIC, OBLIGATIONS_TOPIC})
 
 
 def wanted_topics(
@@ -52,9 +53,11 @@ def wanted_topics(
         topic(ASSERTIONS_TOPIC, INTERNAL_RETENTION),
         topic(PAIRS_TOPIC, INTERNAL_RETENTION, 1),  # one total order over the graph of pairs (§7)
         topic(FRAGMENTS_TOPIC, INTERNAL_RETENTION),
+        topic(OBLIGATIONS_TOPIC, INTERNAL_RETENTION),
         topic(changelog("identity"), COMPACTED),
         topic(changelog("persons"), COMPACTED, 1),
         topic(changelog("record"), COMPACTED),
+        topic(changelog("obligations"), COMPACTED),
         topic(changelog("intake"), COMPACTED),
         topic(DEAD_LETTERS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
         topic(DISPUTES_TOPIC, COMPACTED),

@@ -10,8 +10,10 @@ from processors.messages import (
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
     FRAGMENTS_TOPIC,
+    OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
 )
+from processors.obligations import Obligations
 from processors.persons import Persons
 from processors.record import Records
 from processors.rules import Keys, Limits, Rules
@@ -24,11 +26,13 @@ __all__ = [
     "DISCLOSURES_TOPIC",
     "DISPUTES_TOPIC",
     "FRAGMENTS_TOPIC",
+    "OBLIGATIONS_TOPIC",
     "PAIRS_TOPIC",
     "Identity",
     "Intake",
     "Keys",
     "Limits",
+    "Obligations",
     "Persons",
     "Records",
     "Rules",

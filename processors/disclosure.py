@@ -11,7 +11,7 @@ import msgspec
 
 from processors.citizen_state import RecordState, Sent
 from processors.decision import Decision, Permit
-from processors.messages import DISCLOSURES_TOPIC, Cause
+from processors.messages import DISCLOSURES_TOPIC, OBLIGATIONS_TOPIC, Cause, Owed, encode
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules, keyed_hex
 from processors.stage import Headers, Latency, Outcome, Outgoing, Step
@@ -114,18 +114,22 @@ class Discloser:
         sequence = self.state.sequences.get(f"{name}\0{key}", 0)
         within = agreement.delete_within if agreement is not None else ORPHAN_DELETE_WITHIN
         text = f"{name}|{key}|{sequence}|{','.join(fields)}"
+        obligation_id = "o-" + keyed_hex(self.rules.keys.commitment, text)
+        deadline_ms = within.after(now_ms)
         obligation = {
-            "obligation": "o-" + keyed_hex(self.rules.keys.commitment, text),
+            "obligation": obligation_id,
             "agreement": name,
             "key": key,
             "fields": fields,
             "sequence": sequence,
             "since": format_instant(now_ms),
-            "deadline": format_instant(within.after(now_ms)),
+            "deadline": format_instant(deadline_ms),
         }
         headers = (("ce_type", OBLIGATION), ("content-type", b"application/json"))
         topic = obligations_topic(subscriber)
         self.step.outgoing.append(Outgoing(topic, key.encode(), _encode_json(obligation), headers))
+        owed = Owed(obligation_id, subscriber, name, key, tuple(fields), now_ms, deadline_ms)
+        self.step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, obligation_id.encode(), encode(owed)))
         self.step.outcomes.append(Outcome(name, "obligation"))
 
     def _headers(

@@ -6,6 +6,7 @@ payload.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +14,11 @@ import msgspec
 import rfc8785
 
 from processors.messages import (
+    ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     DEAD_LETTERS_TOPIC,
+    OBLIGATIONS_TOPIC,
+    Acknowledged,
     Cause,
     Consent,
     Enrolment,
@@ -43,6 +47,7 @@ from schemas import (
     unframe,
 )
 
+OBLIGATION_ID = re.compile(r"o-[0-9a-f]{32}")
 STRUCTURED = b"application/cloudevents+json"
 STATES: Mapping[Kind, frozenset[str]] = {
     Kind.CONSENT: frozenset({"GRANTED", "PAUSED", "WITHDRAWN"}),
@@ -94,6 +99,9 @@ class Intake:
         """Accept or reject each record; one outgoing message for each."""
         step = Step()
         for record in batch:
+            if record.topic == ACKNOWLEDGEMENTS_TOPIC:
+                self._accept_acknowledgement(record, step)
+                continue
             verdict = self.accept_record(record)
             if isinstance(verdict, Said):
                 step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict)))
@@ -113,6 +121,17 @@ class Intake:
         if (headers.get("content-type") or b"").startswith(STRUCTURED) and record.value is not None:
             return self.accept_json(record.value, record.timestamp_ms, topic=record.topic)
         return self._accept_binary(record)
+
+    def _accept_acknowledgement(self, record: Record, step: Step) -> None:
+        """Send a subscriber's acknowledgement to its obligation, whatever partition it came on (V4)."""
+        acknowledged = read_acknowledgement(record.value, self.rules.limits.value_bytes)
+        if acknowledged is None:
+            step.outgoing.append(dead_letter(record, Rejected(Rejection.UNDECODABLE)))
+            step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "rejected", Rejection.UNDECODABLE))
+            return
+        key = acknowledged.obligation.encode()
+        step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, key, encode(acknowledged)))
+        step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "accepted"))
 
     def accept_json(self, line: bytes, broker_ms: int, topic: str | None = None) -> Said | Rejected:
         """Read one CloudEvent in JSON (E3): a line of a file, or a record in structured mode."""
@@ -307,6 +326,20 @@ def _reference_form(value: Any) -> bytes:
         rfc8785.CanonicalizationError
     ):  # an integer beyond 2^53: no such form exists, so keep all its digits
         return msgspec.json.encode(value, order="sorted")
+
+
+def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | None:
+    """Read a CloudEvent in JSON whose source is the subscriber and whose data names the obligation."""
+    if value is None or len(value) > bytes_max:
+        return None
+    try:
+        event = cloudevent_from_json(msgspec.json.decode(value))
+    except (msgspec.DecodeError, NotACloudEvent, RecursionError, UnicodeDecodeError):
+        return None
+    obligation = event.data.get("obligation") if isinstance(event.data, dict) else None
+    if not isinstance(obligation, str) or OBLIGATION_ID.fullmatch(obligation) is None:
+        return None
+    return Acknowledged(obligation, event.owner, event.time)
 
 
 def dead_letter(record: Record, rejected: Rejected) -> Outgoing:

@@ -17,6 +17,7 @@ FRAGMENTS_TOPIC = "postroom.fragments"
 DEAD_LETTERS_TOPIC = "postroom.dead-letters"
 DISPUTES_TOPIC = "postroom.disputes"
 DISCLOSURES_TOPIC = "postroom.disclosures"
+OBLIGATIONS_TOPIC = "postroom.obligations"
 ACKNOWLEDGEMENTS_TOPIC = "acknowledgements"
 
 StatementKind = Literal["link", "unlink", "same-person", "superseded-by"]
@@ -225,10 +226,31 @@ class Released(Message, tag="released"):
     cause: Cause
 
 
+class Owed(Message, tag="owed"):
+    """A deletion that a subscriber owes (V4): from the record to the ledger. Moments in UTC ms."""
+
+    obligation: str
+    subscriber: str
+    agreement: str
+    key: str
+    attributes: tuple[str, ...]
+    since_ms: int
+    deadline_ms: int
+
+
+class Acknowledged(Message, tag="acknowledged"):
+    """A subscriber's word that it has deleted what it owed (V4): from intake to the ledger."""
+
+    obligation: str
+    subscriber: str
+    time_ms: int
+
+
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
 decode_for_identity = msgspec.msgpack.Decoder(Said | Told).decode
 decode_for_persons = msgspec.msgpack.Decoder(Claims).decode
+decode_for_obligations = msgspec.msgpack.Decoder(Owed | Acknowledged).decode
 decode_for_record = msgspec.msgpack.Decoder(Fragment | Departed | Released).decode
 
 

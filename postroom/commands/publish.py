@@ -139,7 +139,7 @@ def _contracts(directory: Path) -> Contracts:
 def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:
     from connectors import find_stack
     from connectors.registry import Registry
-    from producers import BrokerUnreachable, Publisher, connect
+    from producers import BrokerUnreachable, Publisher, connect, disconnect
 
     stack = find_stack(current)
     registry = Registry(stack.registry)
@@ -156,7 +156,7 @@ def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: T
             )
             tally.take(publisher.publish(lines))
         finally:
-            producer.close(timeout=5)
+            disconnect(producer)
     except BrokerUnreachable as error:
         raise UserError(
             "Kafka is unreachable",

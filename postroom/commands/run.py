@@ -18,6 +18,7 @@ class Which(StrEnum):
     IDENTITY = "identity"
     PERSONS = "persons"
     RECORD = "record"
+    OBLIGATIONS = "obligations"
 
 
 class Shell(StrEnum):

@@ -1,9 +1,239 @@
-"""Placeholder."""
+"""Faust is the shell: worker, consumer group, assignor, lifecycle. Everything private of it is in this file.
 
-from processors.engine.settings import EngineConfig, StageSpec
+One Faust app per stage, so one consumer group per stage whichever stages share a process; all apps of a
+process run under one Faust worker. Faust fetches and joins groups. It neither commits nor seeks: the engine's
+transactions carry the offsets, and its tasks know where they stand. Records do not pass through Faust's
+streams either: each fetch goes to the engine whole, because an object and a queue for every record cost more
+than the stages do (docs/adr/0020).
+
+``tests/core/test_faust_private.py`` fails when an upgrade changes anything named in :data:`PRIVATE`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from typing import Any
+
+import faust
+from aiokafka import TopicPartition
+from faust.transport.consumer import Consumer as AnyConsumer
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.transport.drivers import aiokafka as driver
+from mode.threads import QueueServiceThread
+
+from processors.engine.journal import say
 from processors.engine.rocks import RocksMemory
-from collections.abc import Sequence
+from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.tasks import Tasks
+from processors.engine.trouble import stop_process
+
+PRIVATE: Mapping[Any, Mapping[str, str]] = {
+    driver.Consumer: {
+        "_new_consumer_thread": "(self) -> 'AIOKafkaConsumerThread'",
+    },
+    driver.AIOKafkaConsumerThread: {
+        "_create_worker_consumer": "(self, transport: 'Transport') -> aiokafka.consumer.consumer.AIOKafkaConsumer",
+        "_ensure_consumer": "(self) -> aiokafka.consumer.consumer.AIOKafkaConsumer",
+    },
+    ThreadDelegateConsumer: {
+        "_getmany": "(self, active_partitions: Optional[Set[faust.types.tuples.TP]], timeout: float)"
+        " -> MutableMapping[faust.types.tuples.TP, List]",
+    },
+    AnyConsumer: {
+        "getmany": "(self, timeout: float)"
+        " -> AsyncIterator[Tuple[faust.types.tuples.TP, faust.types.tuples.Message]]",
+        "perform_seek": "(self) -> None",
+        "force_commit": "(self, topics: Union[AbstractSet[str], AbstractSet[faust.types.tuples.TP], NoneType]"
+        " = None, start_new_transaction: bool = True) -> bool",
+    },
+    QueueServiceThread: {
+        "call_thread": "(self, fun: Callable[..., Awaitable], *args: Any, **kwargs: Any) -> Any",
+    },
+}
+"""What of Faust is overridden or called though it is not promised, with its signature in the pinned version."""
+
+CONSUMER_ATTRIBUTES = ("_isolation_level", "_fetch_min_bytes", "_fetch_max_wait_ms")
+"""What of aiokafka's consumer is set between its construction and its start: Faust does not pass it on."""
+
+RESTORE_S_MAX = 600.0
+
+
+class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread, with a consumer that reads committed and lets the broker gather."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's own
+        consumer = super()._create_worker_consumer(transport)
+        config: EngineConfig = self.app.postroom_tasks.config
+        # INVARIANT: Faust reads uncommitted data unless it runs its own exactly_once.
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_min_bytes = config.fetch_bytes_min
+        consumer._fetch_max_wait_ms = config.fetch_wait_ms_max
+        return consumer
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer: each fetch is one turn of the engine's pump, and no record goes on to a stream."""
+
+    def _new_consumer_thread(self) -> Any:  # noqa: ANN401
+        return Thread(self, loop=self.loop, beacon=self.beacon)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, FBT001, FBT002
+        """Commit nothing: offsets are in the engine's transactions."""
+        return False
+
+    async def perform_seek(self) -> None:
+        """Seek nothing: each task seeks when it has fenced its predecessor and rebuilt its state."""
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
+        """Pump once; yield nothing."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        if not self.should_stop:
+            await self.app.postroom_tasks.pump()
+        for nothing in ():
+            yield nothing
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka driver with our consumer."""
+
+    Consumer = Consumer
+
+
+class FaustSource:
+    """The engine's view of a Faust consumer: everything is called in the consumer's own thread."""
+
+    def __init__(self, app: Any) -> None:  # noqa: ANN401 - Faust ships no types that mypy follows
+        self._app = app
+
+    @property
+    def _thread(self) -> Any:  # noqa: ANN401
+        return self._app.consumer._thread
+
+    async def fetch(
+        self, partitions: Collection[TopicPartition], wait_ms: int
+    ) -> Mapping[Any, Sequence[Any]]:
+        """Return what has arrived for these partitions; nothing while Faust holds the flow."""
+        fetched: Mapping[Any, Sequence[Any]] = await self._app.consumer._getmany(
+            set(partitions), wait_ms / 1000
+        )
+        if not fetched and not self._app.consumer.flow_active:
+            await asyncio.sleep(wait_ms / 1000)  # Faust answers at once while it rebalances
+        return fetched
+
+    async def committed(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """Ask the broker for the group's offsets."""
+        consumer = self._thread._ensure_consumer()
+        return {tp: await self._thread.call_thread(consumer.committed, tp) for tp in partitions}
+
+    async def beginnings(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        """Ask the broker for the first offsets."""
+        consumer = self._thread._ensure_consumer()
+        return dict(await self._thread.call_thread(consumer.beginning_offsets, list(partitions)))
+
+    async def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Move the consumer, in its thread, and return when it has moved."""
+        consumer = self._thread._ensure_consumer()
+
+        async def move() -> None:
+            for tp, offset in offsets.items():
+                consumer.seek(tp, offset)
+
+        await self._thread.call_thread(move)
+
+    def highwater(self, partition: TopicPartition) -> int | None:
+        """Return the end of a partition as last heard."""
+        end: int | None = self._thread._ensure_consumer().highwater(partition)
+        return end
+
+
+def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadir: str) -> Any:  # noqa: ANN401
+    """Return the Faust app of one stage."""
+    app = faust.App(
+        config.group(spec.stage),
+        broker=[f"kafka://{address}" for address in config.bootstrap.split(",")],
+        broker_client_id=config.instance,
+        store="memory://",
+        datadir=datadir,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        web_tables_enabled=False,
+        stream_wait_empty=False,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=config.partition_fetch_bytes_max,
+        broker_session_timeout=config.session_timeout_ms / 1000,
+        broker_heartbeat_interval=config.session_timeout_ms / 5000,
+        broker_request_timeout=RESTORE_S_MAX,
+        broker_max_poll_interval=24 * 3600.0,
+        # At least 1, or Faust silently takes an assignor that does not keep partitions of topics together.
+        table_standby_replicas=1,
+    )
+    app.transport = Transport(app.conf.broker_consumer, app)
+    tasks = app.postroom_tasks = Tasks(spec, config, FaustSource(app), memory)
+    topics = frozenset(spec.input_topics)
+    app.topics.add(app.topic(*sorted(topics), acks=False))
+
+    @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    async def revoked(app: Any, revoked: Any, **_: Any) -> None:
+        try:
+            await tasks.revoke()
+        except Exception as error:  # noqa: BLE001 - Faust would log it and go on
+            stop_process("revoke", error)
+
+    @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
+    async def assigned(app: Any, assigned: Any, **_: Any) -> None:
+        consumer = app.consumer._thread._ensure_consumer()
+        tasks.assign(
+            [(tp.topic, tp.partition) for tp in assigned],
+            {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in topics},
+        )
+
+    @app.on_before_shutdown.connect  # type: ignore[untyped-decorator]
+    async def stopping(app: Any, **_: Any) -> None:
+        await tasks.revoke()
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def discover() -> None:
+        """Subscribe to topics that have come since: a new contract needs no restart."""
+        nonlocal topics
+        while spec.discover is not None:
+            await asyncio.sleep(config.discover_every_s)
+            found = await spec.discover()
+            if found and found != topics:
+                topics = found
+                await app.consumer.subscribe(sorted(found))
+
+    return app
+
+
+class Worker(faust.Worker):  # type: ignore[misc]
+    """Faust's worker, which neither draws in the terminal nor takes over stdout and stderr."""
+
+    def on_init_dependencies(self) -> list[Any]:
+        """Start all apps as equals; Faust knows only the first as its own."""
+        for service in self.services:
+            service.beacon.reattach(self.beacon)
+        return list(super().on_init_dependencies())
 
 
 def run_faust(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMemory) -> int:
-    raise NotImplementedError
+    """Run the stages under one Faust worker until SIGTERM or SIGINT."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    with tempfile.TemporaryDirectory(prefix="postroom-faust-") as datadir:
+        apps = [stage_app(spec, config, memory, datadir) for spec in stages]
+        for app in apps:
+            app.finalize()
+        worker = Worker(*apps, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as end:
+            if end.code:
+                stop_process("faust", end)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, a half-working worker is none
+            stop_process("faust", error)
+    say("ended")
+    return 0
