@@ -1,4 +1,4 @@
-"""The ledger of deletions owed (V4): either side first, one voice that counts, deadlines by time alone (V8)."""
+"""The ledger of deletions owed (V4): either side first, one voice that counts, deadlines (V8)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_what_is_owed_is_open_until_its_deadline():
 
 @pytest.mark.parametrize("messages", list(itertools.permutations([OWED, DONE, FOREIGN])))
 def test_any_order_ends_in_the_same_answer(messages):
-    """I5: the acknowledgement may arrive before what it acknowledges, and a stranger's word never counts (V4)."""
+    """I5, V4: the acknowledgement may come before what it acknowledges; a stranger's word never counts."""
     found = entry(run(*messages))
     assert found.state(20_000) == "done"
     assert found.acknowledged_ms() == DONE.time_ms
