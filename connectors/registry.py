@@ -87,7 +87,10 @@ class Registry:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         if answer.is_success or answer.status_code in allowed:
-            return answer.json()
+            try:
+                return answer.json()
+            except ValueError as error:
+                raise self._unreachable(f"what answers {method} {path} is not a registry") from error
         raise self._unreachable(f"it answered {answer.status_code} to {method} {path}")
 
     def _unreachable(self, why: str) -> Unreachable:

@@ -33,8 +33,18 @@ from .cloudevents import (
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import AttributeField, Contract, IdentifierField, Kind, Role
-from .gate import History, Version, check, check_directory, read_history, unfrozen
+from .gate import (
+    History,
+    Version,
+    check,
+    check_directory,
+    incompatible,
+    read_history,
+    registered_version,
+    unfrozen,
+)
 from .identifiers import DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
+from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason
 from .times import Duration, beginning, ending, format_instant, parse_duration, parse_instant
@@ -54,7 +64,8 @@ __all__ = [
     "SPECIAL_CATEGORY", "Attribute", "AttributeField", "Contract", "ContractProblems", "Contracts",
     "IdentifierField", "Kind", "Problem", "Reason", "Role", "load_contracts", "read_contracts",
     # the gate
-    "History", "Version", "check", "check_directory", "read_history", "unfrozen",
+    "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",
+    "registered_version", "unfrozen",
     # agreements and views
     "ENROLLED", "EVERYONE", "PAIRWISE", "Agreement", "AgreementProblem", "AgreementProblems", "Basis",
     "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Where", "load_agreements", "view_schema",

@@ -59,6 +59,14 @@ def read_history(directory: Path) -> tuple[History, list[Problem]]:
     return {name: tuple(sorted(v, key=lambda each: each.number)) for name, v in versions.items()}, problems
 
 
+def registered_version(subject: str, number: int, schema: Mapping[str, object]) -> Version:
+    """A version that a registry holds, to ask `incompatible` about; SchemaInvalid when it is not a record."""
+    type_ = parse(schema)
+    if not isinstance(type_, Record):
+        raise SchemaInvalid(subject, "the schema of an event is a record")
+    return Version(number, f"version {number} of {subject} in the registry", schema, type_)
+
+
 def check(contracts: Contracts, history: History) -> list[Problem]:
     """What the gate finds in contracts that are sound by themselves: authority, compatibility, attributes'
     types.

@@ -1,0 +1,219 @@
+"""`postroom contract check|register|freeze|docs`: the gate, the registration, the history, a readable page
+(E6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from postroom.commands import noun
+from postroom.errors import Exit, UserError
+from postroom.output import Form, Output, write_rows
+
+if TYPE_CHECKING:
+    from connectors.registry import Registry
+    from schemas import Contract, Contracts, Problem
+
+PROBLEM_COLUMNS = ("file", "field", "reason", "why", "mend")
+REGISTERED_COLUMNS = ("type", "subject", "id", "state")
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[PATH…]", help="contracts directories or single contracts; default: POSTROOM_CONTRACTS"
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = noun(
+        app, "contract", "What departments publish: the gate, the registration, a readable page.", "Rules"
+    )
+    group.command()(check)
+    group.command(name="register")(register_contracts)
+    group.command()(freeze)
+    group.command()(docs)
+
+
+def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
+    """Let contracts through the gate, or say every reason why not, with file and field. Exit 1 if there is
+    one.
+
+    Works without a registry: compatibility is checked against the committed history.
+
+    Example: postroom contract check
+    """
+    from postroom.console import say
+
+    problems: list[Problem] = []
+    for directory, chosen in _chosen(paths):
+        contracts, found = _gate(directory, chosen)
+        problems += found
+        say(f"{directory}: {_count(len(_contracts(contracts, chosen)), 'sound contract')}")
+    _show(problems, output)
+
+
+def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None:
+    """Register contracts as <type>-value under FULL_TRANSITIVE: all of them, or none if the gate refuses one.
+
+    Exit 1 when the gate refuses, 3 when the registry cannot be reached. The same contract again changes
+    nothing.
+
+    Example: postroom contract register
+    """
+    from connectors import find_stack
+    from connectors.registry import Registry
+    from postroom.console import say
+    from postroom.settings import settings
+
+    chosen_contracts: list[Contract] = []
+    problems: list[Problem] = []
+    for directory, chosen in _chosen(paths):
+        contracts, found = _gate(directory, chosen)
+        problems += found
+        chosen_contracts += _contracts(contracts, chosen)
+    if problems:
+        say("nothing was registered")
+        _show(problems, output)
+    registry = Registry(find_stack(settings()).registry)
+    problems = [problem for contract in chosen_contracts for problem in _refused_online(contract, registry)]
+    if problems:
+        say(
+            "nothing was registered: the registry holds versions that these contracts are not compatible with"
+        )
+        _show(problems, output)
+    write_rows([_register(contract, registry) for contract in chosen_contracts], output, REGISTERED_COLUMNS)
+
+
+def freeze(paths: Paths = None, output: Output = Form.TABLE) -> None:
+    """Write the contracts as they are into history/<type>/<n>.avsc, to be committed with the change.
+
+    The history is what the gate holds every later version to, on machines that reach no registry. Only
+    contracts that pass the gate are written, and only if they differ from their latest version.
+
+    Example: postroom contract freeze
+    """
+    import json
+
+    from postroom.console import say
+    from schemas import read_history, unfrozen
+
+    rows = []
+    for directory, chosen in _chosen(paths):
+        contracts, problems = _gate(directory, chosen)
+        if problems:
+            say("nothing was written")
+            _show(problems, output)
+        types = {contract.type for contract in _contracts(contracts, chosen)}
+        for file, schema in unfrozen(contracts, read_history(directory)[0]).items():
+            path = directory / file
+            if path.parent.name in types:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+                rows.append({"file": str(path)})
+    write_rows(rows, output, ("file",))
+
+
+def docs(
+    paths: Paths = None,
+    to: Annotated[Path | None, typer.Option(help="a file to write instead of stdout")] = None,
+) -> None:
+    """Write a Markdown page of every contract: who publishes it, what each field means, an example event.
+
+    Example: postroom contract docs --to contracts.md
+    """
+    from schemas import page
+
+    pages = []
+    for directory, chosen in _chosen(paths):
+        contracts, problems = _gate(directory, chosen)
+        if problems:
+            _show(problems, Form.TABLE)
+        pages.append(page(contracts, [contract.type for contract in _contracts(contracts, chosen)]))
+    text = "\n".join(pages)
+    if to is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        to.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            "the page cannot be written", where=str(to), why=error.strerror or str(error)
+        ) from error
+
+
+def _chosen(paths: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
+    """Each contracts directory, with the one contract in it that was named, if one was."""
+    from postroom.settings import settings
+
+    for path in paths or [settings().contracts_dir]:
+        if path.is_dir():
+            yield path, None
+        elif path.is_file() and path.suffix == ".avsc":
+            where = path.resolve()
+            yield where.parent.parent, f"{where.parent.name}/{where.name}"
+        else:
+            raise UserError("that is neither a contracts directory nor a contract", where=str(path))
+
+
+def _gate(directory: Path, chosen: str | None) -> tuple[Contracts, list[Problem]]:
+    """Everything of a directory; of one contract's problems only its own and those of the catalogue."""
+    from schemas import check_directory
+
+    contracts, problems = check_directory(directory)
+    if chosen is not None:
+        problems = [
+            problem for problem in problems if problem.file == chosen or problem.file.endswith(".yaml")
+        ]
+    return contracts, problems
+
+
+def _contracts(contracts: Contracts, chosen: str | None) -> list[Contract]:
+    return [contract for contract in contracts.by_type.values() if chosen in (None, contract.path)]
+
+
+def _refused_online(contract: Contract, registry: Registry) -> Iterator[Problem]:
+    """The gate's question about compatibility, asked of the registry's own versions."""
+    from schemas import Problem, Reason, SchemaInvalid, incompatible, registered_version
+
+    subject = f"{contract.type}-value"
+    for number, schema in enumerate(registry.versions(subject), start=1):
+        try:
+            version = registered_version(subject, number, schema)
+        except SchemaInvalid as invalid:
+            why = f"version {number} of {subject} in the registry: {invalid}"
+            yield Problem(contract.path, "", Reason.NOT_COMPATIBLE, why)
+            continue
+        yield from incompatible(contract, [version])
+
+
+def _register(contract: Contract, registry: Registry) -> Mapping[str, object]:
+    subject = f"{contract.type}-value"
+    known = registry.find(subject, contract.schema)
+    schema_id = known if known is not None else registry.register(subject, contract.schema)
+    state = "registered" if known is None else "already there"
+    return {"type": contract.type, "subject": subject, "id": schema_id, "state": state}
+
+
+def _show(problems: list[Problem], output: Form) -> None:
+    """Write the problems; exit 1 if there are any."""
+    from postroom.console import say
+
+    rows = [
+        {"file": p.file, "field": p.field, "reason": p.reason.value, "why": p.why, "mend": p.mend}
+        for p in problems
+    ]
+    if rows or output is not Form.TABLE:
+        write_rows(rows, output, PROBLEM_COLUMNS)
+    say(_count(len(problems), "problem"))
+    if problems:
+        raise typer.Exit(Exit.FOUND)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
