@@ -14,6 +14,7 @@ from processors import (
     FRAGMENTS_TOPIC,
     OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
+    REPORTS_TOPIC,
     obligations_topic,
     view_topic,
 )
@@ -60,6 +61,7 @@ def wanted_topics(
         topic(changelog("obligations"), COMPACTED),
         topic(changelog("intake"), COMPACTED),
         topic(DEAD_LETTERS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
+        topic(REPORTS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
         topic(DISPUTES_TOPIC, COMPACTED),
         topic(DISCLOSURES_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),
         topic(ACKNOWLEDGEMENTS_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),

@@ -12,6 +12,7 @@ from processors.messages import (
     FRAGMENTS_TOPIC,
     OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
+    REPORTS_TOPIC,
 )
 from processors.obligations import Obligations
 from processors.persons import Persons
@@ -28,6 +29,7 @@ __all__ = [
     "FRAGMENTS_TOPIC",
     "OBLIGATIONS_TOPIC",
     "PAIRS_TOPIC",
+    "REPORTS_TOPIC",
     "Identity",
     "Intake",
     "Keys",

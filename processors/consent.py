@@ -33,6 +33,26 @@ def stands(grant: Consent, stops: Iterable[Consent], grace_ms: int) -> bool:
     )
 
 
+def futile_grants(consents: Sequence[Consent], grace_ms: int) -> set[Consent]:
+    """The grants that can never stand, because another source's stop came just before them (C1).
+
+    Their source would believe them in force: it stated them after the stop, and not five minutes after.
+    """
+    return {
+        grant
+        for grant in consents
+        if grant.state == "GRANTED"
+        and any(
+            stop.state != "GRANTED"
+            and (stop.subscriber, stop.purpose) == (grant.subscriber, grant.purpose)
+            and stop.source != grant.source
+            and grant.time - grace_ms <= stop.time < grant.time
+            and (not stop.categories or not grant.categories or set(stop.categories) & set(grant.categories))
+            for stop in consents
+        )
+    }
+
+
 def consented(
     consents: Sequence[Consent], attribute: Attribute, now_ms: int, grace_ms: int
 ) -> Consent | Denial:

@@ -64,6 +64,8 @@ class IdentityState(Message):
     enrolments: dict[str, Enrolment] = {}
     pairs: dict[str, OwnPair] = {}
     held: list[Held] = []
+    unmatched: dict[str, int] = {}
+    """Annulments that have found nothing yet, by `source NUL id`: when to report them (R3), UTC ms."""
 
     def pair(self, other: str) -> OwnPair:
         """Return what is known of the pair with ``other``, from now on kept."""
@@ -85,8 +87,9 @@ class IdentityState(Message):
         )
 
     def next_wake(self) -> int | None:
-        """The next moment at which an assertion is erased (R7)."""
-        return min((e for e in map(next_expiry, self.registers.values()) if e is not None), default=None)
+        """The next moment at which an assertion is erased (R7) or an annulment is reported (R3)."""
+        expiries = (e for e in map(next_expiry, self.registers.values()) if e is not None)
+        return min((*expiries, *self.unmatched.values()), default=None)
 
 
 def latest(kept: dict[str, Latest], key: str, statement: Latest) -> bool:

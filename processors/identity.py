@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import msgspec
+
 from processors import register
+from processors.consent import futile_grants
 from processors.fragment import (
     Held,
     IdentityState,
@@ -24,6 +27,7 @@ from processors.fragment import (
 from processors.messages import (
     FRAGMENTS_TOPIC,
     PAIRS_TOPIC,
+    REPORTS_TOPIC,
     Assertion,
     Cause,
     Claims,
@@ -42,6 +46,8 @@ from processors.rules import Rules
 from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
 
 NO_CAUSE = Cause()
+UNMATCHED_AFTER_MS = 3_600_000
+"""An annulment that has found nothing for an hour is reported (R3)."""
 
 
 class Identity:
@@ -100,6 +106,7 @@ class _Folding:
         if isinstance(message, Told):
             self._hear(message)
             return
+        self.state.unmatched.pop(f"{message.cause.source}\0{message.cause.id}", None)
         self._take_away(message)
         awaited = self._claim(message)
         if awaited <= self.state.answered:
@@ -145,8 +152,12 @@ class _Folding:
         """Keep a statement of §5: all consents, of the other kinds the latest (C1-C4)."""
         state = self.state
         if said.consent is not None and said.consent not in state.consents:
+            grace_ms = self.rules.limits.consent_grace_ms
+            known_futile = futile_grants(state.consents, grace_ms)
             state.consents = tuple(sorted((*state.consents, said.consent), key=encode))
             self.changed.add("consents")
+            for grant in sorted(futile_grants(state.consents, grace_ms) - known_futile, key=encode):
+                self._report("consent-never-stands", grant.source, grant.id)
         if said.objection is not None and latest(
             state.objections, objection_key(said.objection), said.objection
         ):
@@ -164,13 +175,19 @@ class _Folding:
             return
         self.annulled.add(event)
         self.state.annulled = tuple(sorted(self.annulled))
+        found = any((held.said.cause.source, held.said.cause.id) == event for held in self.state.held)
         for key, assertions in self.state.registers.items():
             kept = register.without(assertions, self.annulled)
             if len(kept) != len(assertions):
+                found = True
                 self._touch(key)
                 self.state.registers[key] = kept
         for other, pair in self.state.pairs.items():
-            self._restate(other, tuple(s for s in pair.statements if (s.source, s.id) != event))
+            kept_statements = tuple(s for s in pair.statements if (s.source, s.id) != event)
+            found = found or len(kept_statements) != len(pair.statements)
+            self._restate(other, kept_statements)
+        if not found:
+            self.state.unmatched["\0".join(event)] = self.now_ms + UNMATCHED_AFTER_MS
 
     def _claim(self, said: Said) -> int:
         """Keep what the event says of pairs; return the number of the question that must be answered first
@@ -236,6 +253,7 @@ class _Folding:
     def finish(self) -> None:
         """Erase what has expired (R7), then send what changed to persons and to the record."""
         self._expire()
+        self._report_unmatched()
         restricted = self.state.stated_restricted()
         if restricted != self.was_restricted:
             self.changed.add("person")
@@ -258,6 +276,20 @@ class _Folding:
                 self.state.registers[key] = kept
             else:
                 del self.state.registers[key]
+
+    def _report_unmatched(self) -> None:
+        """Report annulments that have found nothing for an hour, once (R3)."""
+        for event, due_ms in list(self.state.unmatched.items()):
+            if due_ms <= self.now_ms:
+                del self.state.unmatched[event]
+                self._report("annulment-unmatched", *event.split("\0", 1))
+
+    def _report(self, report: str, source: str, event_id: str) -> None:
+        """Tell a department about an event of its own; the report names the event, nothing that it said."""
+        body = {"report": report, "source": source, "id": event_id}
+        key = source.encode()
+        self.step.outgoing.append(Outgoing(REPORTS_TOPIC, key, msgspec.json.encode(body)))
+        self.step.outcomes.append(Outcome("report", report))
 
     def _send_fragment(self) -> None:
         state, now_ms = self.state, self.now_ms

@@ -17,6 +17,7 @@ FRAGMENTS_TOPIC = "postroom.fragments"
 DEAD_LETTERS_TOPIC = "postroom.dead-letters"
 DISPUTES_TOPIC = "postroom.disputes"
 DISCLOSURES_TOPIC = "postroom.disclosures"
+REPORTS_TOPIC = "postroom.reports"
 OBLIGATIONS_TOPIC = "postroom.obligations"
 ACKNOWLEDGEMENTS_TOPIC = "acknowledgements"
 
