@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -30,29 +31,20 @@ from processors.engine.tasks import Tasks
 from processors.engine.trouble import stop_process
 
 PRIVATE: Mapping[Any, Mapping[str, str]] = {
-    driver.Consumer: {
-        "_new_consumer_thread": "(self) -> 'AIOKafkaConsumerThread'",
-    },
+    driver.Consumer: {"_new_consumer_thread": "(self)"},
     driver.AIOKafkaConsumerThread: {
-        "_create_worker_consumer": "(self, transport: 'Transport') -> aiokafka.consumer.consumer.AIOKafkaConsumer",
-        "_ensure_consumer": "(self) -> aiokafka.consumer.consumer.AIOKafkaConsumer",
+        "_create_worker_consumer": "(self, transport)",
+        "_ensure_consumer": "(self)",
     },
-    ThreadDelegateConsumer: {
-        "_getmany": "(self, active_partitions: Optional[Set[faust.types.tuples.TP]], timeout: float)"
-        " -> MutableMapping[faust.types.tuples.TP, List]",
-    },
+    ThreadDelegateConsumer: {"_getmany": "(self, active_partitions, timeout)"},
     AnyConsumer: {
-        "getmany": "(self, timeout: float)"
-        " -> AsyncIterator[Tuple[faust.types.tuples.TP, faust.types.tuples.Message]]",
-        "perform_seek": "(self) -> None",
-        "force_commit": "(self, topics: Union[AbstractSet[str], AbstractSet[faust.types.tuples.TP], NoneType]"
-        " = None, start_new_transaction: bool = True) -> bool",
+        "getmany": "(self, timeout)",
+        "perform_seek": "(self)",
+        "force_commit": "(self, topics=None, start_new_transaction=True)",
     },
-    QueueServiceThread: {
-        "call_thread": "(self, fun: Callable[..., Awaitable], *args: Any, **kwargs: Any) -> Any",
-    },
+    QueueServiceThread: {"call_thread": "(self, fun, *args, **kwargs)"},
 }
-"""What of Faust is overridden or called though it is not promised, with its signature in the pinned version."""
+"""What of Faust is overridden or called though it is not promised, as it is in the pinned version."""
 
 CONSUMER_ATTRIBUTES = ("_isolation_level", "_fetch_min_bytes", "_fetch_max_wait_ms")
 """What of aiokafka's consumer is set between its construction and its start: Faust does not pass it on."""
@@ -63,7 +55,7 @@ RESTORE_S_MAX = 600.0
 class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer thread, with a consumer that reads committed and lets the broker gather."""
 
-    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust's and aiokafka's own
+    def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         config: EngineConfig = self.app.postroom_tasks.config
         # INVARIANT: Faust reads uncommitted data unless it runs its own exactly_once.
@@ -76,24 +68,30 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer: each fetch is one turn of the engine's pump, and no record goes on to a stream."""
 
-    def _new_consumer_thread(self) -> Any:  # noqa: ANN401
+    def _new_consumer_thread(self) -> Any:
         return Thread(self, loop=self.loop, beacon=self.beacon)
 
-    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, FBT001, FBT002
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit nothing: offsets are in the engine's transactions."""
         return False
 
     async def perform_seek(self) -> None:
         """Seek nothing: each task seeks when it has fenced its predecessor and rebuilt its state."""
 
-    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109 - Faust's signature
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:
         """Pump once; yield nothing."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         if not self.should_stop:
-            await self.app.postroom_tasks.pump()
-        for nothing in ():
-            yield nothing
+            try:
+                await self.app.postroom_tasks.pump()
+            except self.consumer_stopped_errors:
+                raise
+            except Exception as error:
+                stop_process("pump", error)
+        nothing: tuple[Any, ...] = ()
+        for record in nothing:
+            yield record
 
 
 class Transport(driver.Transport):  # type: ignore[misc]
@@ -105,11 +103,11 @@ class Transport(driver.Transport):  # type: ignore[misc]
 class FaustSource:
     """The engine's view of a Faust consumer: everything is called in the consumer's own thread."""
 
-    def __init__(self, app: Any) -> None:  # noqa: ANN401 - Faust ships no types that mypy follows
+    def __init__(self, app: Any) -> None:
         self._app = app
 
     @property
-    def _thread(self) -> Any:  # noqa: ANN401
+    def _thread(self) -> Any:
         return self._app.consumer._thread
 
     async def fetch(
@@ -149,12 +147,13 @@ class FaustSource:
         return end
 
 
-def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadir: str) -> Any:  # noqa: ANN401
+def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadir: Path) -> Any:
     """Return the Faust app of one stage."""
     app = faust.App(
         config.group(spec.stage),
         broker=[f"kafka://{address}" for address in config.bootstrap.split(",")],
         broker_client_id=config.instance,
+        consumer_group_instance_id=config.group_instance(spec.stage),
         store="memory://",
         datadir=datadir,
         topic_allow_declare=False,
@@ -180,7 +179,7 @@ def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadi
     async def revoked(app: Any, revoked: Any, **_: Any) -> None:
         try:
             await tasks.revoke()
-        except Exception as error:  # noqa: BLE001 - Faust would log it and go on
+        except Exception as error:
             stop_process("revoke", error)
 
     @app.on_partitions_assigned.connect  # type: ignore[untyped-decorator]
@@ -223,17 +222,20 @@ def run_faust(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMe
     """Run the stages under one Faust worker until SIGTERM or SIGINT."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    with tempfile.TemporaryDirectory(prefix="postroom-faust-") as datadir:
-        apps = [stage_app(spec, config, memory, datadir) for spec in stages]
-        for app in apps:
-            app.finalize()
-        worker = Worker(*apps, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
-        try:
-            worker.execute_from_commandline()
-        except SystemExit as end:
-            if end.code:
-                stop_process("faust", end)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, a half-working worker is none
-            stop_process("faust", error)
+    # Faust wants a directory for tables, of which there are none: its parent must exist, it stays empty.
+    datadir = (config.state_dir or Path(tempfile.gettempdir())) / config.instance / "faust"
+    datadir.mkdir(parents=True, exist_ok=True)
+    apps = [stage_app(spec, config, memory, datadir) for spec in stages]
+    for app in apps:
+        app.finalize()
+    worker = Worker(*apps, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
+    worker.spinner = None
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as end:
+        if end.code:
+            stop_process("faust", end)
+    except BaseException as error:
+        stop_process("faust", error)
     say("ended")
     return 0

@@ -61,6 +61,7 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=config.bootstrap,
             group_id=config.group(spec.stage),
+            group_instance_id=config.group_instance(spec.stage),
             client_id=config.instance,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

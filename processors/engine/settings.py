@@ -47,6 +47,9 @@ class EngineConfig:
     shell: Literal["faust", "plain"] = "faust"
     transaction_timeout_ms: int = 10_000
     session_timeout_ms: int = 10_000
+    static_membership: bool = False
+    """Keep the group's assignment while a worker of this instance name restarts: a crash then costs a second
+    instead of a session timeout, but a worker that leaves for good is missed for a session timeout."""
     fetch_bytes_min: int = 1 << 20
     fetch_wait_ms_max: int = 25
     """The broker gathers records up to this long: it batches cheaper than a consumer polls (FINDINGS)."""
@@ -63,6 +66,10 @@ class EngineConfig:
     def group(self, stage: Stage) -> str:
         """Return the consumer group of a stage."""
         return f"{self.prefix}.{stage.name}"
+
+    def group_instance(self, stage: Stage) -> str | None:
+        """Return the name by which the group knows this process again, if it is to."""
+        return f"{self.instance}-{stage.name}" if self.static_membership else None
 
     def changelog(self, stage: Stage) -> str:
         """Return the changelog topic of a stage: compacted, as many partitions as the stage has tasks."""

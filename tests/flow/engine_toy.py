@@ -1,4 +1,4 @@
-"""Two toy stages and a worker process of them, for the engine's tests: count, then relay through one partition.
+"""Two toy stages and a worker of them, for the engine's tests: count, then relay through one partition.
 
 Run as a program it is one worker; ``TOY_*`` tells it everything.
 """
@@ -90,6 +90,7 @@ def main() -> int:
         internal_topics=frozenset({f"{tag}.middle"}),
         shell=os.environ["TOY_SHELL"],
         session_timeout_ms=6_000,
+        static_membership=bool(os.environ.get("TOY_STATIC")),
         metrics_port=0,
         fault=os.environ.get("POSTROOM_FAULT"),
     )
