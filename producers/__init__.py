@@ -7,7 +7,7 @@ others, not a library that they need.
 from producers.citizens import disordered, in_order_of_time, lives
 from producers.departments import Event
 from producers.files import Line, read_lines, to_lines
-from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect
+from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect, disconnect
 from producers.ready import Ready, Reason, Refused, make_ready
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Published",
     "Publisher",
     "connect",
+    "disconnect",
     # synthetic departments
     "Event",
     "disordered",

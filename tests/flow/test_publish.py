@@ -27,6 +27,7 @@ from producers import (
     Published,
     Publisher,
     connect,
+    disconnect,
     disordered,
     lives,
     read_lines,
@@ -147,7 +148,7 @@ def test_a_stranger_reads_what_a_department_published(
         lines = list(read_lines(BytesIO(b"".join(to_lines(events)))))
         results = list(publisher.publish(lines))
     finally:
-        producer.close(timeout=5)
+        disconnect(producer)
     assert [result for result in results if isinstance(result, NotPublished)] == []
     assert sorted(result.number for result in results) == list(range(1, len(events) + 1))
 
@@ -187,7 +188,7 @@ def test_bad_lines_are_named_and_the_others_are_on_kafka(
         )
         results = list(publisher.publish(read_lines(BytesIO(b"\n".join(lines)))))
     finally:
-        producer.close(timeout=5)
+        disconnect(producer)
     assert [result for result in results if isinstance(result, Published)] == [Published(1, good["type"])]
     reasons = {r.number: r.refused.reason.value for r in results if isinstance(r, NotPublished)}
     assert reasons == {2: "undecodable", 3: "null-value", 4: "unknown-type"}
@@ -205,7 +206,7 @@ def test_a_topic_that_nobody_created_is_told_by_line_and_not_created(stack: Stac
         publisher = Publisher(producer, strange, lambda _: 1, lambda: UNTIL, where=stack.kafka)
         (result,) = publisher.publish(read_lines(BytesIO(b"".join(to_lines([event])))))
     finally:
-        producer.close(timeout=5)
+        disconnect(producer)
     assert isinstance(result, NotPublished)
     assert result.refused.reason == "not-delivered"
     assert "topics apply" in result.refused.mend
