@@ -1,0 +1,73 @@
+"""Pages of the documentation that are rendered from the code: `python -m postroom.pages` writes them.
+
+A test keeps them in step, so a policy person reads what runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from processors.decision import QUESTIONS
+from processors.explain import MEANINGS
+from processors.outcomes import Denial, Dispute, Rejection
+
+DECISION_PAGE = Path("docs/decision.md")
+
+DISPUTES: dict[Dispute, str] = {
+    Dispute.HUB: "one side has more than 64 edges that no link states",
+    Dispute.OVERGROWN: "the component has more than 4,096 edges, and no link states this one",
+    Dispute.UNLINKED: "it would put both sides of an unlinked pair into one person",
+    Dispute.EXCLUSIVE_SCHEME: "one person would have two live values of a scheme that is exclusive",
+    Dispute.OVERSIZED: "one person would have more than 32 identifiers",
+}
+
+
+def decision_page() -> str:
+    """Render the order of the decision and every reason, as Markdown."""
+    in_order = [denial for denial, _, _ in QUESTIONS]
+    then = [denial for denial in Denial if denial not in in_order and denial is not Denial.ERROR]
+    lines = [
+        "# The decision",
+        "",
+        "Rendered from the code by `python -m postroom.pages`; a test keeps it in step.",
+        "",
+        "## May this agreement see this person now? (C6)",
+        "",
+        "Asked in this order; the first that applies denies the whole view. An error is a denial too",
+        f"(`{Denial.ERROR}`), and an alert.",
+        "",
+        "| | reason | it applies when |",
+        "| --- | --- | --- |",
+        *(f"| {n} | `{denial}` | {meaning} |" for n, (denial, _, meaning) in enumerate(QUESTIONS, 1)),
+        "",
+        "Then, attribute by attribute. On every basis but consent each attribute is permitted by the basis",
+        "and its gateway. On consent, the first that applies denies it:",
+        "",
+        "| reason | it applies when |",
+        "| --- | --- |",
+        *(f"| `{denial}` | {MEANINGS[denial]} |" for denial in then),
+        "",
+        "What is left is permitted. A reader of the view cannot tell a denied value from an unknown one",
+        "(C7).",
+        "",
+        "## Why an edge joins nothing (I3)",
+        "",
+        "| reason | it applies when |",
+        "| --- | --- |",
+        *(f"| `{dispute}` | {meaning} |" for dispute, meaning in DISPUTES.items()),
+        "",
+        "## Why an event is rejected (E7)",
+        "",
+        "Of several reasons the first in this order: " + ", ".join(f"`{r}`" for r in Rejection) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write every page."""
+    DECISION_PAGE.write_text(decision_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
