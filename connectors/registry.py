@@ -10,6 +10,8 @@ from connectors.trouble import Trouble, Unreachable
 
 API = "/apis/ccompat/v7"
 FULL_TRANSITIVE = "FULL_TRANSITIVE"
+NORMALISED = "?normalize=true"
+"""The same schema in another order of keys, or formatting, is the same schema."""
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 NOT_FOUND, CONFLICT, UNPROCESSABLE = 404, 409, 422
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
@@ -43,7 +45,7 @@ class Registry:
             return known
         self._ask("PUT", f"/config/{subject}", {"compatibility": FULL_TRANSITIVE})
         answer = self._ask(
-            "POST", f"/subjects/{subject}/versions", _body(schema), allowed=(CONFLICT, UNPROCESSABLE)
+            "POST", f"/subjects/{subject}/versions{NORMALISED}", _body(schema), allowed=(CONFLICT, UNPROCESSABLE)
         )
         if "id" not in answer:
             raise Trouble(
@@ -56,7 +58,7 @@ class Registry:
 
     def find(self, subject: str, schema: Mapping[str, Any]) -> int | None:
         """Return the id under which the subject has this very schema, or None."""
-        answer = self._ask("POST", f"/subjects/{subject}", _body(schema), allowed=(NOT_FOUND,))
+        answer = self._ask("POST", f"/subjects/{subject}{NORMALISED}", _body(schema), allowed=(NOT_FOUND,))
         return int(answer["id"]) if "id" in answer else None
 
     def schema_by_id(self, schema_id: int) -> dict[str, Any] | None:

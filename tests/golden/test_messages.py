@@ -57,6 +57,8 @@ FRAGMENT = PersonFragment(MEMBERS[0], 1, MEMBERS, (), True, {"name\0dwp\0": (ENT
 TOLD = Told(
     MEMBERS[0], 3, "p-1", MEMBERS, (MEMBERS[0],), True, ("nino:C",), (("nino:C", "unlinked"),), True, CAUSE
 )
+OWED = Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2)
+SENT = Sent("s-1", 1, "council-leeds", {"name": b'"x"'}, {"name": MEMBERS})
 EXAMPLES = {
     "said": SAID,
     "told": TOLD,
@@ -67,7 +69,7 @@ EXAMPLES = {
     ),
     "departed": Departed("p-1", MEMBERS[0], 2, "p-2", True, CAUSE),
     "released": Released("p-2", MEMBERS[0], 2, {"a": 4}, {"a": (Delivered("s-1", ("name",)),)}, CAUSE),
-    "owed": Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2),
+    "owed": OWED,
     "acknowledged": Acknowledged("o-1", "council-leeds", 3),
     "identity-state": IdentityState(
         MEMBERS[0], "p-1", MEMBERS, (), True, 1, True, 3, 2, {"name\0dwp\0": (ASSERTION,)}, (("s", "e0"),),
@@ -79,11 +81,11 @@ EXAMPLES = {
         Answer("p-1", MEMBERS, (), True, ("nino:C",), (("nino:C", "hub"),)),
     ),
     "record-state": RecordState(
-        "p-1", {MEMBERS[0]: FRAGMENT}, {"a": Sent("s-1", 1, "council-leeds", {"name": b'"x"'}, {"name": MEMBERS})},
+        "p-1", {MEMBERS[0]: FRAGMENT}, {"a": SENT},
         {"a\0s-1": 4}, {MEMBERS[0]: 1}, {"k": Handover("p-2", True, CAUSE)}, {"a": (Delivered("s-0", ()),)},
         {"a": ("s-0",)},
     ),
-    "obligation": Obligation("o-1", Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2), {"x": 3}, True),
+    "obligation": Obligation("o-1", OWED, {"x": 3}, True),
 }  # fmt: skip
 
 
