@@ -45,7 +45,10 @@ class Registry:
             return known
         self._ask("PUT", f"/config/{subject}", {"compatibility": FULL_TRANSITIVE})
         answer = self._ask(
-            "POST", f"/subjects/{subject}/versions{NORMALISED}", _body(schema), allowed=(CONFLICT, UNPROCESSABLE)
+            "POST",
+            f"/subjects/{subject}/versions{NORMALISED}",
+            _body(schema),
+            allowed=(CONFLICT, UNPROCESSABLE),
         )
         if "id" not in answer:
             raise Trouble(
