@@ -95,7 +95,7 @@ class _Folding:
         self.annulled = set(state.annulled)
         self.cause = NO_CAUSE
         self.protective = False
-        self.sent_before: dict[str, tuple[Entry, ...]] = {}
+        self.sent_before: dict[str, tuple[Entry, ...] | None] = {}
         self.changed: set[str] = set()
         self.claimed: dict[str, tuple[PairStatement, ...]] = {}
         self.was_restricted = state.stated_restricted()
@@ -246,9 +246,14 @@ class _Folding:
                 state.held.append(held)
 
     def _touch(self, key: str) -> None:
-        """Remember what the record was last sent of a register, before it changes."""
+        """Remember what the record was last sent of a register, before it changes.
+
+        What has expired since was sent too: then nothing that can be computed now is what was sent.
+        """
         if key not in self.sent_before:
-            self.sent_before[key] = register.entries(self.state.registers.get(key, ()), self.now_ms)
+            assertions = self.state.registers.get(key, ())
+            expired = any(a.expires <= self.now_ms for a in assertions)
+            self.sent_before[key] = None if expired else register.entries(assertions, self.now_ms)
 
     def finish(self) -> None:
         """Erase what has expired (R7), then send what changed to persons and to the record."""
