@@ -76,8 +76,8 @@ def _winners(register: Register) -> list[Assertion]:
 def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
     """What the record needs of a register: what is effective, what is not yet, what outlives it (R4, R7).
 
-    Of the past, one is kept only if it expires after all that stand above it: then it counts again one day, and
-    the record must have it by then, or the view would have a gap.
+    Of the past, one is kept only if it expires after all that stand above it: then it counts again one day,
+    and the record must have it by then, or the view would have a gap.
     """
     winners = sorted(_winners(tuple(a for a in register if a.expires > now_ms)), key=standing, reverse=True)
     future = [a for a in winners if a.effective_at > now_ms]
