@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from processors.disclosure import view_topic
@@ -31,11 +31,20 @@ class Pipeline:
     """The three stages with state, and the topics between them, in memory.
 
     Delivers everything on one topic at once, in order; what is written to a topic that no stage reads is
-    kept in
-    :attr:`written`.
+    kept in :attr:`written`.
     """
 
     def __init__(self, rules: Rules) -> None:
+        self.load(rules)
+        self.wakes: dict[str, dict[bytes, int]] = {topic: {} for topic in self.stages}
+        self.states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self.stages}
+        self.queues: dict[str, deque[Outgoing]] = {topic: deque() for topic in self.stages}
+        self.written: list[Outgoing] = []
+        self.answers: dict[str, Told] = {}
+        """What persons last told each identifier."""
+
+    def load(self, rules: Rules) -> None:
+        """Take these rules from now on, with new stages, as after a restart; their states stay."""
         self.rules = rules
         self.records = Records(rules)
         self.stages: dict[str, Stage] = {
@@ -43,11 +52,6 @@ class Pipeline:
             PAIRS_TOPIC: Persons(rules),
             FRAGMENTS_TOPIC: self.records,
         }
-        self.states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self.stages}
-        self.queues: dict[str, deque[Outgoing]] = {topic: deque() for topic in self.stages}
-        self.written: list[Outgoing] = []
-        self.answers: dict[str, Told] = {}
-        """What persons last told each identifier."""
 
     def send(self, outgoing: Iterable[Outgoing]) -> None:
         """Put records on their topics."""
@@ -61,24 +65,41 @@ class Pipeline:
     def run(self, now_ms: int) -> None:
         """Step the stages until nothing is left to deliver."""
         while any(self.queues.values()):
-            for topic, stage in self.stages.items():
-                queue, states = self.queues[topic], self.states[topic]
-                if not queue:
-                    continue
+            for topic, queue in self.queues.items():
                 batch = [
                     Record(topic, 0, n, now_ms, out.key, out.value, out.headers)
                     for n, out in enumerate(queue)
                 ]
                 queue.clear()
-                step = stage.step(states.get, batch, (), now_ms)
-                for key, state in step.states.items():
-                    if state is None:
-                        states.pop(key, None)
-                    else:
-                        states[key] = state.body
-                if topic == PAIRS_TOPIC:
-                    self._note_answers(step.outgoing)
-                self.send(step.outgoing)
+                if batch:
+                    self._step(topic, batch, (), now_ms)
+
+    def wake(self, now_ms: int) -> None:
+        """Deliver every wake that is due at ``now_ms``, and what follows from it (V8)."""
+        for topic, wakes in self.wakes.items():
+            due = sorted(key for key, moment in wakes.items() if moment <= now_ms)
+            if due:
+                self._step(topic, (), due, now_ms)
+        self.run(now_ms)
+
+    def sweep(self, now_ms: int) -> None:
+        """Decide anew on every person (V9)."""
+        self._step(FRAGMENTS_TOPIC, (), sorted(self.states[FRAGMENTS_TOPIC]), now_ms)
+        self.run(now_ms)
+
+    def _step(self, topic: str, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> None:
+        states, moments = self.states[topic], self.wakes[topic]
+        step = self.stages[topic].step(states.get, batch, wakes, now_ms)
+        for key, state in step.states.items():
+            states.pop(key, None)
+            moments.pop(key, None)
+            if state is not None:
+                states[key] = state.body
+                if state.wake_ms is not None:
+                    moments[key] = state.wake_ms
+        if topic == PAIRS_TOPIC:
+            self._note_answers(step.outgoing)
+        self.send(step.outgoing)
 
     def _note_answers(self, outgoing: Iterable[Outgoing]) -> None:
         for out in outgoing:
