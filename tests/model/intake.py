@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +82,8 @@ def e7_event(line: bytes, rules: Rules, at_ms: int) -> Event:
 def e1_envelope(line: bytes) -> tuple[dict[str, Any], str, int]:
     """The CloudEvent, its owner and its time; RejectedError as `undecodable`."""
     try:
-        envelope = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        envelope = json.loads(line.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        json.dumps(envelope, ensure_ascii=False).encode()  # a lone surrogate is no text
         if not isinstance(envelope, dict) or envelope.get("specversion") != "1.0":
             raise ValueError("not a CloudEvent 1.0")
         for name in ("id", "source", "type", "time"):
@@ -98,6 +100,12 @@ def e1_envelope(line: bytes) -> tuple[dict[str, Any], str, int]:
         return envelope, source[1], times.instant(envelope["time"])
     except (ValueError, RecursionError):
         raise RejectedError("undecodable") from None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError("no double holds it")
+    return float(text)
 
 
 def _no_constant(name: str) -> None:

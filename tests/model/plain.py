@@ -115,7 +115,7 @@ def _primitive(kind: str, logical: str | None, value: Any) -> Any:
     if logical == "date":
         return _parsed(times.day, value).isoformat()
     if logical in ("timestamp-millis", "timestamp-micros"):
-        return times.text_of(_parsed(times.instant, value))
+        return _parsed(lambda text: times.text_of(times.instant(text)), value)
     if kind == "null" and value is None:
         return None
     if kind == "boolean" and isinstance(value, bool):
@@ -134,7 +134,7 @@ def _parsed(parse: Any, value: Any) -> Any:
         raise MismatchError
     try:
         return parse(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise MismatchError from None
 
 

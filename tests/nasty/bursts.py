@@ -18,7 +18,7 @@ STEPS_MS = (0, 0, 0, 1, 60_000, FIVE_MINUTES_MS - 1, FIVE_MINUTES_MS, FIVE_MINUT
 
 def burst(teller: Teller) -> list[Event]:
     """One of the scenes."""
-    scene = teller.rng.choice((duel, duel, twins, rewritten, circle))
+    scene = teller.rng.choice((duel, decided, decided, twins, rewritten, circle))
     return scene(teller)
 
 
@@ -47,11 +47,51 @@ def duel(teller: Teller) -> list[Event]:
             other["data"][state] = rng.choice(_symbols(contract, state))
         if categories is not None and rng.random() < 0.7:
             other["data"][categories] = rng.choice(([], first["data"].get(categories, [])))
-        other["time"] = text_of(instant(first["time"]) + rng.choice((1, -1)) * rng.choice(STEPS_MS))
+        other["time"] = _near(teller, first["time"])
         if rng.random() < 0.4:
-            owner = first["source"].split(":")[2]
-            other["source"] = f"urn:gov:{owner}:{rng.choice(('main', 'alt.2'))}"
+            other["source"] = _another_system(teller, first)
         told.append(other)
+    return told
+
+
+def decided(teller: Teller) -> list[Event]:
+    """C1 where it shows: a fact, and decisions about sharing its attribute, in turn or at once."""
+    rng = teller.rng
+    agreements = [
+        each
+        for each in teller.rules.agreements.values()
+        if each.basis == "consent" and each.valid_from_ms <= teller.at_ms < each.valid_until_ms
+    ]
+    if not agreements:
+        return []
+    agreement = rng.choice(agreements)
+    attribute = rng.choice(agreement.attributes)[0]
+    stating = [
+        contract
+        for contract in _of_kind(teller, "fact")
+        if attribute in (said.get("attribute") for said in contract.annotations.values())
+    ]
+    deciding = _of_kind(teller, "consent")
+    if not stating or not deciding:
+        return []
+    fact, contract = teller.event(rng.choice(stating)), rng.choice(deciding)
+    about, (subject,) = teller.subject_of(fact), contract.fields_in_role("subject")
+    told = [fact]
+    for _ in range(rng.choice((1, 2, 2, 3))):
+        event = teller.event(contract)
+        if about is not None and scheme_of(about) in _schemes(teller, contract, subject):
+            _put(event, contract, subject, about)
+        category = teller.rules.attributes[attribute].category
+        terms: dict[str, object] = {"subscriber": agreement.subscriber, "purpose": agreement.purpose}
+        terms["categories"] = rng.choice(([category], [category], []))
+        if len(told) == 1:
+            terms["state"] = "GRANTED"
+        event["data"] |= {contract.field_of_term(term): value for term, value in terms.items()}
+        if len(told) > 1:
+            event["time"] = _near(teller, told[1]["time"])
+            if rng.random() < 0.4:
+                event["source"] = _another_system(teller, told[1])
+        told.append(event)
     return told
 
 
@@ -134,6 +174,15 @@ def joined(teller: Teller, one: str, other: str) -> list[Event]:
     _put(event, contract, subject, left)
     _put(event, contract, field, right)
     return [event]
+
+
+def _near(teller: Teller, time: str) -> str:
+    return text_of(instant(time) + teller.rng.choice((1, -1)) * teller.rng.choice(STEPS_MS))
+
+
+def _another_system(teller: Teller, event: Event) -> str:
+    owner = event["source"].split(":")[2]
+    return f"urn:gov:{owner}:{teller.rng.choice(('main', 'alt.2'))}"
 
 
 def _symbols(contract: Contract, name: str) -> list[str]:

@@ -99,8 +99,8 @@ else:
 """
 
 
-def main(seeds: int) -> None:
-    """Print the first seed that notices each mutant."""
+def main(seeds: int, *rules: str) -> None:
+    """Print the first seed that notices each mutant, or each of the rules named."""
     import pickle
 
     from tests.nasty.generate import nasty
@@ -116,6 +116,8 @@ def main(seeds: int) -> None:
         (room / "questions").write_bytes(pickle.dumps([(each, by_model(each)) for each in questions]))
         (room / "probe.py").write_text(PROBE)
         for rule, file, right, wrong in MUTANTS:
+            if rules and rule not in rules:
+                continue
             print(f"{probed(room, file, right, wrong):>12}  {rule}", flush=True)
 
 
@@ -141,4 +143,4 @@ def probed(room: Path, file: str, right: str, wrong: str) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

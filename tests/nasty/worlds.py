@@ -323,9 +323,9 @@ class _World:
 
     def scope(self, basis: str, grants: list[dict[str, Any]]) -> Any:
         rng = self.rng
-        if rng.random() < 0.55:
+        if rng.random() < 0.5:
             return "everyone"
-        if rng.random() < 0.4:
+        if rng.random() < (0.15 if basis == "consent" else 0.4):
             return "enrolled"
         names = [grant["attribute"] for grant in grants] if basis == "consent" else sorted(self.stated)
         for name in rng.sample(names, k=len(names)):

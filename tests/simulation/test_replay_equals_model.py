@@ -6,17 +6,22 @@ can afford, always the same. A seed that fails is shrunk and printed as the cont
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.model import Limits
 from tests.nasty import NastySet, case_text, nasty, shrunk
+from tests.nasty.pools import fresh_value
 from tests.nasty.worlds import make_world
 
+AT = "2026-06-01T12:00:00Z"
 QUICK_SEEDS = 150
 QUICK_SECONDS = 60.0
 FIRST = int(os.environ.get("POSTROOM_FIRST_SEED", "0"))
@@ -73,3 +78,43 @@ def test_stages_equal_model_in_other_worlds(tmp_path: Path) -> None:
         assert_same(
             nasty(seed, size=(30, 80)[seed % 2], contracts=contracts, agreements=agreements, limits=limits)
         )
+
+
+def test_an_overgrown_component_is_cut_at_its_real_size() -> None:
+    """I3: more than 4,096 edges, in a chain so that there is no hub; explicit ones remain."""
+    rng = Random(4096)
+    rules = stages.read(NastySet(0, (), AT).contracts, NastySet(0, (), AT).agreements)
+    chain = list(dict.fromkeys(fresh_value(rng, "nino", rules.schemes) for _ in range(2_110)))
+    lines = []
+    for number, (left, right) in enumerate(pairwise(chain)):
+        account = f"{10_000_000 + number}"
+        lines += [lives_at(f"{account}-{nino}", account, nino) for nino in (left, right)]
+        if number % 7 == 0:
+            lines.append(linked(f"l{number}", left, account))
+    rng.shuffle(lines)
+    question = NastySet(0, tuple(lines), AT, limits=Limits())
+    assert {reason for _, _, reason in stages.by_model(question)["disputed"]} == {"overgrown"}
+    assert not stages.differs(question)
+
+
+def lives_at(name: str, account: str, nino: str) -> bytes:
+    """A council says that an account is a person's: an edge that is not explicit."""
+    data = {
+        "account": account,
+        "nino": nino,
+        "address": {"lines": [], "postcode": "x"},
+        "moved_in": "2026-01-01",
+    }
+    return event(name, "council-leeds", "uk.gov.housing.address.v1", data)
+
+
+def linked(name: str, nino: str, account: str) -> bytes:
+    """The same, explicitly."""
+    return event(name, "dwp", "uk.gov.identity.link.v1", {"nino": nino, "other": f"ctax:{account}"})
+
+
+def event(name: str, owner: str, kind: str, data: dict[str, object]) -> bytes:
+    """An event line."""
+    source, when = f"urn:gov:{owner}:main", "2026-02-01T00:00:00Z"
+    envelope = {"specversion": "1.0", "id": name, "source": source, "type": kind, "time": when, "data": data}
+    return json.dumps(envelope).encode()
