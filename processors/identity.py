@@ -8,7 +8,6 @@ answered (I6); what takes away never waits.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
@@ -43,7 +42,7 @@ from processors.messages import (
     register_key,
 )
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
+from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
 
 NO_CAUSE = Cause()
 UNMATCHED_AFTER_MS = 3_600_000
@@ -61,18 +60,12 @@ class Identity:
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return the identifiers that ``batch`` speaks of."""
-        return {record.key for record in batch if record.key is not None}
+        return keys_of(batch)
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Fold all messages of one identifier at a time, then say what changed."""
-        by_key: dict[bytes, list[bytes]] = defaultdict(list)
-        for record in batch:
-            if record.key is not None and record.value is not None:
-                by_key[record.key].append(record.value)
-        for key in wakes:
-            by_key[key]
         step = Step()
-        for key, values in by_key.items():
+        for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_state(body) if body is not None else self._new(key.decode())
             folding = _Folding(self.rules, state, now_ms, step)

@@ -7,13 +7,12 @@ intake. Either may arrive first. A deadline that passes is counted by time alone
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
 
 from processors.messages import Acknowledged, Message, Owed, decode_for_obligations, encode
-from processors.stage import Lookup, Outcome, Record, State, Step
+from processors.stage import Lookup, Outcome, Record, State, Step, by_key, keys_of
 
 
 class Obligation(Message):
@@ -48,18 +47,12 @@ class Obligations:
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return the obligations that ``batch`` speaks of."""
-        return {record.key for record in batch if record.key is not None}
+        return keys_of(batch)
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Enter what is owed and what is acknowledged; count what became open, done, or overdue."""
-        by_key: dict[bytes, list[bytes]] = defaultdict(list)
-        for record in batch:
-            if record.key is not None and record.value is not None:
-                by_key[record.key].append(record.value)
-        for key in wakes:
-            by_key.setdefault(key, [])
         step = Step()
-        for key, values in by_key.items():
+        for key, values in by_key(batch, wakes).items():
             body = states(key)
             entry = read_obligation(body) if body is not None else Obligation(key.decode())
             was_owed, was_done = entry.owed is not None, entry.acknowledged_ms() is not None

@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from schemas import Rejection
 
-class Rejection(StrEnum):
-    """Why intake rejected an event (E7); of several reasons the first in this order is given."""
-
-    OVERSIZED = "oversized"
-    UNDECODABLE = "undecodable"
-    NULL_VALUE = "null-value"
-    UNKNOWN_TYPE = "unknown-type"
-    NOT_THE_OWNER = "not-the-owner"
-    CONTRACT_MISMATCH = "contract-mismatch"
-    IDENTIFIER_INVALID = "identifier-invalid"
-    TIME_TOO_OLD = "time-too-old"
-    TIME_IN_FUTURE = "time-in-future"
+__all__ = ["Denial", "Dispute", "Rejection", "Retraction"]
 
 
 class Dispute(StrEnum):

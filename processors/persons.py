@@ -27,7 +27,7 @@ from processors.messages import (
 from processors.outcomes import Dispute
 from processors.pairs import Edge, Pair, judge
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
+from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, keys_of
 
 
 class Answer(Value, frozen=True):
@@ -76,7 +76,7 @@ class Persons:
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return the identifiers that ``batch`` speaks of."""
-        return {record.key for record in batch if record.key is not None}
+        return keys_of(batch)
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Take over all claims of the batch, then settle what they touched."""

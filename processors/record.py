@@ -7,7 +7,6 @@ see now, compares that with what the subscriber has, and writes the difference.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record
@@ -26,7 +25,7 @@ from processors.messages import (
 )
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step
+from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
 from processors.view import project
 from schemas import Agreement, ViewCodec
 
@@ -45,18 +44,12 @@ class Records:
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return the persons that ``batch`` speaks of."""
-        return {record.key for record in batch if record.key is not None}
+        return keys_of(batch)
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Fold all messages of one person at a time; decide once, or once more at each departure."""
-        by_key: dict[bytes, list[bytes]] = defaultdict(list)
-        for record in batch:
-            if record.key is not None and record.value is not None:
-                by_key[record.key].append(record.value)
-        for key in wakes:
-            by_key[key]
         step = Step()
-        for key, values in by_key.items():
+        for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_record(body) if body is not None else RecordState(key.decode())
             folding = _Folding(self.rules, self.codecs, state, now_ms, step)

@@ -71,6 +71,22 @@ class Step:
     latencies: list[Latency] = field(default_factory=list)
 
 
+def keys_of(batch: Sequence[Record]) -> set[bytes]:
+    """The keys that a batch speaks of, for a stage whose state is by the record's key."""
+    return {record.key for record in batch if record.key is not None}
+
+
+def by_key(batch: Sequence[Record], wakes: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    """The values of a batch by key, each key's in their order; a wake is a key with nothing to say."""
+    values: dict[bytes, list[bytes]] = {}
+    for record in batch:
+        if record.key is not None and record.value is not None:
+            values.setdefault(record.key, []).append(record.value)
+    for key in wakes:
+        values.setdefault(key, [])
+    return values
+
+
 class Stage(Protocol):
     """A stage of the way through (DESIGN §7); implementations are intake, identity, persons and record."""
 

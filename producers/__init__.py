@@ -8,7 +8,7 @@ from producers.citizens import disordered, in_order_of_time, lives
 from producers.departments import Event
 from producers.files import Line, read_lines, to_lines
 from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect, disconnect
-from producers.ready import Ready, Reason, Refused, make_ready
+from producers.ready import Ready, Reason, Refused, Undelivered, make_ready
 
 __all__ = [
     # files
@@ -18,6 +18,7 @@ __all__ = [
     # one line
     "Ready",
     "Reason",
+    "Undelivered",
     "Refused",
     "make_ready",
     # to Kafka

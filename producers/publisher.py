@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from producers.files import Line
-from producers.ready import Ready, Reason, Refused, make_ready, refuse
+from producers.ready import Ready, Refused, Undelivered, make_ready, refuse
 from schemas import Contract, Contracts, frame
 
 CONNECT_SECONDS = 10
@@ -156,7 +156,7 @@ class Publisher:
             # No key: nothing may depend on it (E2), and an identifier has no business in it.
             delivery = self._producer.send(topic, value=value, headers=list(ready.headers))
         except (KafkaError, ValueError) as error:
-            return refuse(Reason.NOT_DELIVERED, _words(error), topic)
+            return refuse(Undelivered.NOT_DELIVERED, _words(error), topic)
         self._waiting.append(_Waiting(number, topic, delivery))
         return None
 
@@ -173,14 +173,14 @@ class Publisher:
         schema_id = self._schema_id(contract)
         if schema_id is None:
             why = "this contract is not in the registry"
-            return refuse(Reason.NOT_DELIVERED, why, contract.type, "postroom contract register")
+            return refuse(Undelivered.NOT_DELIVERED, why, contract.type, "postroom contract register")
         try:
             self._producer.partitions_for(contract.type)
         except KafkaError as error:
             if not _listens(self._where):
                 raise BrokerUnreachable(self._where, _words(error)) from error
             why = f"the topic {contract.type} does not exist, or may not be written"
-            return refuse(Reason.NOT_DELIVERED, why, contract.type, "postroom topics apply")
+            return refuse(Undelivered.NOT_DELIVERED, why, contract.type, "postroom topics apply")
         return schema_id
 
     def _settle(self, waiting_max: int) -> Iterator[Result]:
@@ -193,7 +193,7 @@ class Publisher:
             if error is None:
                 yield Published(waiting.number, waiting.type)
                 continue
-            yield NotPublished(waiting.number, refuse(Reason.NOT_DELIVERED, _words(error), waiting.type))
+            yield NotPublished(waiting.number, refuse(Undelivered.NOT_DELIVERED, _words(error), waiting.type))
             if isinstance(error, KafkaTimeoutError):
                 yield from self._give_up()
                 raise BrokerUnreachable(self._where, _words(error)) from error
@@ -205,7 +205,7 @@ class Publisher:
             if waiting.delivery.succeeded():
                 yield Published(waiting.number, waiting.type)
             else:
-                refused = refuse(Reason.NOT_DELIVERED, "Kafka does not answer", waiting.type)
+                refused = refuse(Undelivered.NOT_DELIVERED, "Kafka does not answer", waiting.type)
                 yield NotPublished(waiting.number, refused)
 
 

@@ -22,6 +22,7 @@ from schemas import (
     Contracts,
     IdentifierInvalid,
     NotACloudEvent,
+    Rejection,
     cloudevent_from_json,
     parse_instant,
     to_headers,
@@ -32,32 +33,26 @@ OLDEST_MS = parse_instant("2000-01-01T00:00:00Z")
 PROBLEMS_TOLD_MAX = 3
 
 
-class Reason(StrEnum):
-    """Why a line was not published: intake's reasons (E7), and the one that only a publisher can have."""
+class Undelivered(StrEnum):
+    """The one reason that only a publisher can have."""
 
-    OVERSIZED = "oversized"
-    UNDECODABLE = "undecodable"
-    NULL_VALUE = "null-value"
-    UNKNOWN_TYPE = "unknown-type"
-    NOT_THE_OWNER = "not-the-owner"
-    CONTRACT_MISMATCH = "contract-mismatch"
-    IDENTIFIER_INVALID = "identifier-invalid"
-    TIME_TOO_OLD = "time-too-old"
-    TIME_IN_FUTURE = "time-in-future"
     NOT_DELIVERED = "not-delivered"
 
 
+Reason = Rejection | Undelivered
+"""Why a line was not published: intake's reasons (E7), or that it did not arrive."""
+
 MEND: Mapping[Reason, str] = {
-    Reason.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
-    Reason.UNDECODABLE: "write one CloudEvent 1.0 in JSON on each line",
-    Reason.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
-    Reason.UNKNOWN_TYPE: "`postroom contract docs` lists the types",
-    Reason.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
-    Reason.CONTRACT_MISMATCH: "`postroom contract docs` shows the contract's fields",
-    Reason.IDENTIFIER_INVALID: "correct the identifier at its source",
-    Reason.TIME_TOO_OLD: "`time` is when the department recorded the event, not when it happened",
-    Reason.TIME_IN_FUTURE: "`time` is when the event was recorded; look at this machine's clock",
-    Reason.NOT_DELIVERED: "publish the file again: an event that did arrive counts once",
+    Rejection.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
+    Rejection.UNDECODABLE: "write one CloudEvent 1.0 in JSON on each line",
+    Rejection.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
+    Rejection.UNKNOWN_TYPE: "`postroom contract docs` lists the types",
+    Rejection.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
+    Rejection.CONTRACT_MISMATCH: "`postroom contract docs` shows the contract's fields",
+    Rejection.IDENTIFIER_INVALID: "correct the identifier at its source",
+    Rejection.TIME_TOO_OLD: "`time` is when the department recorded the event, not when it happened",
+    Rejection.TIME_IN_FUTURE: "`time` is when the event was recorded; look at this machine's clock",
+    Undelivered.NOT_DELIVERED: "publish the file again: an event that did arrive counts once",
 }
 
 
@@ -86,31 +81,33 @@ def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None 
 def make_ready(line: bytes | None, contracts: Contracts, now_ms: int) -> Ready | Refused:
     """Check one line (None: it was too long) and encode it; the first reason in E7's order."""
     if line is None or len(line) > LINE_BYTES_MAX:
-        return refuse(Reason.OVERSIZED, "the line is longer than 1 MiB")
+        return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
     try:
         event = cloudevent_from_json(msgspec.json.decode(line))
     except NotACloudEvent as error:
-        return refuse(Reason.UNDECODABLE, error.problem)
+        return refuse(Rejection.UNDECODABLE, error.problem)
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
-        return refuse(Reason.UNDECODABLE, f"the line is not JSON: {error}")
+        return refuse(Rejection.UNDECODABLE, f"the line is not JSON: {error}")
     except (UnicodeDecodeError, RecursionError):
-        return refuse(Reason.UNDECODABLE, "the line is not JSON in UTF-8")
+        return refuse(Rejection.UNDECODABLE, "the line is not JSON in UTF-8")
     if event.data is None:
         why = "`data` is null" if event.has_data else "`data` is missing"
-        return refuse(Reason.NULL_VALUE, why, event.type)
+        return refuse(Rejection.NULL_VALUE, why, event.type)
     contract = contracts.by_type.get(event.type)
     if contract is None:
         return _unknown_type(event, contracts)
     if event.owner not in contract.owners:
         owners = ", ".join(sorted(contract.owners))
-        return refuse(Reason.NOT_THE_OWNER, f"{event.owner} may not publish this; {owners} may", event.type)
+        return refuse(
+            Rejection.NOT_THE_OWNER, f"{event.owner} may not publish this; {owners} may", event.type
+        )
     return _encode(event, contract, contracts, now_ms)
 
 
 def _unknown_type(event: CloudEvent, contracts: Contracts) -> Refused:
     near = difflib.get_close_matches(event.type, contracts.by_type, n=1)
     mend = f"did you mean {near[0]}?" if near else None
-    return refuse(Reason.UNKNOWN_TYPE, f"there is no contract {event.type}", event.type, mend)
+    return refuse(Rejection.UNKNOWN_TYPE, f"there is no contract {event.type}", event.type, mend)
 
 
 def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms: int) -> Ready | Refused:
@@ -120,13 +117,13 @@ def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms:
         body = contract.to_avro(plain)
     except ContractMismatch as error:
         told = "; ".join(f"{path}: expected {what}" for path, what in error.problems[:PROBLEMS_TOLD_MAX])
-        return refuse(Reason.CONTRACT_MISMATCH, told, event.type)
+        return refuse(Rejection.CONTRACT_MISMATCH, told, event.type)
     except IdentifierInvalid as error:
-        return refuse(Reason.IDENTIFIER_INVALID, str(error), event.type)
+        return refuse(Rejection.IDENTIFIER_INVALID, str(error), event.type)
     if event.time < OLDEST_MS:
-        return refuse(Reason.TIME_TOO_OLD, "`time` is before the year 2000", event.type)
+        return refuse(Rejection.TIME_TOO_OLD, "`time` is before the year 2000", event.type)
     if event.time > now_ms + FUTURE_MS_MAX:
-        return refuse(Reason.TIME_IN_FUTURE, "`time` is more than 5 minutes ahead", event.type)
+        return refuse(Rejection.TIME_IN_FUTURE, "`time` is more than 5 minutes ahead", event.type)
     return Ready(contract, body, to_headers(event))
 
 

@@ -47,6 +47,7 @@ from .identifiers import DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
 from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason
+from .rejection import Rejection
 from .times import Duration, beginning, ending, format_instant, parse_duration, parse_instant
 from .views import ViewCodec, view_schema
 
