@@ -63,7 +63,7 @@ __all__ = [
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts
     "SPECIAL_CATEGORY", "Attribute", "AttributeField", "Contract", "ContractProblems", "Contracts",
-    "IdentifierField", "Kind", "Problem", "Reason", "Role", "load_contracts", "read_contracts",
+    "IdentifierField", "Kind", "Problem", "Reason", "Rejection", "Role", "load_contracts", "read_contracts",
     # the gate
     "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",
     "registered_version", "unfrozen",
