@@ -230,7 +230,7 @@ def _grant_faults(written: AgreementFile, contracts: Contracts) -> Iterable[Faul
         type_ = _type_of(grant.attribute, contracts)
         if isinstance(type_, str):
             yield (*place, "attribute"), type_
-        elif grant.fields is not None:
+        elif type_ is not None and grant.fields is not None:
             for problem in _field_problems(grant.attribute, type_, grant.fields):
                 yield (*place, "fields"), problem
 
@@ -241,7 +241,9 @@ def _where_faults(written: AgreementFile, scope: WhereFile, contracts: Contracts
     if isinstance(type_, str):
         yield (*place, "attribute"), type_
         return
-    if where.field is not None:
+    if type_ is None:
+        pass
+    elif where.field is not None:
         for problem in _field_problems(where.attribute, type_, [where.field]):
             yield (*place, "field"), problem
     elif isinstance(type_, Record):
@@ -259,14 +261,13 @@ def _where_faults(written: AgreementFile, scope: WhereFile, contracts: Contracts
         )
 
 
-def _type_of(attribute: str, contracts: Contracts) -> AvroType | str:
-    """An attribute's type, or what is wrong with its name."""
+def _type_of(attribute: str, contracts: Contracts) -> AvroType | str | None:
+    """An attribute's type, None while no contract states it, or what is wrong with its name."""
     known = contracts.attributes.get(attribute)
     if known is None:
         return f"there is no attribute {attribute!r} in attributes.yaml"
-    if known.avro_type is None:
-        return f"no contract states the attribute {attribute}"
-    return without_null(known.avro_type)
+    # While no contract states it its value is unknown, which is no fault of the agreement (C7).
+    return None if known.avro_type is None else without_null(known.avro_type)
 
 
 def _field_problems(attribute: str, type_: AvroType, fields: list[str]) -> Iterable[str]:

@@ -81,7 +81,11 @@ def _utr_check(value: str) -> bool:
 
 _NINO = r"(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][0-9]{6}[A-D]"
 _TEN_DIGITS = re.compile(r"[0-9]{10}")
-_DRIVER = r"[A-Z9]{5}[0-9][0156][0-9][0-3][0-9][0-9][A-Z9]{2}[A-Z0-9][A-Z]{2}"
+# Surname filled up with 9, decade, month (50 more for women), day, year, initials, and the DVLA's own three.
+_DRIVER = (
+    r"(?=[A-Z9]{5}[0-9].{10}\Z)[A-Z]+9*[0-9](?:[05][1-9]|[16][0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]"
+    r"[A-Z9]{2}[A-Z0-9][A-Z]{2}"
+)
 _ONELOGIN = r"urn:fdc:gov\.uk:2022:[A-Za-z0-9_-]{8,}"
 
 #: I1, row by row; the order is the order of anchors (I4).

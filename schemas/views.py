@@ -10,7 +10,7 @@ from typing import cast
 from .agreement import Agreement, Grant
 from .avro import PlainCodec
 from .avro_type import Array, AvroType, Enum, Fixed, Map, Primitive, Record, Union, without_null
-from .catalogue import Contracts
+from .catalogue import Attribute, Contracts
 from .plain_containers import Plain
 
 NAMESPACE = "uk.gov.postroom.view"
@@ -32,22 +32,22 @@ def view_schema(agreement: Agreement, contracts: Contracts) -> Schema:
         "name": "View",
         "namespace": own,
         "doc": f"What {agreement.subscriber} may see of one person for {agreement.purpose}.",
-        "fields": [_attribute_field(grant, contracts, own) for grant in agreement.attributes],
+        # What no contract states yet has no type: its field comes with the contract, which is compatible.
+        "fields": [
+            _attribute_field(grant, attribute.avro_type, attribute, own)
+            for grant in agreement.attributes
+            if (attribute := contracts.attributes[grant.attribute]).avro_type is not None
+        ],
     }
 
 
-def _attribute_field(grant: Grant, contracts: Contracts, namespace: str) -> Schema:
-    attribute = contracts.attributes[grant.attribute]
-    if attribute.avro_type is None:
-        raise ValueError(f"no contract states the attribute {grant.attribute}")
+def _attribute_field(grant: Grant, type_: AvroType, attribute: Attribute, namespace: str) -> Schema:
     path = f"{namespace}.attribute.{grant.attribute}"
     if not attribute.items:
-        return _field(
-            grant.attribute, generate(attribute.avro_type, path, grant.fields), attribute.description
-        )
+        return _field(grant.attribute, generate(type_, path, grant.fields), attribute.description)
     fields = [
         _field("item", "string", "Which one."),
-        _field("value", generate(attribute.avro_type, f"{path}.value", grant.fields), ""),
+        _field("value", generate(type_, f"{path}.value", grant.fields), ""),
     ]
     row = _record(path, fields)
     return _field(grant.attribute, {"type": "array", "items": row}, attribute.description)
@@ -117,6 +117,11 @@ class ViewCodec:
         self.schema = view_schema(agreement, contracts)
         self._codec = PlainCodec(self.schema)
         self._fit = _shape(self._codec.type)
+        self._unknown = {
+            grant.attribute: None
+            for grant in agreement.attributes
+            if contracts.attributes[grant.attribute].avro_type is None
+        }
 
     def encode(self, view: Mapping[str, object]) -> bytes:
         """Avro binary of a view. What the schema does not name is left out and what is missing is null: a
@@ -127,7 +132,7 @@ class ViewCodec:
 
     def decode(self, body: bytes) -> Plain:
         """The plain JSON of a view; ContractMismatch."""
-        return self._codec.decode(body)
+        return self._codec.decode(body) | self._unknown
 
 
 def _shape(type_: AvroType) -> Shape:
