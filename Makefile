@@ -6,6 +6,7 @@
 #   make check   format, lint, types
 #   make bench   a small benchmark
 #   make soak    the long test with crashes (MINUTES=10)
+#   make mutation  break the consent and identity modules line by line; names what no test notices
 #   make lock    write requirements.lock again, from what is installed
 #   make clean   stop the local stack, remove .venv, .state and caches
 #
@@ -13,7 +14,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak lock clean venv
+.PHONY: help demo test check bench soak mutation lock clean venv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +48,10 @@ bench: $(STAMP)
 soak: $(STAMP)
 	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="
 	@$(BIN)/python -m pytest tests -m slow --timeout=0 $(PYTEST_ARGS)
+
+mutation: $(STAMP)
+	@echo "== mutation: consent and identity, line by line (MODULES=consent for one) =="
+	@$(BIN)/python tests/mutation/run.py $(MODULES)
 
 # The lock holds exact versions of the whole tree, dev included. It is what is installed and tested here,
 # so: change pyproject.toml, install into .venv, run the tests, then write the lock.
