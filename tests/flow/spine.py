@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors import Stack, ensure_stack, stop_stack
@@ -38,6 +38,11 @@ SHELL = "faust"
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 COMMAND = (sys.executable, "-c", "from postroom.cli import main; main()")
 QUIET_S = 1.5
+COORDINATOR_COMING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 RESTARTS_MAX = 8
 
 
@@ -45,43 +50,47 @@ RESTARTS_MAX = 8
 def installation(
     request: pytest.FixtureRequest, shared: Settings, contracts: Path, agreements: Path
 ) -> Iterator[Installation]:
-    """Start a stack in a directory that is thrown away, register and create everything, stop it all."""
+    """Start a stack as the option says, register and create everything, stop it all."""
     option = request.config.getoption("--stack")
     if option == "env":
         pytest.skip("SKIPPED LOUDLY: the topics' names are fixed, so this test needs a cluster of its own")
+    with ExitStack() as resources:
+        found = None
+        if option == "testcontainers":
+            from tests.stack_testcontainers import containers
+
+            found = resources.enter_context(containers())
+        yield resources.enter_context(installed(shared.cache_dir, contracts, agreements, found))
+
+
+@contextmanager
+def installed(
+    cache: Path, contracts: Path, agreements: Path, existing: Stack | None = None
+) -> Iterator[Installation]:
+    """An installation in a directory that is thrown away, on a stack of its own unless one is given."""
     place = Path(tempfile.mkdtemp(prefix="postroom-spine-"))
     environ = {
         "POSTROOM_STATE": str(place / "state"),
-        "POSTROOM_CACHE": str(shared.cache_dir),
+        "POSTROOM_CACHE": str(cache),
         "POSTROOM_CONTRACTS": str(contracts),
         "POSTROOM_AGREEMENTS": str(agreements),
         "POSTROOM_PARTITIONS": str(PARTITIONS),
         "POSTROOM_SECRET": "spine",
     }
+    if existing is not None:
+        environ |= {"POSTROOM_KAFKA": existing.kafka, "POSTROOM_REGISTRY": existing.registry}
+    settings = load_settings(environ, place)
     try:
-        if option == "testcontainers":
-            from tests.stack_testcontainers import containers
-
-            with containers() as found:
-                environ |= {"POSTROOM_KAFKA": found.kafka, "POSTROOM_REGISTRY": found.registry}
-                yield from _running(place, environ, found)
-            return
-        settings = load_settings(environ, place)
+        made = Installation(place, environ, ensure_stack(settings))
         try:
-            yield from _running(place, environ, ensure_stack(settings))
+            made.prepare()
+            yield made
         finally:
+            made.stop()
+    finally:
+        if existing is None:  # INVARIANT: what was given is not ours to stop
             stop_stack(settings)
-    finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def _running(place: Path, environ: dict[str, str], stack: Stack) -> Iterator[Installation]:
-    made = Installation(place, environ, stack)
-    try:
-        made.prepare()
-        yield made
-    finally:
-        made.stop()
 
 
 class Installation:
@@ -126,10 +135,9 @@ class Installation:
 
     def prepare(self) -> None:
         """Register the contracts and create the topics."""
-        for type_, contract in self.contracts.by_type.items():
-            self.registry.register(f"{type_}-value", contract.schema)
-        applied = self.command("topics", "apply")
-        assert applied.returncode == 0, applied.stderr.decode()
+        for words in (("contract", "register"), ("topics", "apply")):
+            done = self.command(*words)
+            assert done.returncode == 0, done.stderr.decode()
 
     def publish(self, lines: Iterable[bytes]) -> None:
         """`postroom publish`, all of it good."""
@@ -235,7 +243,7 @@ class Installation:
     def _unread(self, group: str, partitions: list[TopicPartition]) -> int:
         consumer = self._consumer(group)
         try:
-            committed = consumer.committed(partitions, timeout=20)
+            committed = _patiently(lambda: consumer.committed(partitions, timeout=20))
             ends = self.ends({partition.topic for partition in partitions})
             behind = [
                 TopicPartition(tp.topic, tp.partition, max(tp.offset, 0))
@@ -267,12 +275,16 @@ class Installation:
             time.sleep(0.02)
         return False
 
-    def settle(self, timeout_s: float = 120) -> float:
-        """Wait until no topic grows and every group has read all there is; return the seconds it took."""
+    def settle(self, timeout_s: float = 120, each: Callable[[], None] = lambda: None) -> float:
+        """Wait until no topic grows and every group has read all there is; return the seconds it took.
+
+        ``each`` is called about five times a second meanwhile.
+        """
         started = quiet_since = time.monotonic()
         before, unread = self.ends(), {"?": 1}
         while time.monotonic() - started < timeout_s:
             self.tend()
+            each()
             time.sleep(0.2)
             now = self.ends()
             if now != before:
@@ -339,6 +351,18 @@ def _to_the_end(consumer: Consumer, partitions: list[TopicPartition]) -> Iterato
                 left.discard((message.topic(), message.partition()))
             else:
                 raise AssertionError(str(message.error()))
+
+
+def _patiently(ask: Callable[[], Any], attempts: int = 20) -> Any:
+    """Ask again while a group has just come and its coordinator is not ready."""
+    for _ in range(attempts):
+        try:
+            return ask()
+        except KafkaException as error:
+            if error.args[0].code() not in COORDINATOR_COMING:
+                raise
+            time.sleep(0.5)
+    return ask()
 
 
 def _landed(error: Any, message: Any) -> None:
