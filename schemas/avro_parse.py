@@ -134,7 +134,7 @@ class _Parser:
         extra = {key: value for key, value in raw.items() if key not in _FIELD_KEYS}
         aliases = frozenset(_texts(raw, "aliases", here))
         doc = str(raw.get("doc", ""))
-        return Field(name, type_, "default" in raw, default, raw.get("default"), aliases, doc, extra)
+        return Field(name, type_, "default" in raw, default, aliases, doc, extra)
 
     def _enum(self, schema: Mapping[str, object], namespace: str, where: str) -> Enum:
         full, _, aliases = self._define(schema, namespace, where)

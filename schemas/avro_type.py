@@ -63,15 +63,12 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record; with `has_default`, `default` is raw Avro data and `default_json` as the schema
-    has it.
-    """
+    """A field of a record; with `has_default`, `default` is raw Avro data."""
 
     name: str
     type: AvroType
     has_default: bool = False
     default: object = None
-    default_json: object = None
     aliases: frozenset[str] = frozenset()
     doc: str = ""
     attributes: Mapping[str, object] = field(default_factory=dict)
@@ -166,10 +163,23 @@ def bare_schema(type_: AvroType, defined: set[str] | None = None) -> object:
             return bare | {"type": "record", "fields": [_bare_field(each, defined) for each in fields]}
 
 
+def _default_json(raw: object) -> object:
+    """A default as a schema's JSON writes it, records in it complete: fastavro hands it out as it stands."""
+    match raw:
+        case bytes():
+            return raw.decode("latin-1")
+        case list():
+            return [_default_json(item) for item in raw]
+        case dict():
+            return {key: _default_json(value) for key, value in raw.items()}
+        case _:
+            return raw
+
+
 def _bare_field(each: Field, defined: set[str]) -> dict[str, object]:
     bare: dict[str, object] = {"name": each.name, "type": bare_schema(each.type, defined)}
     if each.has_default:
-        bare["default"] = each.default_json
+        bare["default"] = _default_json(each.default)
     if each.aliases:
         bare["aliases"] = sorted(each.aliases)
     return bare

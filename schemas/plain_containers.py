@@ -159,12 +159,16 @@ def _union(type_: Union, named_branches: bool) -> Coder:
     with_null = len(rest) < len(type_.branches)
     coders = tuple(coder(branch, named_branches) for branch in rest)
     if with_null and len(rest) == 1:
-        return _optional(coders[0], named_branches)
+        return _optional(branch_name(rest[0]), coders[0], named_branches)
     return _wide_union(tuple(map(branch_name, rest)), coders, with_null)
 
 
-def _optional(inner: Coder, named_branches: bool) -> Coder:
-    """A type or null, the union that nearly every union is."""
+def _optional(name: str, inner: Coder, named_branches: bool) -> Coder:
+    """A type or null, the union that nearly every union is.
+
+    With a wide union somewhere in the schema, fastavro is told the branch here too: else it would look into
+    the value to find it, and not understand the branches that it is told in there.
+    """
     inner_check, inner_raw, inner_plain = inner
 
     def check(value: object, problems: Problems) -> object:
@@ -176,12 +180,15 @@ def _optional(inner: Coder, named_branches: bool) -> Coder:
     def to_plain(raw: object) -> object:
         return None if raw is None else cast("Convert", inner_plain)(raw)
 
+    def to_named_raw(plain: object) -> object:
+        return None if plain is None else (name, plain if inner_raw is None else inner_raw(plain))
+
     def named_to_plain(raw: object) -> object:
         value = raw[1] if type(raw) is tuple else raw
         return value if value is None or inner_plain is None else inner_plain(value)
 
     if named_branches:
-        return Coder(check, to_raw if inner_raw is not None else None, named_to_plain)
+        return Coder(check, to_named_raw, named_to_plain)
     return Coder(
         check, to_raw if inner_raw is not None else None, to_plain if inner_plain is not None else None
     )

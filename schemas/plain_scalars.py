@@ -101,7 +101,7 @@ def _is_text(value: object) -> bool:
 
 
 def _float(value: object, problems: Problems) -> object:
-    narrowed = _narrow(value, lambda number: float(struct.unpack("<f", struct.pack("<f", number))[0]))
+    narrowed = _narrow(value, lambda number: float(struct.unpack("<f", struct.pack("<f", float(number)))[0]))
     if narrowed is None:
         problems.append(("", "a number that fits a float"))
     return narrowed

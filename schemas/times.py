@@ -43,7 +43,7 @@ def day_number(day: str) -> int:
     if len(day) != 10 or not day.isascii():  # fromisoformat takes other shapes of ISO 8601 too
         raise ValueError("not a day written YYYY-MM-DD")
     number = date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL
-    if day[4] != "-":  # YYYY-Www-D and the like
+    if day[4] != "-" or day[7] != "-":  # YYYY-Www-D
         raise ValueError("not a day written YYYY-MM-DD")
     return number
 
@@ -90,7 +90,7 @@ def format_micros(micros: int) -> str:
     hour, minute = divmod(minutes, 60)
     try:
         text = f"{day_text(days)}T{hour:02d}:{minute:02d}:{second:02d}"
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise ValueError("outside the years 0001 to 9999") from None
     if not fraction:
         return text + "Z"

@@ -1,0 +1,458 @@
+"""Plain JSON to Avro and back (E2, E3)."""
+
+import copy
+import io
+import json
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import ContractMismatch, PlainCodec, SchemaInvalid, frame, unframe
+from schemas.avro_parse import parse
+from schemas.avro_type import bare_schema
+from tests.avro_strategies import plain_values, schemas
+
+DATE = {"type": "int", "logicalType": "date"}
+MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
+DECIMAL = {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}
+
+
+def record(*fields: dict, name: str = "R") -> dict:
+    return {"type": "record", "name": name, "fields": list(fields)}
+
+
+def one(type_: object, **more: object) -> PlainCodec:
+    return PlainCodec(record({"name": "f", "type": type_, **more}))
+
+
+def problems(codec: PlainCodec, data: object) -> tuple[tuple[str, str], ...]:
+    with pytest.raises(ContractMismatch) as caught:
+        codec.check(data)
+    return caught.value.problems
+
+
+@settings(max_examples=150)
+@given(st.data())
+def test_encoding_and_decoding_are_inverse(data: st.DataObject):
+    """E2, E3: the same event as JSON and as Avro has the same plain data."""
+    schema = data.draw(schemas())
+    codec = PlainCodec(schema)
+    plain = data.draw(plain_values(schema))
+    before = json.dumps(plain, sort_keys=True)
+    assert codec.check(plain) == plain
+    assert json.dumps(codec.decode(codec.encode(plain)), sort_keys=True) == before
+    assert json.dumps(plain, sort_keys=True) == before  # what was given is not changed
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_anybody_with_the_schema_reads_the_same_bytes(data: st.DataObject):
+    """E2: plain Avro binary; fastavro without our code writes the same value to the same bytes."""
+    schema = data.draw(schemas(wide_unions=False))
+    codec = PlainCodec(schema)
+    plain = data.draw(plain_values(schema))
+    body = codec.encode(plain)
+    parsed = fastavro.parse_schema(copy.deepcopy(bare_schema(parse(schema))))
+    raw = fastavro.schemaless_reader(io.BytesIO(body), parsed, None)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, parsed, raw)
+    assert codec.decode(out.getvalue()) == plain
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_damage_is_a_mismatch_and_nothing_else(data: st.DataObject):
+    """E7 `contract-mismatch`: whatever the bytes, no other error escapes (it would take a batch with it)."""
+    schema = data.draw(schemas())
+    codec = PlainCodec(schema)
+    body = bytearray(codec.encode(data.draw(plain_values(schema))))
+    for place in data.draw(st.lists(st.integers(0, max(0, len(body) - 1)), max_size=4)):
+        if body:
+            body[place] = data.draw(st.integers(0, 255))
+    damaged = bytes(body[: data.draw(st.integers(0, len(body)))]) + data.draw(st.binary(max_size=3))
+    try:
+        plain = codec.decode(damaged)
+    except ContractMismatch:
+        return
+    assert codec.check(plain) == plain  # what is let through is plain data of the contract
+
+
+def test_truncated_and_trailing_bytes_are_damage():
+    """E7: all of the value and nothing after it."""
+    codec = PlainCodec(record({"name": "a", "type": "string"}, {"name": "b", "type": "string"}))
+    good = codec.encode({"a": "x", "b": "y"})
+    for body in (*(good[:length] for length in range(len(good))), good + b"\x00"):
+        with pytest.raises(ContractMismatch):
+            codec.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("type_", "body"),
+    [
+        ("int", b"\x80\x80\x80\x80\x10"),  # 2**31
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, b"\x02"),
+        ("string", b"\x02\xff"),
+        ("string", b"\x01"),
+        ("double", b"\x00\x00\x00\x00\x00\x00\xf8\x7f"),  # not a number
+        ("float", b"\x00\x00\x80\x7f"),  # infinity
+        (DATE, b"\xfe\xff\xff\xff\x0f"),  # a day after the year 9999
+        ({"type": "string", "logicalType": "uuid"}, b"\x02a"),
+        ({"type": "string", "logicalType": "partial-date"}, b"\x02a"),
+        ({"type": "int", "logicalType": "time-millis"}, b"\x01"),
+        (DECIMAL, b"\x08\x7f\xff\xff\xff"),  # ten digits
+        (["null", "string"], b"\x04"),
+    ],
+)
+def test_raw_data_that_has_no_plain_form_is_a_mismatch(type_: object, body: bytes):
+    """E3: what JSON could not say may not come in through Avro."""
+    with pytest.raises(ContractMismatch):
+        one(type_).decode(body)
+
+
+@pytest.mark.parametrize(
+    "length",
+    [
+        b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\xff\xff\xff\xff\x7f",
+        b"\xfd\xff\xff\xff\xff\xff\xff\xff\x7f",
+    ],
+)
+@pytest.mark.parametrize(
+    "type_", ["string", "bytes", {"type": "array", "items": "int"}, {"type": "map", "values": "int"}]
+)
+def test_a_hostile_length_costs_no_memory(type_: object, length: bytes):
+    """E7: a length in eight bytes may not reserve what the value (at most 1 MiB) does not hold."""
+    with pytest.raises(ContractMismatch):
+        one(type_).decode(length + b"\x00" * 100)
+
+
+@pytest.mark.parametrize(
+    ("type_", "good", "bad"),
+    [
+        ("boolean", [True, False], [0, 1, "true", None]),
+        ("int", [0, 2**31 - 1, -(2**31)], [True, 1.0, "1", 2**31, -(2**31) - 1, None]),
+        ("long", [2**63 - 1, -(2**63)], [2**63, 1.5, False]),
+        ("double", [1.5], [True, "1", float("nan"), float("inf"), 10**400]),
+        ("float", [1.5], [1e300, True, 10**400, float("-inf")]),
+        ("string", ["", "é", "😀"], [1, None, "\ud800", b"x"]),
+        ("bytes", ["", "AP8="], ["A", "AP8", "AP-_", "é", 1, "AP8=\n"]),
+        ({"type": "fixed", "name": "F", "size": 2}, ["AP8="], ["", "AA==", "AAAA"]),
+        ({"type": "enum", "name": "E", "symbols": ["A", "B"]}, ["A"], ["C", "a", 0, None, []]),
+        (
+            DATE,
+            ["2024-02-29", "0001-01-01", "9999-12-31"],
+            [
+                "2025-02-29",
+                "2025-2-01",
+                "20250201",
+                "2025-W01-1",
+                "2025-02-01T00:00:00Z",
+                1,
+                "0000-01-01",
+                " 2025-01-01",
+                "",
+            ],
+        ),
+        (
+            MILLIS,
+            ["2026-06-01T12:00:00Z", "2026-06-01T12:00:00.001Z"],
+            ["2026-06-01", "2026-06-01T12:00:00", 1, ""],
+        ),
+        (
+            {"type": "long", "logicalType": "timestamp-micros"},
+            ["2026-06-01T12:00:00.000001Z"],
+            ["2026-06-01"],
+        ),
+        (
+            {"type": "int", "logicalType": "time-millis"},
+            ["23:59:59", "00:00:00.001"],
+            ["24:00:00", "1:00:00", "12:00", "12:00:00.0001", 1],
+        ),
+        ({"type": "long", "logicalType": "time-micros"}, ["23:59:59.000001"], ["12:00:00.0000001"]),
+        (
+            {"type": "string", "logicalType": "uuid"},
+            ["00000000-0000-4000-8000-00000000000A"],
+            ["0", "{00000000-0000-4000-8000-000000000000}", 1],
+        ),
+        (
+            {"type": "string", "logicalType": "partial-date"},
+            ["1986", "1986-05", "1986-05-31"],
+            ["86", "1986-13", "1986-02-30", "", "1986-05-31T00:00:00Z", 1986],
+        ),
+        (
+            DECIMAL,
+            ["0.00", "-999.99", "12.50"],
+            ["1000.00", "1.005", "1e2", "01.00", ".50", "1.", "--1", "+1.00", 1.5, "", "٣.00"],
+        ),
+        ({"type": "array", "items": "int"}, [[], [1, 2]], [{}, "x", None, [1, "2"]]),
+        ({"type": "map", "values": "int"}, [{}, {"a": 1}], [[], {"a": "1"}, {"\ud800": 1}]),
+        (["null", "string"], [None, "x"], [1, []]),
+        (["null", "int", "string"], [None, 1, "x"], [True, 1.5]),
+    ],
+)
+def test_the_types_of_json_are_strict(type_: object, good: list, bad: list):
+    """E3: each type takes what it means, in its one form, and nothing that merely looks like it."""
+    codec = one(type_)
+    for value in good:
+        assert codec.check({"f": value}) == {"f": value}
+        assert codec.decode(codec.encode({"f": value})) == {"f": value}
+    for value in bad:
+        assert all(path.startswith("$.f") for path, _ in problems(codec, {"f": value}))
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "canonical"),
+    [
+        ("double", 5, 5.0),
+        ("float", 0.1, 0.10000000149011612),
+        (MILLIS, "2026-06-01T13:00:00.0009+01:00", "2026-06-01T12:00:00Z"),
+        (
+            {"type": "long", "logicalType": "timestamp-micros"},
+            "2026-06-01t13:00:00.1+01:00",
+            "2026-06-01T12:00:00.100Z",
+        ),
+        ({"type": "int", "logicalType": "time-millis"}, "12:00:00.1", "12:00:00.100"),
+        (DECIMAL, "12.5", "12.50"),
+        (DECIMAL, "-0", "0.00"),
+        ([DATE, "string"], "2026-06-01", "2026-06-01"),
+        (["double", "long"], 5, 5.0),
+        (["long", "double"], 5, 5),
+    ],
+)
+def test_a_value_is_kept_in_its_one_form(type_: object, value: object, canonical: object):
+    """E3: JSON and Avro of the same event end in the same data, type for type."""
+    codec = one(type_)
+    plain = codec.check({"f": value})
+    assert json.dumps(plain) == json.dumps({"f": canonical})
+    assert json.dumps(codec.decode(codec.encode(plain))) == json.dumps(plain)
+
+
+NESTED = record(
+    {"name": "nino", "type": "string"},
+    {
+        "name": "address",
+        "type": record(
+            {"name": "lines", "type": {"type": "array", "items": "string"}},
+            {"name": "postcode", "type": "string"},
+            {"name": "tags", "type": {"type": "map", "values": "int"}, "default": {}},
+            name="A",
+        ),
+    },
+    {"name": "since", "type": ["null", DATE], "default": None},
+)
+
+
+def test_every_problem_is_collected_with_its_place_and_without_its_value():
+    """E3; §8: a bad line is named with its reason; values are personal data."""
+    found = problems(
+        PlainCodec(NESTED),
+        {
+            "nino": 7,
+            "address": {"lines": ["a", 4], "tags": {"Ann Lee": "x"}, "zip": 1},
+            "since": "2026-02-30",
+            "AB123456C": 1,
+        },
+    )
+    assert [path for path, _ in found] == [
+        "$.nino",
+        "$.address.lines[1]",
+        "$.address.postcode",
+        "$.address.tags.*",
+        "$.address.zip",
+        "$.since",
+        "$.?",
+    ]
+    assert not any(secret in str(found) for secret in ("Ann", "2026-02-30", "AB123456C"))
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 1, True])
+def test_data_that_is_no_object_is_a_mismatch(data: object):
+    """E3: the data of an event is an object."""
+    assert problems(PlainCodec(NESTED), data) == (("$", "an object"),)
+
+
+@pytest.mark.parametrize(
+    ("type_", "default", "plain"),
+    [
+        (DATE, 1, "1970-01-02"),
+        (["null", "string"], None, None),
+        (["string", "null"], "x", "x"),
+        ("bytes", "\u00ff", "/w=="),
+        (DECIMAL, "\u0001", "0.01"),
+        ({"type": "fixed", "name": "F", "size": 1}, "\u0000", "AA=="),
+        ({"type": "array", "items": DATE}, [0], ["1970-01-01"]),
+        ({"type": "map", "values": "int"}, {"a": 1}, {"a": 1}),
+        ("double", 1, 1.0),
+        (
+            record({"name": "d", "type": DATE}, {"name": "e", "type": "int", "default": 7}, name="I"),
+            {"d": 0},
+            {"d": "1970-01-01", "e": 7},
+        ),
+    ],
+)
+def test_a_missing_field_takes_its_default(type_: object, default: object, plain: object):
+    """E3, for JSON; and for Avro written before the field existed; one reader's default is not another's."""
+    codec = one(type_, default=default)
+    before = record()
+    for _ in range(2):
+        assert codec.check({}) == {"f": plain}
+        read = codec.decode(b"", before)
+        assert read == {"f": plain}
+        if isinstance(read["f"], list):
+            read["f"].append("spoilt")
+            codec.check({})["f"].append("spoilt")
+        assert codec.decode(codec.encode(codec.check({}))) == {"f": plain}
+
+
+def test_another_version_of_the_contract_is_read_as_this_one():
+    """E2: the writer's schema may be an earlier or a later version; a reader's type is what counts."""
+    first = record({"name": "a", "type": "int"}, {"name": "gone", "type": "string"})
+    second = record({"name": "new", "type": ["null", DATE], "default": None}, {"name": "a", "type": "int"})
+    body = PlainCodec(first).encode({"a": 1, "gone": "x"})
+    codec = PlainCodec(second)
+    assert codec.decode(body, first) == {"new": None, "a": 1}
+    assert codec.decode(codec.encode({"new": "2026-06-01", "a": 1}), second) == {"new": "2026-06-01", "a": 1}
+    assert codec.decode(codec.encode({"new": None, "a": 1}), second | {"doc": "other words"}) == {
+        "new": None,
+        "a": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        record({"name": "a", "type": "int"}, name="Other"),
+        record({"name": "a", "type": "string"}),
+        record({"name": "b", "type": "int"}),
+        {"type": "string"},
+        {"type": "nonsense"},
+        {},
+        record({"name": "a", "type": {"type": "array", "items": "null"}}),
+    ],
+)
+def test_a_foreign_writer_is_a_mismatch(writer: dict):
+    """E7: another type's schema, or none at all, is not this contract; the second time too."""
+    codec = PlainCodec(record({"name": "a", "type": "int"}))
+    for _ in range(2):
+        with pytest.raises(ContractMismatch):
+            codec.decode(b"\x02", writer)
+
+
+@pytest.mark.parametrize("plain", [{}, {"f": "x"}, {"f": 1, "g": 2}, {"f": None}])
+def test_what_was_not_checked_is_not_written(plain: dict):
+    """E2: no field is dropped or made up on the way out."""
+    with pytest.raises(ContractMismatch):
+        one("int").encode(plain)
+
+
+@pytest.mark.parametrize(
+    ("schema", "word"),
+    [
+        ("string", "record"),
+        (record({"name": "a", "type": "R"}), "recursive"),
+        (record({"name": "a", "type": {"type": "array", "items": "null"}}), "byte"),
+        (record({"name": "a", "type": {"type": "array", "items": record(name="E")}}), "byte"),
+        (record({"name": "a", "type": ["null", ["string"]]}), "union"),
+        (record({"name": "a", "type": ["string", "string"]}), "different"),
+        (record({"name": "a", "type": []}), "different"),
+        (record({"name": "a", "type": ["int", "long"]}), "told apart"),
+        (record({"name": "a", "type": "Nowhere"}), "not defined"),
+        (record({"name": "a", "type": "int"}, {"name": "a", "type": "int"}), "twice"),
+        (record({"name": "a b", "type": "int"}), "name"),
+        (record({"name": "a"}), "type"),
+        (record({"name": "a", "type": "int", "default": "x"}), "default"),
+        (record({"name": "a", "type": ["null", "int"], "default": 1}), "default"),
+        (record({"name": "a", "type": {"type": "long", "logicalType": "date"}}), "plain-JSON"),
+        (
+            record({"name": "a", "type": {"type": "long", "logicalType": "local-timestamp-millis"}}),
+            "plain-JSON",
+        ),
+        (
+            record(
+                {"name": "a", "type": {"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 3}}
+            ),
+            "decimal",
+        ),
+        (record({"name": "a", "type": {"type": "fixed", "name": "F", "size": 0}}), "size"),
+        (
+            record(
+                {
+                    "name": "a",
+                    "type": {
+                        "type": "fixed",
+                        "name": "F",
+                        "size": 1,
+                        "logicalType": "decimal",
+                        "precision": 3,
+                    },
+                }
+            ),
+            "fit",
+        ),
+        (record({"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["A", "A"]}}), "symbols"),
+        (
+            record({"name": "a", "type": {"type": "enum", "name": "E", "symbols": ["A"], "default": "B"}}),
+            "default",
+        ),
+        (
+            record({"name": "a", "type": {"type": "string", "logicalType": "partial-date"}, "default": "x"}),
+            "default",
+        ),
+    ],
+)
+def test_a_schema_that_is_not_taken_says_why(schema: object, word: str):
+    """E6: what cannot be handled safely is refused before anything is published with it."""
+    with pytest.raises(SchemaInvalid, match=word):
+        PlainCodec(schema)
+
+
+def test_types_are_found_by_name_and_namespace():
+    """Avro 1.11 "Names": a reference is resolved in the namespace around it, a dotted name is full."""
+    inner = {
+        "type": "record",
+        "name": "A",
+        "namespace": "x.y",
+        "fields": [
+            {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["S"]}},
+            {"name": "f", "type": "E"},
+        ],
+    }
+    codec = PlainCodec(
+        {
+            "type": "record",
+            "name": "R",
+            "namespace": "p.q",
+            "fields": [
+                {"name": "a", "type": inner},
+                {"name": "b", "type": ["null", "x.y.A"], "default": None},
+            ],
+        }
+    )
+    plain = {"a": {"e": "S", "f": "S"}, "b": {"e": "S", "f": "S"}}
+    assert codec.decode(codec.encode(plain)) == plain
+    with pytest.raises(SchemaInvalid, match=r"p\.q\.E"):
+        PlainCodec(
+            {
+                "type": "record",
+                "name": "R",
+                "namespace": "p.q",
+                "fields": [{"name": "a", "type": inner}, {"name": "b", "type": "E"}],
+            }
+        )
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(max_size=20))
+def test_framing_is_the_confluent_wire_format(schema_id: int, body: bytes):
+    """E2: byte 0, four bytes big-endian, the body."""
+    framed = frame(schema_id, body)
+    assert framed == b"\x00" + schema_id.to_bytes(4, "big") + body
+    assert unframe(framed) == (schema_id, body)
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\x00\x00\x00", b"\x01\x00\x00\x00\x01x", b"{}"])
+def test_what_is_not_framed_is_refused(value: bytes):
+    """E2, E7 `undecodable`."""
+    with pytest.raises(ValueError, match="wire format"):
+        unframe(value)
