@@ -24,6 +24,7 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from mode.threads import QueueServiceThread
 
+from processors.engine.discovery import follow_topics
 from processors.engine.journal import say
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
@@ -194,16 +195,14 @@ def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadi
     async def stopping(app: Any, **_: Any) -> None:
         await tasks.revoke()
 
+    async def subscribe(found: frozenset[str]) -> None:
+        nonlocal topics
+        topics = found
+        await app.consumer.subscribe(sorted(found))
+
     @app.task  # type: ignore[untyped-decorator]
     async def discover() -> None:
-        """Subscribe to topics that have come since: a new contract needs no restart."""
-        nonlocal topics
-        while spec.discover is not None:
-            await asyncio.sleep(config.discover_every_s)
-            found = await spec.discover()
-            if found and found != topics:
-                topics = found
-                await app.consumer.subscribe(sorted(found))
+        await follow_topics(spec, config, subscribe)
 
     return app
 

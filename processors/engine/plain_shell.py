@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from processors.engine.assignor import TaskAssignor
+from processors.engine.discovery import follow_topics
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
@@ -79,9 +80,9 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Work until told to stop; then finish the transactions in flight and leave the group."""
-        self._consumer.subscribe(sorted(self._topics), listener=self)
+        await self._subscribe(self._topics)
         await self._consumer.start()
-        discovering = asyncio.create_task(self._discover())
+        discovering = asyncio.create_task(follow_topics(self._spec, self._config, self._subscribe))
         while not stopping.is_set():
             await self._tasks.pump()
         discovering.cancel()
@@ -100,14 +101,9 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
         counts = {topic: len(self._consumer.partitions_for_topic(topic) or ()) for topic in self._topics}
         self._tasks.assign(assigned, counts)
 
-    async def _discover(self) -> None:
-        """Subscribe to topics that have come since: a new contract needs no restart."""
-        while self._spec.discover is not None:
-            await asyncio.sleep(self._config.discover_every_s)
-            topics = await self._spec.discover()
-            if topics and topics != self._topics:
-                self._topics = topics
-                self._consumer.subscribe(sorted(topics), listener=self)
+    async def _subscribe(self, topics: frozenset[str]) -> None:
+        self._topics = topics
+        self._consumer.subscribe(sorted(topics), listener=self)
 
 
 def _stores_held(spec: StageSpec, config: EngineConfig) -> frozenset[int]:

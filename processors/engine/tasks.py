@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 from aiokafka import TopicPartition
@@ -134,7 +135,8 @@ class Tasks:
         await asyncio.gather(*openers, return_exceptions=True)
         await asyncio.gather(*(task.close() for task in tasks))
         for task in tasks:
-            metrics.LAG.remove(self._name, str(task.partition))
+            with suppress(KeyError):
+                metrics.LAG.remove(self._name, str(task.partition))
         if tasks:
             say("revoked", stage=self._name, partitions=sorted(task.partition for task in tasks))
 

@@ -3,6 +3,7 @@
 Run as a program it is one worker; ``TOY_*`` tells it everything.
 """
 
+import asyncio
 import os
 import sys
 import zlib
@@ -74,11 +75,24 @@ class Counting:
         step.outgoing.append(Outgoing(topic, key, msgspec.json.encode(message)))
 
 
+async def gate(batch) -> None:
+    """Hold every batch until the test opens the gate, as a registry that is down would."""
+    while os.environ.get("TOY_GATE") and not Path(os.environ["TOY_GATE"]).exists():
+        await asyncio.sleep(0.05)
+
+
 def main() -> int:
     tag, rules = os.environ["TOY_TAG"], os.environ.get("TOY_RULES")
     wake = int(os.environ.get("TOY_WAKE_AFTER_MS", "0"))
+    inputs = (f"{tag}.a", f"{tag}.b")
+    known = inputs[:1] if os.environ.get("TOY_DISCOVER") else inputs
+
+    async def discover() -> frozenset[str]:
+        return frozenset(inputs)
+
+    counting = Counting("count", f"{tag}.middle", rules, wake)
     stages = {
-        "count": StageSpec(Counting("count", f"{tag}.middle", rules, wake), (f"{tag}.a", f"{tag}.b")),
+        "count": StageSpec(counting, known, prepare=gate, discover=discover),
         "relay": StageSpec(Counting("relay", f"{tag}.sink", None), (f"{tag}.middle",), batch_max=500),
     }
     state = os.environ.get("TOY_STATE")
@@ -91,6 +105,7 @@ def main() -> int:
         shell=os.environ["TOY_SHELL"],
         session_timeout_ms=6_000,
         static_membership=bool(os.environ.get("TOY_STATIC")),
+        discover_every_s=2,
         metrics_port=0,
         fault=os.environ.get("POSTROOM_FAULT"),
     )

@@ -221,3 +221,32 @@ def test_a_sweep_visits_every_key_beside_live_traffic_and_ends(rig):
         time.sleep(0.5)
     swept = sorted(message.key() for message in rig.read("sink-wakes"))
     assert swept == sorted(keys)
+
+
+@both_shells
+def test_a_topic_that_appears_later_is_read_from_its_beginning(rig):
+    """A new contract is taken up by running workers, without a restart."""
+    rig.load(1_000, 100)  # half of it in topic b, of which the workers learn two seconds after their start
+    rig.start("one", TOY_DISCOVER="1")
+    rig.start("two", TOY_DISCOVER="1")
+    rig.wait_done()
+    rig.verify()
+    assert rig.wait_said("one", "topics-changed")["new"] == [f"{rig.tag}.b"]
+    assert rig.exits == []
+
+
+@both_shells
+def test_a_batch_that_cannot_be_prepared_waits_and_is_never_skipped(rig):
+    """The registry is down: nothing is written, SIGTERM still ends in good order, all of it comes later."""
+    gate = rig.state / "open"
+    rig.load(500, 50)
+    rig.start("one", TOY_GATE=str(gate))
+    rig.wait_said("one", "ready")
+    time.sleep(3)
+    assert rig.outputs() == 0
+    assert rig.stop("one") == [0]
+    rig.start("one", TOY_GATE=str(gate))
+    time.sleep(2)
+    gate.touch()
+    rig.wait_done()
+    rig.verify()

@@ -1,0 +1,178 @@
+"""The pump and the rebalance, without a broker: the order in which a record could get lost, played out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from aiokafka import TopicPartition
+
+from processors.engine import tasks as tasks_module
+from processors.engine.rocks import RocksMemory
+from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.tasks import Tasks
+
+INPUT = TopicPartition("in", 0)
+
+
+@dataclass
+class Fetched:
+    offset: int
+
+
+class Consumer:
+    """A consumer of one partition with ten records, whose fetches last until they are let go."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.let_go = asyncio.Event()
+        self.let_go.set()
+        self.began = asyncio.Event()
+
+    async def fetch(self, partitions, wait_ms):
+        self.began.set()
+        start, self.position = self.position, 10
+        await self.let_go.wait()
+        return {INPUT: [Fetched(offset) for offset in range(start, 10)]} if start < 10 else {}
+
+    async def committed(self, partitions):
+        return dict.fromkeys(partitions, 3)
+
+    async def beginnings(self, partitions):
+        return dict.fromkeys(partitions, 0)
+
+    async def seek(self, offsets):
+        self.position = offsets[INPUT]
+
+    def highwater(self, partition):
+        return 10
+
+
+class Fed:
+    """A task that only remembers what it was fed."""
+
+    lives: list[Fed] = []
+
+    def __init__(self, spec, config, partition, store):
+        self.partition, self.ready, self.closed, self.full, self.lag_fed = partition, False, False, False, 0
+        self.next, self.offsets = {}, []
+        self.lives.append(self)
+
+    async def open(self):
+        await asyncio.sleep(0)
+
+    def position(self, topic, committed, beginning):
+        self.next[topic] = committed
+        return committed
+
+    def start(self):
+        self.ready = True
+
+    async def close(self):
+        self.closed, self.ready = True, False
+
+    def feed(self, topic, records):
+        if not self.closed:
+            self.offsets += [record.offset for record in records]
+            self.next[topic] = records[-1].offset + 1
+
+
+class Nameless:
+    name = "toy"
+    rules_version = None
+
+
+@pytest.fixture
+def tasks(monkeypatch):
+    monkeypatch.setattr(tasks_module, "Task", Fed)
+    monkeypatch.setattr(Fed, "lives", [])
+
+    def make(consumer):
+        return Tasks(
+            StageSpec(Nameless(), ("in",)), EngineConfig("", None), consumer, RocksMemory(1 << 20, 1 << 20)
+        )
+
+    return make
+
+
+async def settle():
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def test_a_fetch_that_spans_a_rebalance_costs_its_successor_nothing(tasks):
+    """It began for one task and ended after another took over: the records are dropped, and read again."""
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        consumer.let_go.clear()
+        consumer.began.clear()
+        pumping = asyncio.create_task(owned.pump())
+        await consumer.began.wait()
+        await owned.revoke()
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        consumer.let_go.set()
+        await pumping
+        await settle()
+        await owned.pump()
+        first, second = Fed.lives
+        assert first.offsets == []
+        assert second.offsets == list(range(3, 10))
+
+    asyncio.run(play())
+
+
+def test_a_fetch_that_is_broken_off_is_repeated(tasks):
+    """Faust cancels fetches as it pleases; the consumer has by then moved past what they held."""
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        consumer.let_go.clear()
+        pumping = asyncio.create_task(owned.pump())
+        await settle()
+        pumping.cancel()
+        await asyncio.gather(pumping, return_exceptions=True)
+        consumer.let_go.set()
+        await owned.pump()
+        assert Fed.lives[0].offsets == list(range(3, 10))
+
+    asyncio.run(play())
+
+
+def test_half_a_task_is_not_opened(tasks):
+    """Two workers with halves of one task would fence each other for ever, so it waits."""
+
+    async def play():
+        owned = tasks(Consumer())
+        owned.assign([INPUT], {"in": 1, "other": 2})
+        await settle()
+        assert Fed.lives == []
+
+    asyncio.run(play())
+
+
+def test_a_full_task_is_not_fetched_for_and_keeps_nobody_waiting(tasks):
+    """Its partition waits at the broker."""
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        Fed.lives[0].full = True
+        consumer.began.clear()
+        await owned.pump()
+        assert not consumer.began.is_set()
+        Fed.lives[0].full = False
+        await owned.pump()
+        assert Fed.lives[0].offsets == list(range(3, 10))
+
+    asyncio.run(play())
