@@ -133,9 +133,8 @@ class Story:
             HOUSING, lambda r: r.key == housing and _has(r, "practice"), "the practice in the council's view"
         )
         page.say(
-            f"One record. To the NHS, {nhs_key} now has {_held(joined.record)} "
-            f"(number {_sequence(joined.record)} under that key). The council, number "
-            f"{_sequence(council.record)} under the same key as before, reads one field more:"
+            f"One record. To the NHS, {nhs_key} now has {_held(joined.record)}"
+            f"{self._moved(nhs_key, alone, joined)}. The council reads one field more, under the same key:"
         )
         self._show(council.record)
         page.say(
@@ -205,6 +204,13 @@ class Story:
         """How many records are in the view topics, or in one of them."""
         names = self.agreements if agreement is None else (agreement,)
         return sum(len(self.readers.seen(view_topic(name))) for name in names)
+
+    def _moved(self, key: str, before: Seen, after: Seen) -> str:
+        """Say it if the key changed hands with a retraction between two views, as the reader saw it (V2)."""
+        seen = self.readers.seen(view_topic(SAFEGUARDING), key)
+        between = seen[seen.index(before) : seen.index(after)]
+        went = any(each.record.value is None for each in between)
+        return "; the key's old record took its view back first" if went else ""
 
     def _broker_time(self, event: Event) -> int:
         """When the broker had an event, by its own clock."""

@@ -113,7 +113,6 @@ def _what_next(page: Page, rosa: Rosa, *, up: bool, took_s: float) -> None:
         ("run all", "a worker, until Ctrl-C: in a terminal of its own"),
         ("view council-leeds-council-tax-reduction -o jsonl", "what that council reads"),
         (f"audit person nino:{rosa.nino}", "who saw what about Rosa, and why"),
-        (f"agreement explain council-leeds-housing nino:{rosa.nino}", "why it no longer sees her"),
         (f"identity show nhs:{rosa.nhs}", "which identifiers are hers, and who said so"),
         ("publish docs/examples/first-event.jsonl", "events of your own"),
         ("down", "stop Kafka and the registry"),

@@ -1,0 +1,88 @@
+"""The demo as a user plays it: a command in a terminal, a story on stdout, nothing left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from postroom.config import Settings
+
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-c", "from postroom.cli import main; main()", "demo"]
+CHAPTERS = (
+    "1  The stack answers",
+    "2  Departments publish",
+    "3  One record from different identifiers",
+    "4  A link joins two records",
+    "5  A citizen withdraws her consent",
+    "6  What rests on a statute goes on",
+    "7  Try next",
+)
+
+
+@pytest.fixture
+def environ(tmp_path: Path, stack_settings: Settings) -> Iterator[dict[str, str]]:
+    """A state directory of the demo's own; downloads are shared with the other tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    yield kept | {"POSTROOM_STATE": str(tmp_path), "POSTROOM_CACHE": str(stack_settings.cache_dir)}
+    left = _running(tmp_path)
+    for process in left:
+        process.kill()
+    assert not left, "the demo left processes behind"
+
+
+def test_the_demo_tells_its_story_and_leaves_nothing_running(environ: dict[str, str]):
+    """Exit 0, every chapter, a withdrawal that was measured, no flow on a statute taken away."""
+    played = subprocess.run(
+        COMMAND, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert played.returncode == 0, played.stderr
+    story = played.stdout
+    assert [line for line in story.splitlines() if line in CHAPTERS] == list(CHAPTERS)
+    assert "value null  ce_type uk.gov.postroom.view-retracted.v1" in story
+    measured = re.search(r"that of the retraction: (\d+) ms", story)
+    assert measured is not None
+    assert (
+        int(measured[1]) < 10_000
+    )  # that it is prompt is for the bench to show, not for a busy test machine
+    assert "0 retractions under this key" in story
+    assert "the new amount led to 0 records" in " ".join(story.split())
+    assert re.search(r'practice +\{"ods_code": "B99\d{3}"\}', story), (
+        "the link brought nothing to the council"
+    )
+    assert "\x1b" not in story, "colour where there is no terminal"
+
+
+def test_an_interrupted_demo_ends_its_worker_and_its_stack(environ: dict[str, str], tmp_path: Path):
+    """`kill`, as Ctrl-C, ends what the demo started; the exit says that it was interrupted."""
+    demo = subprocess.Popen(COMMAND, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "workers" / "demo.log").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+        assert demo.poll() is None, demo.communicate()[1].decode()
+    demo.send_signal(signal.SIGTERM)
+    demo.communicate(timeout=60)
+    assert demo.returncode == 130
+
+
+def _running(state: Path) -> list[psutil.Process]:
+    """Processes that work on this state directory, by what they were started with."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("POSTROOM_STATE") == str(state) or str(state) in " ".join(
+                process.cmdline()
+            ):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
