@@ -32,8 +32,10 @@ class Consumer:
 
     async def fetch(self, partitions, wait_ms):
         self.began.set()
-        start, self.position = self.position, 10
-        await self.let_go.wait()
+        try:
+            await self.let_go.wait()
+        finally:  # also when nobody waits for the answer any more: the consumer's thread goes on
+            start, self.position = self.position, 10
         return {INPUT: [Fetched(offset) for offset in range(start, 10)]} if start < 10 else {}
 
     async def committed(self, partitions):
