@@ -1,0 +1,164 @@
+"""`postroom contract check|register|freeze|docs` without a registry (E6, §8)."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas import IdentifierInvalid, cloudevent_from_json, load_contracts, page
+from schemas.page import example
+from tests.contracts_kit import NAME, field, optional, record, write
+
+PATH = "civil/name.v1.avsc"
+NOWHERE = {"POSTROOM_KAFKA": "127.0.0.1:1", "POSTROOM_REGISTRY": "http://127.0.0.1:1"}
+ROOT = Path(__file__).parents[2]
+
+
+def contract(directory: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    return subprocess.run(
+        [sys.executable, "-c", "from postroom.cli import main; main()", "contract", *arguments],
+        cwd=directory.parent,
+        env=kept | {"POSTROOM_CONTRACTS": str(directory)} | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return write(tmp_path / "contracts", {PATH: record(NAME), "civil/other.v1.avsc": record(NAME)})
+
+
+def test_sound_contracts_pass(directory: Path):
+    """E6, §8: exit 0, no row."""
+    done = contract(directory, "check", "-o", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert "2 sound contracts" in done.stderr
+
+
+def test_every_problem_is_a_row_with_file_field_reason_and_what_to_do(directory: Path):
+    """E6, §8: exit 1."""
+    write(directory, {PATH: record(field("x", "string"), retention=None)})
+    done = contract(directory, "check", "-o", "json")
+    rows = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [(row["file"], row["field"], row["reason"]) for row in rows] == [
+        (PATH, "", "retention-missing"),
+        (PATH, "x", "annotation-missing"),
+    ]
+    assert all(row["why"] and row["mend"] for row in rows)
+    table = contract(directory, "check")
+    assert table.returncode == 1
+    assert PATH in table.stdout
+    assert "2 problems" in table.stderr
+
+
+def test_one_contract_may_be_checked_by_itself(directory: Path):
+    """§8 [PATH…]: another department's fault is not mine; one in the catalogue is."""
+    write(directory, {PATH: record(field("x", "string"))})
+    assert contract(directory, "check", str(directory / "civil" / "other.v1.avsc")).returncode == 0
+    assert contract(directory, "check", str(directory / PATH)).returncode == 1
+    (directory / "authority.yaml").write_text("dwp: nonsense")
+    assert contract(directory, "check", str(directory / "civil" / "other.v1.avsc")).returncode == 1
+
+
+@pytest.mark.parametrize("path", ["nowhere", "contracts/attributes.yaml"])
+@pytest.mark.parametrize("verb", ["check", "register", "freeze", "docs"])
+def test_a_wrong_path_is_wrong_use(directory: Path, verb: str, path: str):
+    """§8: exit 2."""
+    done = contract(directory, verb, path)
+    assert done.returncode == 2
+    assert "neither a contracts directory nor a contract" in done.stderr
+
+
+def test_nothing_is_registered_when_one_contract_is_refused(directory: Path):
+    """E6: refused before the registry is even asked (this one cannot be reached)."""
+    write(directory, {PATH: record(field("x", "string"))})
+    done = contract(directory, "register", **NOWHERE)
+    assert done.returncode == 1
+    assert "nothing was registered" in done.stderr
+
+
+def test_an_unreachable_registry_is_said(directory: Path):
+    """§8: exit 3."""
+    done = contract(directory, "register", **NOWHERE)
+    assert done.returncode == 3
+    assert "registry is unreachable" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_freezing_writes_what_is_new_once_and_the_gate_then_holds_to_it(directory: Path):
+    """E6: the committed history."""
+    first = contract(directory, "freeze", "-o", "json")
+    assert first.returncode == 0
+    assert len(json.loads(first.stdout)) == 2
+    assert json.loads(contract(directory, "freeze", "-o", "json").stdout) == []
+    write(directory, {PATH: record(NAME, field("more", "string", {"operational": True}))})
+    done = contract(directory, "check", "-o", "json")
+    assert done.returncode == 1
+    assert [(row["field"], row["reason"]) for row in json.loads(done.stdout)] == [("more", "not-compatible")]
+    assert contract(directory, "freeze").returncode == 1
+    note = field("more", optional("string"), {"operational": True}, default=None)
+    write(directory, {PATH: record(NAME, note)})
+    grown = json.loads(contract(directory, "freeze", str(directory / PATH), "-o", "json").stdout)
+    assert [Path(row["file"]).name for row in grown] == ["2.avsc"]
+
+
+def test_the_page_tells_who_publishes_what(directory: Path):
+    """§8: a readable page; the same with --to."""
+    done = contract(directory, "docs")
+    assert done.returncode == 0
+    for words in (
+        "## uk.gov.civil.name.v1",
+        "Published by `dwp`",
+        "**subject**: a `nino`",
+        "attribute **name**",
+    ):
+        assert words in done.stdout
+    contract(directory, "docs", str(directory / PATH), "--to", "page.md")
+    one = (directory.parent / "page.md").read_text()
+    assert "uk.gov.civil.name.v1" in one
+    assert "uk.gov.civil.other.v1" not in one
+
+
+@pytest.mark.parametrize("where", ["schemas", "tests/cases/contracts"])
+def test_the_examples_on_the_page_are_events(where: str):
+    """E3: what we show a department is accepted by the contract that it shows."""
+    contracts = load_contracts(ROOT / where)
+    text = page(contracts)
+    for each in contracts.by_type.values():
+        shown = example(each, contracts)
+        assert json.dumps(shown, ensure_ascii=False) in text
+        event = cloudevent_from_json(shown)
+        assert event.owner in each.owners
+        data = each.from_json(event.data)
+        if each.subject.scheme in contracts.schemes.declared:
+            continue  # a declared pattern cannot be guessed
+        if each.subject.scheme == "*":
+            contracts.schemes.parse(str(data[each.subject.name]), each.subject.schemes)
+        else:
+            assert contracts.schemes.canonical(each.subject.scheme, str(data[each.subject.name]))
+
+
+def test_a_field_that_breaks_a_markdown_table_does_not(directory: Path):
+    """§8: words come from departments."""
+    write(directory, {PATH: record(NAME | {"doc": "one | two\nthree"})})
+    assert "one \\| two three |" in contract(directory, "docs").stdout
+
+
+def test_an_example_never_holds_a_real_identifier():
+    """The examples' NHS number and the like are checked, so that the page teaches the right shape."""
+    contracts = load_contracts(ROOT / "schemas")
+    from schemas.page import EXAMPLE_IDENTIFIERS
+
+    for scheme, value in EXAMPLE_IDENTIFIERS.items():
+        try:
+            assert contracts.schemes.canonical(scheme, value) == f"{scheme}:{value}"
+        except IdentifierInvalid as invalid:
+            pytest.fail(str(invalid))
