@@ -320,12 +320,16 @@ def _is_plain(value: Any) -> bool:
 
 
 def _reference_form(value: Any) -> bytes:
-    try:
-        return rfc8785.dumps(value)
-    except (
-        rfc8785.CanonicalizationError
-    ):  # an integer beyond 2^53: no such form exists, so keep all its digits
-        return msgspec.json.encode(value, order="sorted")
+    """RFC 8785, leaf by leaf; an integer beyond 2^53, for which it has no form, keeps all its digits."""
+    if isinstance(value, dict):
+        members = sorted(value.items(), key=lambda member: member[0].encode("utf-16-be"))
+        written = (rfc8785.dumps(name) + b":" + _reference_form(item) for name, item in members)
+        return b"{" + b",".join(written) + b"}"
+    if isinstance(value, list):
+        return b"[" + b",".join(map(_reference_form, value)) + b"]"
+    if type(value) is int:
+        return str(value).encode()
+    return rfc8785.dumps(value)
 
 
 def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | None:

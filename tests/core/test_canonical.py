@@ -1,0 +1,24 @@
+"""RFC 8785 by both of our ways: the quick one must be the reference where it is taken (R2)."""
+
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.intake import _reference_form, canonical_json
+
+SAFE = st.integers(-(2**53) + 1, 2**53 - 1)
+LEAVES = st.none() | st.booleans() | SAFE | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+PLAIN = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+
+
+@given(PLAIN)
+def test_the_form_is_that_of_the_reference_implementation(value):
+    """R2: names sorted by UTF-16 units, numbers as ECMAScript writes them."""
+    assert canonical_json(value) == rfc8785.dumps(value)
+    assert _reference_form(value) == rfc8785.dumps(value)
+
+
+def test_an_integer_without_a_form_keeps_its_digits_and_changes_nothing_else():
+    """Beyond 2^53 the RFC has no form; what stands beside such an integer keeps its own."""
+    value = {"n": 9007199254740993, "x": 1e21, "\U0001f600": 1, "\ufb01": 2}
+    assert canonical_json(value) == '{"n":9007199254740993,"x":1e+21,"\U0001f600":1,"\ufb01":2}'.encode()
