@@ -92,7 +92,10 @@ def tasks(monkeypatch):
 
     def make(consumer):
         return Tasks(
-            StageSpec(Nameless(), ("in",)), EngineConfig("", None), consumer, RocksMemory(1 << 20, 1 << 20)
+            StageSpec(Nameless(), ("in",)),
+            EngineConfig("", None, internal_topics=frozenset({"inner"})),
+            consumer,
+            RocksMemory(1 << 20, 1 << 20),
         )
 
     return make
@@ -176,5 +179,31 @@ def test_a_full_task_is_not_fetched_for_and_keeps_nobody_waiting(tasks):
         Fed.lives[0].full = False
         await owned.pump()
         assert Fed.lives[0].offsets == list(range(3, 10))
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("topic", "beginning", "stops"),
+    [("in", 3, False), ("in", 10, False), ("in", 400, True), ("inner", 400, False)],
+)
+def test_records_deleted_before_they_were_read_stop_the_process(tasks, monkeypatch, topic, beginning, stops):
+    """Unless they can only be markers, or the topic is an internal one, whose senders count."""
+    stopped = []
+    monkeypatch.setattr(Fed, "stop", lambda self, error: stopped.append(type(error).__name__), raising=False)
+    there = TopicPartition(topic, 0)
+
+    class Deleted(Consumer):
+        async def beginnings(self, partitions):
+            return {there: beginning}
+
+        async def seek(self, offsets):
+            self.sought = offsets
+
+    async def play():
+        owned = tasks(Deleted())
+        owned.assign([there], {topic: 1})
+        await settle()
+        assert stopped == (["InputDeleted"] if stops else [])
 
     asyncio.run(play())
