@@ -26,11 +26,10 @@ Latest = TypeVar("Latest", Objection, Restriction, Enrolment)
 
 
 class OwnPair(Message):
-    """What this identifier said of one pair, whether an unlink is known, and its last question about it."""
+    """What this identifier said of one pair, and whether an unlink is known."""
 
     statements: tuple[PairStatement, ...] = ()
     contested: bool = False
-    asked: int = 0
 
     def exposed(self) -> tuple[PairStatement, ...]:
         """Return what persons is told of it."""

@@ -101,11 +101,19 @@ class _Folding:
             return
         self.state.unmatched.pop(f"{message.cause.source}\0{message.cause.id}", None)
         self._take_away(message)
-        awaited = self._claim(message)
-        if awaited <= self.state.answered:
+        self._claim(message)
+        if (awaited := self._awaited()) <= self.state.answered:
             self._grant(message)
-        elif (held := Held(awaited, message)) not in self.state.held:
-            self.state.held.append(held)
+        elif all(held.said != message for held in self.state.held):
+            self.state.held.append(Held(awaited, message))
+
+    def _awaited(self) -> int:
+        """The number of the question that persons must have answered before anything is granted (I6).
+
+        Whatever an identifier says after a question waits behind it: granted before, a value would be seen
+        under a person that no prefix of what was said gives.
+        """
+        return self.state.asked + 1 if self.claimed else self.state.asked
 
     def _take_away(self, said: Said) -> None:
         """Apply what protects: annulment, withdrawal, pause, objection, restriction, end of enrolment."""
@@ -182,20 +190,15 @@ class _Folding:
         if not found:
             self.state.unmatched["\0".join(event)] = self.now_ms + UNMATCHED_AFTER_MS
 
-    def _claim(self, said: Said) -> int:
-        """Keep what the event says of pairs; return the number of the question that must be answered first
-        (0: none).
-        """
+    def _claim(self, said: Said) -> None:
+        """Keep what the event says of pairs, unless it is annulled (I2, R3)."""
         if (said.cause.source, said.cause.id) in self.annulled:
-            return 0
-        awaited = 0
+            return
         for kind, other in said.pairs:
             pair = self.state.pair(other)
             statement = PairStatement(said.time, said.cause.source, said.cause.id, kind)
             if statement not in pair.statements:
                 self._restate(other, tuple(sorted((*pair.statements, statement))))
-            awaited = max(awaited, pair.asked)
-        return awaited
 
     def _restate(self, other: str, statements: tuple[PairStatement, ...], contested: bool = False) -> None:
         """Replace what this side says of a pair; ask persons if that shows (§7)."""
@@ -205,7 +208,6 @@ class _Folding:
         pair.contested = pair.contested or contested
         if (shown := pair.exposed()) != before:
             self.claimed[other] = shown
-            pair.asked = self.state.asked + 1  # the number that finish() gives to this step's question
 
     def _hear(self, told: Told) -> None:
         """Take over what persons says; release what waited for it, and move if the person is another."""
@@ -231,6 +233,8 @@ class _Folding:
         state.person, state.members = told.person, told.members
         state.superseded, state.restricted = told.superseded, told.restricted
         state.answered = max(state.answered, told.answered)
+        if self.claimed:
+            return  # an unlink has come to light: what waits must wait for what that makes of the pair, too
         waiting, state.held = state.held, []
         for held in waiting:
             if held.awaited <= state.answered:

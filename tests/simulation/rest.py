@@ -34,7 +34,7 @@ def _left_over(simulation: Simulation) -> Iterator[str]:
     for identifier, state in simulation.identities().items():
         if state.held:
             yield f"I6: {identifier} still holds {len(state.held)} events"
-        if state.answered < max((pair.asked for pair in state.pairs.values()), default=0):
+        if state.answered < state.asked:
             yield f"I6: {identifier} still waits for an answer"
     at_home: dict[str, str] = {}
     for person, record in simulation.records().items():
