@@ -21,6 +21,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
 MINUTES ?= 10
+SEEDS ?= 2000
 
 help:
 	@sed -n 's/^#   //p' $(MAKEFILE_LIST)
@@ -48,6 +49,8 @@ bench: $(STAMP)
 soak: $(STAMP)
 	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="
 	@$(BIN)/python -m pytest tests -m slow --timeout=0 $(PYTEST_ARGS)
+	@echo "== soak: $(SEEDS) seeds, stages against the slow model =="
+	@POSTROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -s tests/simulation/test_replay_equals_model.py
 
 mutation: $(STAMP)
 	@echo "== mutation: consent and identity, line by line (MODULES=consent for one) =="

@@ -1,7 +1,7 @@
 """The stages answer every nasty set as the slow and obvious model does.
 
-POSTROOM_SEEDS=N asks for N seeds from POSTROOM_FIRST_SEED on; without it there are as many as a quick test
-can afford, always the same. A seed that fails is shrunk and printed as the content of a case directory.
+POSTROOM_SEEDS=N asks for N seeds from POSTROOM_FIRST_SEED on, POSTROOM_SEED_SECONDS=S for as many as fit in
+that time for each test; without either there are as many as a quick test can afford, always the same. A seed that fails is shrunk and printed as the content of a case directory.
 """
 
 from __future__ import annotations
@@ -24,20 +24,25 @@ from tests.nasty.worlds import make_world
 AT = "2026-06-01T12:00:00Z"
 QUICK_SEEDS = 150
 QUICK_SECONDS = 60.0
+UNLIMITED = 1_000_000
 FIRST = int(os.environ.get("POSTROOM_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("POSTROOM_SEEDS", "0"))
+SECONDS = float(os.environ.get("POSTROOM_SEED_SECONDS", "0"))
 
 stages = pytest.importorskip("tests.nasty.stages", reason="LOUD: processors.replay is not there yet")
 
 
 def seeds() -> Iterator[int]:
-    """The seeds asked for; of the quick ones as many as fit in the time."""
-    deadline = time.monotonic() + QUICK_SECONDS
-    for seed in range(FIRST, FIRST + (SEEDS or QUICK_SEEDS)):
+    """The seeds asked for; without a number as many as fit in the time. Says which they were."""
+    deadline = time.monotonic() + (SECONDS or QUICK_SECONDS)
+    limit = SEEDS or (UNLIMITED if SECONDS else QUICK_SEEDS)
+    asked = 0
+    for seed in range(FIRST, FIRST + limit):
         if not SEEDS and time.monotonic() > deadline:
-            print(f"stopped before seed {seed}: time is up")
-            return
+            break
         yield seed
+        asked += 1
+    print(f"\nasked {asked} seeds from {FIRST} on")
 
 
 def assert_same(question: NastySet) -> None:
@@ -56,7 +61,6 @@ def assert_same(question: NastySet) -> None:
 def test_stages_equal_model_on_the_contracts_of_the_cases() -> None:
     """Every rule is hit because the limits are small (tests/nasty/coverage.py counts it)."""
     for seed in seeds():
-        print(f"seed {seed}")
         assert_same(nasty(seed, size=(30, 80, 160)[seed % 3]))
 
 
@@ -64,7 +68,6 @@ def test_stages_equal_model_on_the_contracts_of_the_cases() -> None:
 def test_stages_equal_model_at_the_limits_of_the_design() -> None:
     """With the real constants persons grow larger, and only a crowd makes a hub."""
     for seed in seeds():
-        print(f"seed {seed}")
         assert_same(nasty(seed, size=(30, 80, 160)[seed % 3], limits=Limits()))
 
 
@@ -72,7 +75,6 @@ def test_stages_equal_model_at_the_limits_of_the_design() -> None:
 def test_stages_equal_model_in_other_worlds(tmp_path: Path) -> None:
     """`--contracts` names any directory that follows the language."""
     for seed in seeds():
-        print(f"seed {seed}")
         contracts, agreements = make_world(seed, tmp_path / str(seed))
         limits = Limits() if seed % 2 else None
         assert_same(
