@@ -1,8 +1,8 @@
 """The stages answer every nasty set as the slow and obvious model does.
 
-POSTROOM_SEEDS=N asks for N seeds from POSTROOM_FIRST_SEED on, POSTROOM_SEED_SECONDS=S for as many as fit in that
-time for each test; without either there are as many as a quick test can afford, always the same. A seed that
-fails is shrunk and printed as the content of a case directory.
+POSTROOM_SEEDS=N asks for N seeds from POSTROOM_FIRST_SEED on, POSTROOM_SEED_SECONDS=S for as many as fit in
+that time for each test; without either there are as many as a quick test can afford, always the same. A seed
+that fails is shrunk and printed as the content of a case directory.
 """
 
 from __future__ import annotations
