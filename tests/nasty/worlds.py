@@ -114,6 +114,7 @@ class _World:
         if rng.random() < 0.7:
             self.add_attribute("death", DATE)
             self.attributes["death"]["items"] = False
+        self.nullable = {name for name in self.types if rng.random() < 0.4}
         self.stated: set[str] = set()  # an agreement may only name what some contract states
 
     def add_attribute(self, name: str, schema: Any) -> None:
@@ -218,6 +219,8 @@ class _World:
         terms = {"effective", "until"}
         for name in chosen:
             field: Field = {"name": name, "type": self.types[name], "postroom": {"attribute": name}}
+            if name in self.nullable:
+                field |= {"type": ["null", self.types[name]], "default": None}
             if terms and self.types[name] in (DATE, TIMESTAMP) and rng.random() < 0.4:
                 field["postroom"]["term"] = rng.choice(sorted(terms))
                 terms.discard(field["postroom"]["term"])
@@ -243,6 +246,8 @@ class _World:
                 field["postroom"] = {"identifier": "*", "role": field["postroom"]["role"]}
         elif self.rng.random() < 0.4:
             fields.append(self.identifier("also", "same-person", nullable=True))
+        if self.rng.random() < 0.3:
+            fields.append(self.prior(["null", "string"]))  # R3: a link's prior removes nothing
         return self.contract(
             "identity", f"{kind}-{number}" if number else kind, 1, kind, self.shuffled(fields)
         )
