@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from connectors.trouble import Trouble, Unreachable
 
 POLL_MS = 200
+CONNECT_WITHIN_MS = 10_000
 
 
 class RawRecord(NamedTuple):
@@ -79,6 +80,7 @@ class TopicReader:
             return KafkaConsumer(
                 bootstrap_servers=self.bootstrap.split(","),
                 client_id="postroom-reader",
+                bootstrap_timeout_ms=CONNECT_WITHIN_MS,
                 isolation_level="read_committed",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

@@ -10,6 +10,7 @@ from typing import Any
 from connectors.trouble import Trouble, Unreachable
 
 ANSWER_WITHIN_MS = 15_000
+CONNECT_WITHIN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Topics:
             return KafkaAdminClient(
                 bootstrap_servers=self.bootstrap.split(","),
                 client_id="postroom-topics",
+                bootstrap_timeout_ms=CONNECT_WITHIN_MS,
                 request_timeout_ms=ANSWER_WITHIN_MS,
             )
         except (KafkaError, OSError) as error:

@@ -74,7 +74,7 @@ EXAMPLES = {
     "identity-state": IdentityState(
         MEMBERS[0], "p-1", MEMBERS, (), True, 1, True, 3, 2, {"name\0dwp\0": (ASSERTION,)}, (("s", "e0"),),
         (CONSENT,), {"k": OBJECTION}, {"police": RESTRICTION}, {"k": ENROLMENT},
-        {MEMBERS[1]: OwnPair((PAIR,), True, 3)}, [Held(3, SAID)], {"s\0e9": 77},
+        {MEMBERS[1]: OwnPair((PAIR,), True)}, [Held(3, SAID)], {"s\0e9": 77},
     ),
     "node": Node(
         MEMBERS[0], {MEMBERS[1]: (PAIR,)}, {MEMBERS[1]: True}, True, True, 3,
