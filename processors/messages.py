@@ -209,6 +209,7 @@ class Delivered(Value, frozen=True):
 
     key: str
     attributes: tuple[str, ...]
+    subscriber: str = ""
 
 
 class Released(Message, tag="released"):

@@ -134,7 +134,9 @@ class _Folding:
         """What subscribers hold of this person, under its own keys and under those that merged into it."""
         held = {name: list(inherited) for name, inherited in self.state.inherited.items()}
         for name, sent in self.state.sent.items():
-            held.setdefault(name, []).append(Delivered(sent.key, tuple(sorted(sent.content))))
+            held.setdefault(name, []).append(
+                Delivered(sent.key, tuple(sorted(sent.content)), sent.subscriber)
+            )
         return {name: tuple(delivered) for name, delivered in held.items()}
 
     def _release(
@@ -182,6 +184,9 @@ class _Folding:
             sent = self.state.sent.pop(name)
             self._retract(name, None, sent, None, Retraction.ENDED)
             self.discloser.oblige(name, None, sent.subscriber, sent.key, sent.content, self.now_ms)
+        for name in [name for name in self.state.inherited if name not in self.rules.agreements]:
+            for old in self.state.inherited.pop(name):
+                self.discloser.oblige(name, None, old.subscriber, old.key, old.attributes, self.now_ms)
         self.undecided = False
 
     def _decide_one(
@@ -271,7 +276,9 @@ class _Folding:
                 if isinstance(decision.attributes.get(attribute, Denial.OUT_OF_SCOPE), Denial)
             ]
             self.discloser.oblige(name, agreement, agreement.subscriber, delivered.key, denied, self.now_ms)
-            settled.append(Delivered(delivered.key, ()))
+            # What is permitted is settled by the new view, when there is one; until then it may be denied.
+            permitted = tuple(a for a in delivered.attributes if a not in denied)
+            settled.append(Delivered(delivered.key, permitted, delivered.subscriber))
         if settled:
             self.state.inherited[name] = tuple(settled)
 
