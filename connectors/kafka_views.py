@@ -31,9 +31,7 @@ class AvroReader:
         self._reader = TopicReader(bootstrap)
         self._codecs: dict[int, PlainCodec] = {}
 
-    def read(
-        self, topic: str, follow: bool = False, idle_s_max: float | None = None
-    ) -> Iterator[ReadRecord]:
+    def read(self, topic: str, follow: bool = False, idle_s_max: float | None = None) -> Iterator[ReadRecord]:
         """Read to what is now the end, or on and on; `idle_s_max` ends a quiet following."""
         for record in self._reader.read([topic], follow, idle_s_max):
             yield self._decoded(record)
