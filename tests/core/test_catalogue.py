@@ -6,6 +6,7 @@ import pytest
 
 from schemas import ContractProblems, Reason, load_contracts, read_contracts
 from schemas.avro_type import Primitive
+from schemas.identifiers import Schemes
 from tests.contracts_kit import ADDRESS, ADDRESS_TYPE, ATTRIBUTES, DATE, NAME, field, optional, record, write
 
 CASES = Path(__file__).parents[1] / "cases" / "contracts"
@@ -188,3 +189,21 @@ def test_a_contract_that_cannot_be_read_is_named(tmp_path: Path, text: str):
 def test_a_missing_directory_is_a_problem(tmp_path: Path):
     """§8: a wrong path is said, not read as an empty catalogue."""
     assert faults(tmp_path / "nowhere") == {(str(tmp_path / "nowhere"), "", Reason.UNREADABLE)}
+
+
+def test_what_a_row_leaves_out_has_a_default(tmp_path: Path):
+    """E5: an attribute does not repeat and trusts nobody first; a scheme is not exclusive."""
+    directory = write(
+        tmp_path,
+        {"a/b.v1.avsc": record()},
+        attributes="attributes: {n: {category: c, description: d}}",
+        identifiers="schemes: {x: {description: d, owner: dwp, pattern: '[0-9]+'}}",
+    )
+    contracts = load_contracts(directory)
+    attribute = contracts.attributes["n"]
+    assert (attribute.items, attribute.trust, attribute.sensitivity) == (False, (), "standard")
+    assert "x" not in contracts.schemes.exclusive
+    (directory / "identifiers.yaml").unlink()
+    (directory / "authority.yaml").unlink()
+    assert load_contracts(directory).authority == {}
+    assert load_contracts(directory).schemes.names == Schemes({}).names

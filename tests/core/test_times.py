@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import Duration, beginning, ending, format_instant, parse_duration, parse_instant
-from schemas.times import DAY_MS, format_micros, is_partial_date, parse_micros
+from schemas.times import DAY_MS, day_number, format_micros, is_partial_date, parse_micros
 
 HOUR_MS = 3_600_000
 NAIVE_MIN, NAIVE_MAX = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - bounds of st.datetimes
@@ -210,3 +210,19 @@ def test_a_longer_duration_ends_later(ms: int, years: int, months: int, days: in
         Duration(years + 400, months, days).after(ms)
         == Duration(years, months, days).after(ms) + 146_097 * DAY_MS
     )
+
+
+@pytest.mark.parametrize("years", [7974, 8000, 8400, 12_000])
+def test_a_duration_may_end_after_the_year_9999(years: int):
+    """R7: the Gregorian calendar repeats every 400 years, 146,097 days."""
+    start = parse_instant("2024-02-29T10:00:00Z")
+    cycles, rest = divmod(years, 400)
+    short = parse_instant(f"{2024 + rest}-02-28T10:00:00Z" if rest % 4 else f"{2024 + rest}-02-29T10:00:00Z")
+    assert parse_duration(f"P{years}Y").after(start) == short + cycles * 146_097 * DAY_MS
+
+
+@pytest.mark.parametrize("text", ["2025-W01-1", "2025W01-01", "2025-01-1 ", "20250101  ", "2025/01/01"])
+def test_a_day_is_written_in_one_way(text: str):
+    """E3: ISO 8601 has more forms of a day than YYYY-MM-DD; none of them is a date here."""
+    with pytest.raises(ValueError, match=r".+"):
+        day_number(text)
