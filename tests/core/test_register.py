@@ -1,0 +1,143 @@
+"""Registers: what stands, what falls out, what expires (R2, R3, R4, R7)."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors import register
+from processors.messages import Assertion
+
+NEVER = 10**9
+
+
+def said(number: int = 0, **changes: Any) -> Assertion:
+    """One assertion; ``number`` makes it another event."""
+    given_as: dict[str, Any] = {
+        "effective_at": 10,
+        "asserted_at": 10,
+        "source": "urn:gov:dwp:main",
+        "id": f"e{number}",
+        "until": None,
+        "expires": NEVER,
+        "value": b'"%d"' % number,
+        "form": b"%d" % number,
+    }
+    return Assertion(**(given_as | changes))
+
+
+def filled(*assertions: Assertion, now_ms: int = 100, depth: int = 64) -> register.Register:
+    """A register to which these were added one by one."""
+    held: register.Register = ()
+    for assertion in assertions:
+        held, _ = register.add(held, assertion, now_ms, depth)
+    return held
+
+
+def value_at(held: register.Register, now_ms: int, sent_at_ms: int | None = None) -> bytes | None:
+    """What the record makes, at ``now_ms``, of what it was sent at ``sent_at_ms``."""
+    entry = register.current(register.entries(held, now_ms if sent_at_ms is None else sent_at_ms), now_ms)
+    return None if entry is None else entry.value
+
+
+def test_the_greatest_by_effective_then_asserted_then_source_then_id_is_current() -> None:
+    """R4: ties are broken in this order."""
+    ranks = [
+        said(1, effective_at=20, asserted_at=1, source="urn:gov:a:a"),
+        said(2, effective_at=10, asserted_at=50, source="urn:gov:a:a"),
+        said(3, effective_at=10, asserted_at=40, source="urn:gov:z:a"),
+        said(5, effective_at=10, asserted_at=40, source="urn:gov:a:a"),
+        said(4, effective_at=10, asserted_at=40, source="urn:gov:a:a"),
+    ]
+    for first in range(len(ranks)):
+        assert value_at(filled(*reversed(ranks[first:])), 100) == ranks[first].value
+
+
+def test_a_moment_not_yet_reached_takes_effect_by_itself() -> None:
+    """R4, V8: a future value is sent along, and counts from its very moment."""
+    held = filled(said(1), said(2, effective_at=200))
+    assert value_at(held, 199, sent_at_ms=100) == b'"1"'
+    assert value_at(held, 200, sent_at_ms=100) == b'"2"'
+
+
+def test_what_has_ended_hides_what_it_replaced() -> None:
+    """R4: none if its end is not after T; an older one does not come back."""
+    held = filled(said(1, effective_at=5), said(2, until=50))
+    assert value_at(held, 49) == b'"2"'
+    assert value_at(held, 50) is None
+
+
+def test_what_expires_makes_room_for_what_it_outlived() -> None:
+    """R7: erased at the very moment of its retention; the record already has what counts again."""
+    held = filled(said(1, effective_at=5), said(2, expires=150))
+    assert value_at(held, 149, sent_at_ms=100) == b'"2"'
+    assert value_at(held, 150, sent_at_ms=100) == b'"1"'
+    assert register.bounded(held, 150, 64)[0] == (said(1, effective_at=5),)
+
+
+def test_what_cannot_count_again_is_not_sent() -> None:
+    """R4: the record is not told of the past that nothing can bring back."""
+    held = filled(said(1, effective_at=5), said(2))
+    assert [entry.value for entry in register.entries(held, 100)] == [b'"2"']
+
+
+def test_nothing_is_kept_that_has_expired_on_arrival() -> None:
+    """R7: an assertion counts until its retention ends, not after."""
+    assert filled(said(1, expires=100)) == ()
+    assert register.next_expiry(filled(said(1, expires=101), said(2))) == 101
+
+
+def test_of_two_contents_the_greater_form_then_time_then_type_wins() -> None:
+    """R2: the same event with two contents, in whatever order they come."""
+    greater = [
+        (said(1, form=b"b", value=b'"b"'), said(1, form=b"a", value=b'"a"', asserted_at=99)),
+        (said(1, asserted_at=11, value=b'"b"'), said(1, asserted_at=10, value=b'"a"')),
+        (said(1, type="b", value=b'"b"'), said(1, type="a", value=b'"a"')),
+    ]
+    for pair in greater:
+        for order in permutations(pair):
+            assert value_at(filled(*order), 100) == b'"b"'
+
+
+def test_the_lesser_content_counts_when_the_greater_has_expired() -> None:
+    """R2, R7: what is expired does not compete."""
+    held = filled(
+        said(1, form=b"b", value=b'"b"', expires=150), said(1, form=b"a", value=b'"a"', expires=160)
+    )
+    assert value_at(held, 149) == b'"b"'
+    assert value_at(held, 150) == b'"a"'
+
+
+def test_only_the_deepest_effective_ones_fall_out_and_are_counted() -> None:
+    """R2: the bound holds for what is effective; what is not yet is kept besides."""
+    held = filled(*(said(n, effective_at=n) for n in (1, 2, 3)), said(9, effective_at=500), depth=3)
+    held, fallen = register.add(held, said(4, effective_at=4), 100, 3)
+    assert fallen == 1
+    assert [a.effective_at for a in held] == [500, 4, 3, 2]
+
+
+def test_what_is_annulled_is_gone_by_source_and_id() -> None:
+    """R3: of this source and id, and no other."""
+    other = said(1, source="urn:gov:dwp:alt")
+    held = filled(said(1), said(2), other)
+    assert set(register.without(held, {("urn:gov:dwp:main", "e1")})) == {said(2), other}
+
+
+@given(st.lists(st.tuples(*(st.integers(1, 4) for _ in range(4))), max_size=6), st.integers(1, 6))
+def test_order_and_repetition_change_nothing(facts: list[tuple[int, int, int, int]], now_ms: int) -> None:
+    """R6: while no bound is met."""
+    assertions = [
+        said(
+            number,
+            effective_at=effective,
+            expires=now_ms + expires,
+            form=b"%d %d %d" % (form, effective, expires),
+        )
+        for number, effective, expires, form in facts
+    ]
+    one, other = filled(*assertions, now_ms=now_ms), filled(*reversed(assertions), *assertions, now_ms=now_ms)
+    for later in range(now_ms, now_ms + 6):
+        assert value_at(one, later) == value_at(other, later)
