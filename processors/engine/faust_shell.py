@@ -29,7 +29,7 @@ from processors.engine.journal import say
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
-from processors.engine.trouble import stop_process
+from processors.engine.trouble import EngineStop, stop_process
 
 PRIVATE: Mapping[Any, Mapping[str, str]] = {
     driver.Consumer: {"_new_consumer_thread": "(self)"},
@@ -233,7 +233,9 @@ def run_faust(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMe
         worker.execute_from_commandline()
     except SystemExit as end:
         if end.code:
-            stop_process("faust", end)
+            stop_process(
+                "faust", EngineStop(f"Faust gave up ({end.code}); its own words stand above")
+            )
     except BaseException as error:
         stop_process("faust", error)
     say("ended")

@@ -37,6 +37,7 @@ def rig(stack, tmp_path, shell, request):
     rig.delete_topics()
 
 
+@pytest.mark.slow
 @both_shells
 def test_workers_killed_at_random_lose_nothing_and_double_nothing(rig):
     """SIGKILL, four times, while two workers share the tasks and events keep coming."""
@@ -54,6 +55,7 @@ def test_workers_killed_at_random_lose_nothing_and_double_nothing(rig):
     rig.verify()
 
 
+@pytest.mark.slow
 @both_shells
 def test_crashes_at_every_point_of_a_transaction_leave_it_whole_or_absent(rig):
     """Workers kill themselves between open, replay, write, offsets, commit and store."""
@@ -72,6 +74,7 @@ def test_crashes_at_every_point_of_a_transaction_leave_it_whole_or_absent(rig):
     rig.verify()
 
 
+@pytest.mark.slow
 @both_shells
 def test_a_zombie_cannot_write(rig):
     """A worker stopped until the group expelled it, and then woken, commits nothing and ends or rejoins."""
