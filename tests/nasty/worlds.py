@@ -246,8 +246,6 @@ class _World:
                 field["postroom"] = {"identifier": "*", "role": field["postroom"]["role"]}
         elif self.rng.random() < 0.4:
             fields.append(self.identifier("also", "same-person", nullable=True))
-        if self.rng.random() < 0.3:
-            fields.append(self.prior(["null", "string"]))  # R3: a link's prior removes nothing
         return self.contract(
             "identity", f"{kind}-{number}" if number else kind, 1, kind, self.shuffled(fields)
         )
