@@ -8,6 +8,7 @@ heartbeat nor the next rebalance.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -22,6 +23,7 @@ from processors.engine.store import MemoryStore, Store
 from processors.engine.task import Task
 from processors.engine.trouble import InputDeleted, stop_process
 
+LAG_EVERY_S = 1.0
 FETCH_WAIT_MS = 100
 """How long one fetch waits; also how long a task that has become hungry waits for the fetch of the others."""
 
@@ -66,6 +68,7 @@ class Tasks:
         self._openers: list[asyncio.Task[None]] = []
         self._pump_lock = asyncio.Lock()
         self._rewind = False
+        self._lag_due = 0.0
         self._kept: dict[int, MemoryStore] = {}
         self._name = spec.stage.name
 
@@ -176,6 +179,10 @@ class Tasks:
             task.feed(topic, records)
 
     def _measure_lag(self) -> None:
+        """Tell the lag, once a second: every partition of every topic is asked."""
+        if time.monotonic() < self._lag_due:
+            return
+        self._lag_due = time.monotonic() + LAG_EVERY_S
         lags: dict[int, int] = {}
         for tp, task in self._inputs.items():
             end = self._source.highwater(tp)
