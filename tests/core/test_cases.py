@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.model import Limits
-from tests.nasty import NastySet
+from tests.nasty import NastySet, stages
 
 CASES = Path(__file__).parents[1] / "cases"
 NAMES = sorted(path.name for path in CASES.glob("[0-9]*"))
@@ -17,7 +17,6 @@ NAMES = sorted(path.name for path in CASES.glob("[0-9]*"))
 @pytest.mark.parametrize("name", NAMES)
 def test_replay_gives_what_the_case_expects(name: str) -> None:
     """Every shared case matches exactly: what a lawyer derived from DESIGN by hand."""
-    stages = pytest.importorskip("tests.nasty.stages", reason="LOUD: processors.replay is not there yet")
     case = CASES / name
     lines = tuple((case / "events.jsonl").read_bytes().split(b"\n"))
     question = NastySet(0, lines, (case / "at.txt").read_text().strip(), limits=Limits())

@@ -18,7 +18,7 @@ from random import Random
 import pytest
 
 from tests.model import Limits
-from tests.nasty import NastySet, case_text, nasty, shrunk
+from tests.nasty import NastySet, case_text, nasty, shrunk, stages
 from tests.nasty.pools import fresh_value
 from tests.nasty.worlds import make_world
 
@@ -29,8 +29,6 @@ UNLIMITED = 1_000_000
 FIRST = int(os.environ.get("POSTROOM_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("POSTROOM_SEEDS", "0"))
 SECONDS = float(os.environ.get("POSTROOM_SEED_SECONDS", "0"))
-
-stages = pytest.importorskip("tests.nasty.stages", reason="LOUD: processors.replay is not there yet")
 
 
 def seeds() -> Iterator[int]:
