@@ -233,9 +233,7 @@ def run_faust(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMe
         worker.execute_from_commandline()
     except SystemExit as end:
         if end.code:
-            stop_process(
-                "faust", EngineStop(f"Faust gave up ({end.code}); its own words stand above")
-            )
+            stop_process("faust", EngineStop(f"Faust gave up ({end.code}); its own words stand above"))
     except BaseException as error:
         stop_process("faust", error)
     say("ended")
