@@ -56,6 +56,8 @@ def load(text: str) -> tuple[object, Lines]:
         lines: dict[tuple[str | int, ...], int] = {}
         _walk(node, (), lines)
         return loader.construct_document(node), lines
+    except YamlInvalid:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise YamlInvalid(mark.line + 1 if mark else 1, error.problem or "not YAML") from None

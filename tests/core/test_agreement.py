@@ -244,6 +244,15 @@ def test_a_file_that_is_no_agreement_is_named(tmp_path: Path, contracts: Contrac
     assert len(faults(tmp_path, contracts, text)) >= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a: 1\na: 2", 2), ("a: 1\nb: 2\nc: [", 3), ("a: 1\n\nb: {c: 1, c: 2}", 3), ("# words\n- a", 2)],
+)
+def test_what_is_wrong_as_yaml_has_its_line_too(tmp_path: Path, contracts: Contracts, text: str, line: int):
+    """C5: the linter leads to the place."""
+    assert [number for number, _ in faults(tmp_path, contracts, text)] == [line]
+
+
 def test_all_files_problems_are_said_at_once(tmp_path: Path, contracts: Contracts):
     """§8: one round."""
     with pytest.raises(AgreementProblems) as caught:

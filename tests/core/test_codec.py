@@ -229,6 +229,15 @@ def test_a_value_is_kept_in_its_one_form(type_: object, value: object, canonical
     assert json.dumps(codec.decode(codec.encode(plain))) == json.dumps(plain)
 
 
+@pytest.mark.parametrize(
+    ("text", "body"),
+    [("0.00", b"\x02\x00"), ("1.27", b"\x02\x7f"), ("1.28", b"\x04\x00\x80"), ("-0.01", b"\x02\xff")],
+)
+def test_a_decimal_is_a_twos_complement_number_of_as_few_bytes_as_it_needs(text: str, body: bytes):
+    """Avro 1.11 "Decimal"."""
+    assert one(DECIMAL).encode({"f": text}) == body
+
+
 NESTED = record(
     {"name": "nino", "type": "string"},
     {

@@ -66,6 +66,14 @@ def test_fields_narrow_a_record_also_inside_an_attribute_that_repeats():
     assert [each["name"] for each in benefit["fields"][1]["type"][1]["fields"]] == ["weekly_pence"]
 
 
+def test_a_list_has_no_absent_items_and_words_come_along():
+    """ADR 0010: items stay as the contract has them; the catalogue's description is the field's doc."""
+    address, licence = fields_of(view_schema(AGREEMENTS["dvla-contact"], CONTRACTS))
+    assert address["type"][1]["fields"][0]["type"] == ["null", {"type": "array", "items": "string"}]
+    assert (address["doc"], licence["doc"]) == ("Where the person lives", "Driving licence")
+    assert "doc" not in address["type"][1]["fields"][0]
+
+
 def test_a_view_goes_there_and_back_without_change():
     """C7: lists of {item, value}, narrowed records, null where denied or unknown."""
     codec = ViewCodec(AGREEMENTS["leeds-housing"], CONTRACTS)
