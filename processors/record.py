@@ -7,7 +7,7 @@ see now, compares that with what the subscriber has, and writes the difference.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record
 from processors.decision import PAIRWISE, Decision, Question, decide_closed
@@ -123,6 +123,8 @@ class _Folding:
             del state.fragments[message.identifier]
         self.decide(left=message.identifier, merged=message.merged)
         if not message.merged:
+            self._owe_all(state.inherited)
+            state.inherited.clear()
             state.superseded_keys.clear()  # after an unlink a key may merge, and be superseded, anew
         handover = Handover(message.successor, message.merged, message.cause)
         if state.has_custody(message.identifier, message.move - 1):
@@ -161,6 +163,8 @@ class _Folding:
             state.sequences[name] = max(state.sequences.get(name, 0), sequence)
         handover = state.handovers.pop(f"{identifier}\0{message.move + 1}", None)
         if handover is not None:
+            if not handover.merged:
+                self._owe_all(message.delivered)
             self._release(
                 identifier, message.move + 1, handover, message.delivered if handover.merged else {}
             )
@@ -249,6 +253,14 @@ class _Folding:
             return True
         # INVARIANT: two records never write one key.
         return self.state.has_custody(key, self.state.fragments[key].move)
+
+    def _owe_all(self, delivered: Mapping[str, tuple[Delivered, ...]]) -> None:
+        """Owe what was delivered of a person that came apart again before a new view stood for it (V4)."""
+        for name, keys in delivered.items():
+            agreement = self.rules.agreements.get(name)
+            for old in keys:
+                subscriber = old.subscriber if agreement is None else agreement.subscriber
+                self.discloser.oblige(name, agreement, subscriber, old.key, old.attributes, self.now_ms)
 
     def _inherit(self, name: str, delivered: Delivered) -> None:
         self.state.inherited[name] = (*self.state.inherited.get(name, ()), delivered)
