@@ -373,6 +373,9 @@ def test_what_was_not_checked_is_not_written(plain: dict):
         (record({"name": "a"}), "type"),
         (record({"name": "a", "type": "int", "default": "x"}), "default"),
         (record({"name": "a", "type": ["null", "int"], "default": 1}), "default"),
+        (record({"name": "a", "type": "int", "default": True}), "default"),
+        (record({"name": "a", "type": "long", "default": False}), "default"),
+        (record({"name": "a", "type": "int", "default": 2**31}), "default"),
         (record({"name": "a", "type": {"type": "long", "logicalType": "date"}}), "plain-JSON"),
         (
             record({"name": "a", "type": {"type": "long", "logicalType": "local-timestamp-millis"}}),
@@ -465,3 +468,25 @@ def test_what_is_not_framed_is_refused(value: bytes):
     """E2, E7 `undecodable`."""
     with pytest.raises(ValueError, match="wire format"):
         unframe(value)
+
+
+def test_writers_that_are_never_seen_again_are_forgotten():
+    """A registry's cache gives the same objects again; a caller that does not must not fill the memory."""
+    codec = one("int")
+    body = codec.encode({"f": 1})
+    for number in range(700):
+        assert codec.decode(body, record({"name": "f", "type": "int"}) | {"doc": str(number)}) == {"f": 1}
+    assert len(codec._writers) <= 256
+
+
+def test_an_alias_stands_in_the_namespace_of_its_type():
+    """Avro 1.11 "Aliases": a bare alias is in the namespace around it, a dotted one is full."""
+    old, new = record(name="Old"), record(name="New")
+    body = PlainCodec(old | {"namespace": "x"}).encode({})
+    for namespace, alias, readable in (("x", "Old", True), ("y", "x.Old", True), ("y", "Old", False)):
+        codec = PlainCodec(new | {"namespace": namespace, "aliases": [alias]})
+        if readable:
+            assert codec.decode(body, old | {"namespace": "x"}) == {}
+        else:
+            with pytest.raises(ContractMismatch):
+                codec.decode(body, old | {"namespace": "x"})
