@@ -27,6 +27,7 @@ QUICK_SECONDS = 12.0
 FIRST = int(os.environ.get("POSTROOM_FIRST_SEED", "0"))
 SEEDS = int(os.environ.get("POSTROOM_SIM_SEEDS", "0"))
 SCHEDULES_WHILE_SHRINKING = 25
+SHRINKING_SECONDS = 60.0
 VARIANTS = ("still", "time passes", "agreements change", "both")
 
 
@@ -121,8 +122,9 @@ def failing(seed: int, variant: str) -> str | None:
             if any(kind(problem) == about for problem in again):
                 yield schedule, again
 
-    small = shrunk(question, lambda smaller: any(schedules(smaller)))
-    schedule, again = next(schedules(small))
+    deadline = time.monotonic() + SHRINKING_SECONDS
+    small = shrunk(question, lambda smaller: time.monotonic() < deadline and any(schedules(smaller)))
+    schedule, again = next(schedules(small), (seed, found))
     return "\n".join(
         (
             f"seed {seed}, variant {variant!r}, schedule {schedule!r}, {chaos_of(seed, variant)}",
