@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import IO, NoReturn
+from typing import IO
 
 from connectors import Stack, ensure_stack, stack_status, stop_stack
 from connectors.kafka_topics import Topics
@@ -21,6 +19,7 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files, register_views
 from postroom.config import Settings
 from postroom.console import ConsoleReport, say
+from postroom.demo_interrupt import Interruption
 from postroom.errors import Exit, UserError
 from postroom.topics import wanted_topics
 from schemas import Agreement, Contracts, check_directory
@@ -55,18 +54,6 @@ class TimedReport(ConsoleReport):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Let `kill` and a closed terminal end the demo as Ctrl-C does: cleaning up."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, _interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-
-
-@contextmanager
 def alone(current: Settings) -> Iterator[None]:
     """One demo at a time on one state directory: its worker has one name and one store."""
     with locked(current.state_dir / "demo.lock", lambda: say("another demo plays on this stack; waiting")):
@@ -74,18 +61,22 @@ def alone(current: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def standing_stack(current: Settings, report: TimedReport, *, keep: bool) -> Iterator[tuple[Stack, bool]]:
+def standing_stack(
+    current: Settings, report: TimedReport, interruption: Interruption, *, keep: bool
+) -> Iterator[tuple[Stack, bool]]:
     """A stack that answers, and whether it ran before; what ran before, or shall be kept, is not stopped."""
     ran_before = any(part.state in ("running", "silent", "reachable") for part in stack_status(current))
     try:
         yield ensure_stack(current, report), ran_before
     finally:
         if not (ran_before or keep or current.kafka):
-            with _uninterrupted():
+            with interruption.gently():
                 stop_stack(current, report)
 
 
-def registered(current: Settings, registry: Registry) -> tuple[Contracts, dict[str, Agreement]]:
+def registered(
+    current: Settings, registry: Registry, interruption: Interruption
+) -> tuple[Contracts, dict[str, Agreement]]:
     """Let the contracts through the gate and register them and the views' schemas (E6, V1)."""
     contracts, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
     _, problems = check_directory(current.contracts_dir)
@@ -97,6 +88,7 @@ def registered(current: Settings, registry: Registry) -> tuple[Contracts, dict[s
             mend="`postroom contract check` names each of them",
         )
     for contract in contracts.by_type.values():
+        interruption.heed()
         registry.register(f"{contract.type}-value", contract.schema)
     register_views(registry, contracts, agreements)
     return contracts, agreements
@@ -114,11 +106,12 @@ def topics_as_planned(
 class Worker:
     """`postroom run all` in a process of its own, with its log in the state directory."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process, self.log = process, log
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, interruption: Interruption) -> None:
+        self.process, self.log, self._interruption = process, log, interruption
 
     def check(self) -> None:
-        """UserError when the worker has ended by itself."""
+        """UserError when the worker has ended by itself, KeyboardInterrupt when the demo shall end."""
+        self._interruption.heed()
         code = self.process.poll()
         if code is not None:
             how = f"was ended by signal {-code}" if code < 0 else f"ended with exit {code}"
@@ -132,17 +125,16 @@ class Worker:
 
 
 @contextmanager
-def working(current: Settings, shell: str) -> Iterator[Worker]:
-    """A worker for all stages, ended whatever happens."""
+def working(current: Settings, shell: str, interruption: Interruption) -> Iterator[Worker]:
+    """A worker for all stages, ended whatever happens; interruptions must be gentle here."""
     log = current.state_dir / "workers" / f"{WORKER_NAME}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
-        worker = Worker(_start(sink, shell), log)
+        worker = Worker(_start(sink, shell), log, interruption)
         try:
             yield worker
         finally:
-            with _uninterrupted():
-                _end(worker.process)
+            _end(worker.process)
 
 
 def _start(sink: IO[bytes], shell: str) -> subprocess.Popen[bytes]:
@@ -174,17 +166,3 @@ def _last_words(log: Path) -> str:
     if not last.startswith("{"):
         return last
     return str(json.loads(last).get("message", ""))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore a second Ctrl-C while cleaning up, which takes a bounded time."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt

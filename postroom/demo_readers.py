@@ -18,12 +18,12 @@ Found = TypeVar("Found")
 
 
 class Watched(Protocol):
-    """The worker whose results are waited for: its log, and a check that raises when it has ended."""
+    """The worker whose results are waited for: its log, and a check that raises when waiting is vain."""
 
     log: Path
 
     def check(self) -> None:
-        """Raise UserError when it has ended."""
+        """Raise UserError when it has ended, KeyboardInterrupt when the demo shall."""
 
 
 class Seen(NamedTuple):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from postroom.config import Settings
     from postroom.demo_citizen import Rosa
     from postroom.demo_ground import TimedReport
+    from postroom.demo_interrupt import Interruption
     from postroom.demo_page import Page
 
 PANEL = "The local stack"
@@ -38,24 +39,26 @@ def demo(
 
     Example: postroom demo --keep
     """
-    from postroom.demo_ground import TimedReport, alone, interruptible, standing_stack
+    from postroom.demo_ground import TimedReport, alone, standing_stack
+    from postroom.demo_interrupt import Interruption
     from postroom.demo_page import Page
     from postroom.settings import settings
 
-    current, page, report = settings(), Page(), TimedReport()
+    current, page, report, interruption = settings(), Page(), TimedReport(), Interruption()
     page.title("Postroom: from a department's event to a service's view")
     page.say("All of this happens now, on a real Kafka. The citizens are invented, the numbers measured.")
-    with interruptible(), alone(current):
+    with interruption.listening(), alone(current):
         began = time.monotonic()
-        with standing_stack(current, report, keep=keep) as (stack, ran_before):
+        with standing_stack(current, report, interruption, keep=keep) as (stack, ran_before):
             page.chapter("The stack answers")
             _say_how(page, report, stack, ran_before, time.monotonic() - began)
-            rosa = _play(page, current, stack, shell)
+            with interruption.gently():
+                rosa = _play(page, current, stack, shell, interruption)
         took_s = time.monotonic() - began - report.download_s
         _what_next(page, rosa, up=ran_before or keep, took_s=took_s)
 
 
-def _play(page: Page, current: Settings, stack: Stack, shell: Shell) -> Rosa:
+def _play(page: Page, current: Settings, stack: Stack, shell: Shell, interruption: Interruption) -> Rosa:
     """Prepare the rest, and tell the story while a worker works."""
     from postroom.composition import reachable_registry
     from postroom.demo_citizen import new_rosa
@@ -67,7 +70,7 @@ def _play(page: Page, current: Settings, stack: Stack, shell: Shell) -> Rosa:
     from processors import view_topic
 
     registry = reachable_registry(stack)
-    contracts, agreements = registered(current, registry)
+    contracts, agreements = registered(current, registry, interruption)
     if missing := sorted(set(NEEDED) - agreements.keys()):
         raise UserError(
             "the demo tells of agreements that are not here",
@@ -81,7 +84,7 @@ def _play(page: Page, current: Settings, stack: Stack, shell: Shell) -> Rosa:
         f"{topics} topics are as planned, {made} of them made now."
     )
     readers = Readers(stack, registry, [view_topic(name) for name in agreements])
-    with working(current, shell.value) as worker, posted(stack, registry, contracts) as post:
+    with working(current, shell.value, interruption) as worker, posted(stack, registry, contracts) as post:
         page.say(
             f"A worker runs every stage ({shell.value}, process {worker.process.pid}); "
             f"its log is {_short(worker.log)}."

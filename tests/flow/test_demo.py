@@ -70,8 +70,8 @@ def test_an_interrupted_demo_ends_its_worker_and_its_stack(environ: dict[str, st
         time.sleep(0.1)
         assert demo.poll() is None, demo.communicate()[1].decode()
     demo.send_signal(signal.SIGTERM)
-    demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    _, words = demo.communicate(timeout=60)
+    assert demo.returncode == 130, words.decode()
 
 
 def _running(state: Path) -> list[psutil.Process]:
