@@ -51,20 +51,20 @@ def _left_over(simulation: Simulation) -> Iterator[str]:
 
 
 def _not_owed(simulation: Simulation) -> Iterator[str]:
-    """V4: each delivered value that ceased to be permitted, or came from whom has left, is to be deleted."""
-    ledger, rules = simulation.ledger, simulation.rules
-    records = simulation.records()
-    home = {i: record for record in records.values() for i in record.fragments}
-    for lost in ledger.lost:
-        owed_at = ledger.owed_at(lost)
-        if lost.denied() and not lost.corrected() and lost.at not in owed_at:
+    """V4: each delivered value that ceased to be permitted is to be deleted."""
+    for lost in simulation.ledger.lost:
+        if lost.denied() and not lost.corrected() and lost.at not in simulation.ledger.owed_at(lost):
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} ceased to be permitted, and is not owed"
-        elif (
-            lost.corrected()
-            and not owed_at
-            and not ledger.goes_on(lost)
-            and _denied_now(lost, home, rules, simulation.at_ms)
-        ):
+
+
+def left_and_not_owed(simulation: Simulation) -> Iterator[str]:
+    """V4: so is what was delivered under a key that merged or moved, when those it came from deny it now."""
+    ledger, rules = simulation.ledger, simulation.rules
+    home = {i: record for record in simulation.records().values() for i in record.fragments}
+    for lost in ledger.lost:
+        if not lost.corrected() or ledger.owed_at(lost) or ledger.goes_on(lost):
+            continue
+        if _denied_now(lost, home, rules, simulation.at_ms):
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} left, is denied, and is not owed"
 
 
