@@ -208,6 +208,7 @@ FAULTY = [
     ("attribute: benefit", "attribute: shoes", "attributes.1.attribute"),
     ("attribute: benefit", "attribute: address", "attributes.1.attribute"),
     ("attribute: benefit}", "attribute: practice, fields: [x]}", "attributes.1.fields"),
+    ("  - {attribute: benefit}", "  - benefit", "attributes.1"),
     ("[postcode, authority]", "[postcode, zip]", "attributes.0.fields"),
     ("[postcode, authority]", "[postcode, postcode]", "attributes.0.fields"),
     ("[postcode, authority]", "[]", "attributes.0.fields"),
