@@ -121,13 +121,21 @@ def test_an_annulment_may_come_before_what_it_annuls(seed: int) -> None:
     assert answer(question, annulments + others) == answer(question, others + annulments)
 
 
+def _is_json(line: bytes) -> bool:
+    """Some lines of a nasty set are broken."""
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
 @asking(40)
 @given(SEEDS, st.sampled_from(["PAUSED", "WITHDRAWN"]))
 def test_withdrawing_consent_adds_no_field_anywhere(seed: int, state: str) -> None:
     """C1: whoever withdraws or pauses whatever, no subscriber sees a field more."""
     question, rng = town(seed), Random(seed)
     lines = [*question.lines]
-    consents = [json.loads(line) for line in lines if b"consent.decision" in line and line.endswith(b"}")]
+    consents = [json.loads(line) for line in lines if b"consent.decision" in line and _is_json(line)]
     if not consents:
         return
     taking = rng.choice(consents) | {"id": "taking"}
