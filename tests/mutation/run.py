@@ -1,7 +1,7 @@
 """Break the modules that decide who is who and who sees what, line by line, and name what no test noticed.
 
-`make mutation` runs cosmic-ray over :data:`MODULES` in a copy of the tree and prints what survived. A survivor
-is either a change that means the same, or a test that is missing.
+`make mutation` runs cosmic-ray over :data:`MODULES` in a copy of the tree and prints what survived. A
+survivor is either a change that means the same, or a test that is missing.
 """
 
 from __future__ import annotations
