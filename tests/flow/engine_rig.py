@@ -11,7 +11,7 @@ import time
 import zlib
 from pathlib import Path
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from processors.engine.changelog import TASK_KEY, body_of
@@ -164,7 +164,7 @@ class Rig:
         name = f"{self.tag}.{topic}"
         count = len(consumer.list_topics(name, timeout=10).topics[name].partitions)
         parts = [TopicPartition(name, number, 0) for number in range(count)]
-        ends = {part.partition: consumer.get_watermark_offsets(part)[1] for part in parts}
+        ends = {part.partition: self._end(consumer, part) for part in parts}
         consumer.assign(parts)
         left = {number for number, end in ends.items() if end}
         found, deadline = [], time.monotonic() + 30
@@ -176,6 +176,17 @@ class Rig:
         consumer.close()
         assert not left, f"{name}: partitions {left} held up, by an open transaction?"
         return found
+
+    def _end(self, consumer: Consumer, part: TopicPartition) -> int:
+        """Return a partition's end, asking again while a new topic has no leader yet."""
+        for attempt in range(20):
+            try:
+                return consumer.get_watermark_offsets(part, timeout=5)[1]
+            except KafkaException:
+                if attempt == 19:
+                    raise
+                time.sleep(0.2)
+        raise AssertionError
 
     def outputs(self) -> int:
         return len(self.read("sink"))

@@ -90,9 +90,10 @@ def main() -> int:
     async def discover() -> frozenset[str]:
         return frozenset(inputs)
 
+    wakes_max = int(os.environ.get("TOY_WAKES_MAX", "500"))
     counting = Counting("count", f"{tag}.middle", rules, wake)
     stages = {
-        "count": StageSpec(counting, known, prepare=gate, discover=discover),
+        "count": StageSpec(counting, known, prepare=gate, discover=discover, wakes_max=wakes_max),
         "relay": StageSpec(Counting("relay", f"{tag}.sink", None), (f"{tag}.middle",), batch_max=500),
     }
     state = os.environ.get("TOY_STATE")

@@ -71,6 +71,7 @@ def test_crashes_at_every_point_of_a_transaction_leave_it_whole_or_absent(rig):
         rig.signal(name, signal.SIGKILL)
     rig.wait_done()
     assert len(rig.exits) >= 5
+    assert rig.aborted() > 0  # some of those deaths were inside a transaction that had written outputs
     rig.verify()
 
 
@@ -85,10 +86,13 @@ def test_a_zombie_cannot_write(rig):
     time.sleep(2)
     rig.signal("one", signal.SIGSTOP)
     time.sleep(9)
+    said_before = len(rig.log("one"))
     rig.signal("one", signal.SIGCONT)
     load.join()
     rig.wait_done()
     rig.verify()
+    noticed = {line["event"] for line in rig.log("one")[said_before:]}
+    assert noticed & {"stopped", "revoked"}  # it learned that its tasks were no longer its own
 
 
 @both_shells
@@ -214,7 +218,9 @@ def test_a_sweep_visits_every_key_beside_live_traffic_and_ends(rig):
     rig.load(4_000, 3_000)
     rig.wait_done()
     rig.stop("one")
-    rig.start("one", TOY_RULES="2", TOY_STATIC="1", POSTROOM_FAULT="committed, store not written:0.2")
+    # Sixty portions, each with one chance in ten to be the last of its process.
+    fault = "committed, store not written:0.1"
+    rig.start("one", TOY_RULES="2", TOY_STATIC="1", TOY_WAKES_MAX="50", POSTROOM_FAULT=fault)
     time.sleep(8)
     rig.environment["one"].pop("POSTROOM_FAULT")
     rig.signal("one", signal.SIGKILL)
@@ -222,6 +228,7 @@ def test_a_sweep_visits_every_key_beside_live_traffic_and_ends(rig):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and len(rig.read("sink-wakes")) < len(keys):
         time.sleep(0.5)
+    assert len(rig.exits) >= 2  # it did die on the way, and not only by our SIGKILL
     swept = sorted(message.key() for message in rig.read("sink-wakes"))
     assert swept == sorted(keys)
 
