@@ -18,7 +18,7 @@ STEPS_MS = (0, 0, 0, 1, 60_000, FIVE_MINUTES_MS - 1, FIVE_MINUTES_MS, FIVE_MINUT
 
 def burst(teller: Teller) -> list[Event]:
     """One of the scenes."""
-    scene = teller.rng.choice((duel, decided, decided, twins, rewritten, circle))
+    scene = teller.rng.choice((duel, decided, decided, enrolled, twins, rewritten, circle))
     return scene(teller)
 
 
@@ -91,6 +91,37 @@ def decided(teller: Teller) -> list[Event]:
             event["time"] = _near(teller, told[1]["time"])
             if rng.random() < 0.4:
                 event["source"] = _another_system(teller, told[1])
+        told.append(event)
+    return told
+
+
+def enrolled(teller: Teller) -> list[Event]:
+    """C4 where it shows: a fact, and its subscriber beginning and ending at once or in turn."""
+    rng = teller.rng
+    found = [
+        (agreement, fact, contract)
+        for agreement in teller.rules.agreements.values()
+        if agreement.scope == "enrolled"
+        for fact in _of_kind(teller, "fact")
+        if {name for name, _ in agreement.attributes}
+        & {fact.annotations[f]["attribute"] for f in fact.attribute_fields}
+        for contract in _of_kind(teller, "enrolment")
+        if agreement.subscriber in contract.owners
+    ]
+    if not found:
+        return []
+    agreement, stating, contract = rng.choice(found)
+    fact, (subject,) = teller.event(stating), contract.fields_in_role("subject")
+    about, told = teller.subject_of(fact), [fact]
+    for _ in range(rng.choice((1, 2, 2))):
+        event = teller.event(contract)
+        if about is not None and scheme_of(about) in _schemes(teller, contract, subject):
+            _put(event, contract, subject, about)
+        terms = {"agreement": agreement.name, "state": rng.choice(("ENROLLED", "ENDED"))}
+        event["data"] |= {contract.field_of_term(term): value for term, value in terms.items()}
+        event["source"] = f"urn:gov:{agreement.subscriber}:main"
+        if len(told) > 1:
+            event["time"] = _near(teller, told[1]["time"])
         told.append(event)
     return told
 
