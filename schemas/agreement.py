@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,7 +46,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """The agreement is about the persons whose golden value, or its field, is one of `values`, as text."""
+    """The agreement is about the persons whose golden value, or its field, is one of `values`, as JSON."""
 
     attribute: str
     field: str | None
@@ -115,16 +116,12 @@ class AgreementProblems(ValueError):  # noqa: N818 - what is wrong, in the words
 
 
 def text_of(value: object) -> str | None:
-    """A plain JSON value as `where` compares it: text, numbers and booleans as JSON writes them, else
-    nothing.
-    """
+    """A plain JSON scalar as JSON writes it, by which `where` compares: the text "7" is not the number 7."""
     match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return str(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case str() | bool() | int() | float():
+            return json.dumps(value)
         case _:
             return None
 

@@ -111,9 +111,9 @@ def test_what_is_left_out_has_the_designs_default(tmp_path: Path, contracts: Con
         ("enrolled", ENROLLED),
         (
             {"where": {"attribute": "address", "field": "authority", "in": ["leeds", "york"]}},
-            Where("address", "authority", frozenset({"leeds", "york"})),
+            Where("address", "authority", frozenset({'"leeds"', '"york"'})),
         ),
-        ({"where": {"attribute": "licence", "in": ["FULL"]}}, Where("licence", None, frozenset({"FULL"}))),
+        ({"where": {"attribute": "licence", "in": ["FULL"]}}, Where("licence", None, frozenset({'"FULL"'}))),
         (
             {"where": {"attribute": "benefit", "field": "weekly_pence", "in": [100, True, 1.5]}},
             Where("benefit", "weekly_pence", frozenset({"100", "true", "1.5"})),
@@ -132,17 +132,20 @@ def test_the_three_scopes(tmp_path: Path, contracts: Contracts, scope: object, r
         ("leeds", True),
         ("Leeds", False),
         (7, True),
-        ("7", True),
+        ("7", False),
+        (7.0, True),
         (True, True),
+        (1, False),
+        ("true", False),
         (1.5, True),
         (None, False),
         (["leeds"], False),
         ({}, False),
     ],
 )
-def test_where_compares_the_plain_value_as_text(value: object, matches: bool):
-    """C5: numbers and booleans as JSON writes them; null, lists and objects equal nothing."""
-    assert Where("a", None, frozenset({"leeds", "7", "true", "1.5"})).matches(value) is matches
+def test_where_compares_as_json_does(value: object, matches: bool):
+    """C5: the text "7" is not the number 7, true is not 1; null, lists and objects equal nothing."""
+    assert Where("a", None, frozenset({'"leeds"', "7", "true", "1.5"})).matches(value) is matches
 
 
 @pytest.mark.parametrize("basis", list(Basis))
@@ -292,7 +295,7 @@ def test_words_of_yaml_1_1_stay_words(tmp_path: Path, contracts: Contracts):
     )
     scope = load(tmp_path, contracts, text)["leeds-housing"].scope
     assert isinstance(scope, Where)
-    assert scope.values == {"NO", "on", "12:30", "2026-01-01"}
+    assert scope.values == {'"NO"', '"on"', '"12:30"', '"2026-01-01"'}
 
 
 def test_a_timestamp_as_an_end_is_exclusive(tmp_path: Path, contracts: Contracts):
@@ -307,7 +310,7 @@ def test_the_agreements_of_the_cases_are_read(contracts: Contracts):
     """C5: eight agreements of six bases and all three scopes."""
     found = load_agreements(CASES / "agreements", contracts)
     assert len(found) == 8
-    assert found["york-tax"].scope == Where("address", "authority", frozenset({"york", "selby"}))
+    assert found["york-tax"].scope == Where("address", "authority", frozenset({'"york"', '"selby"'}))
 
 
 def test_a_missing_directory_is_said(tmp_path: Path, contracts: Contracts):
