@@ -62,9 +62,9 @@ class Lost:
         answers = self.disclosure["decision"].get("attributes", {})
         return "permit" not in answers.get(self.attribute, {})
 
-    def corrected(self) -> bool:
-        """Whether the key changed or an identifier left (V2)."""
-        return self.disclosure["reason"] == "corrected"
+    def ended(self) -> bool:
+        """Whether the whole view ceased, and not because a key changed or an identifier left (V2)."""
+        return self.disclosure["reason"] == "ended"
 
 
 @dataclass

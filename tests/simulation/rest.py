@@ -53,7 +53,7 @@ def _left_over(simulation: Simulation) -> Iterator[str]:
 def _not_owed(simulation: Simulation) -> Iterator[str]:
     """V4: each delivered value that ceased to be permitted is to be deleted."""
     for lost in simulation.ledger.lost:
-        if lost.denied() and not lost.corrected() and lost.at not in simulation.ledger.owed_at(lost):
+        if lost.denied() and lost.ended() and lost.at not in simulation.ledger.owed_at(lost):
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} ceased to be permitted, and is not owed"
 
 
@@ -62,7 +62,7 @@ def left_and_not_owed(simulation: Simulation) -> Iterator[str]:
     ledger, rules = simulation.ledger, simulation.rules
     home = {i: record for record in simulation.records().values() for i in record.fragments}
     for lost in ledger.lost:
-        if not lost.corrected() or ledger.owed_at(lost) or ledger.goes_on(lost):
+        if lost.ended() or ledger.owed_at(lost) or ledger.goes_on(lost):
             continue
         if _denied_now(lost, home, rules, simulation.at_ms):
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} left, is denied, and is not owed"

@@ -148,9 +148,7 @@ def test_any_delivery_comes_to_the_same_rest_and_breaks_no_promise(variant: str)
             pytest.fail(report, pytrace=False)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="open: about one set in a thousand merges, moves on and is forgotten (V4)"
-)
+@pytest.mark.xfail(strict=False, reason="open: three runs in a thousand merge, move on and forget (V4)")
 def test_what_a_merge_carried_along_is_owed_wherever_it_ends() -> None:
     """V4: through any chain of merges and separations."""
     found = {}
