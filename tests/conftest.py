@@ -31,7 +31,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Let `kill` end the run as Ctrl-C does, so that the stack is stopped then too."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    given = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("POSTROOM_")}
+    ours = [name for name in os.environ if name.startswith("POSTROOM_") and "_SEED" not in name]
+    given = {name: os.environ.pop(name) for name in ours}  # seeds are the run's, not the installation's
     config.stash[GIVEN] = given  # no test depends on the developer's own settings
 
 
