@@ -44,7 +44,7 @@ Reason = Rejection | Undelivered
 
 MEND: Mapping[Reason, str] = {
     Rejection.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
-    Rejection.UNDECODABLE: "write one CloudEvent 1.0 in JSON on each line",
+    Rejection.UNDECODABLE: "one CloudEvent 1.0 in JSON a line, its `time` as 2026-03-02T09:00:00Z",
     Rejection.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
     Rejection.UNKNOWN_TYPE: "`postroom contract docs` lists the types",
     Rejection.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
