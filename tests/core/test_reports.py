@@ -40,8 +40,8 @@ def name(id_: str) -> bytes:
     return event(id_, "uk.gov.civil.name.v1", "urn:gov:dwp:main", "2026-04-01T00:00:00Z", **data)
 
 
-def consent(id_: str, source: str, time: str, state: str) -> bytes:
-    data = {"subscriber": "dvla", "purpose": "renewal-reminders", "state": state}
+def consent(id_: str, source: str, time: str, state: str, **about: object) -> bytes:
+    data = {"subscriber": "dvla", "purpose": "renewal-reminders", "state": state} | about
     type_ = "uk.gov.consent.decision.v1"
     return event(id_, type_, source, time, subject="nino:AB123456C", **data)
 
@@ -106,3 +106,29 @@ def test_a_grant_that_stands_is_not_reported(rules, source, time):
     one = One(rules)
     one.step(consent("w", "urn:gov:consent-hub:main", "2026-05-01T10:00:00Z", "WITHDRAWN"))
     assert one.step(consent("g", source, time, "GRANTED")) == []
+
+
+@pytest.mark.parametrize(
+    ("granted", "stopped", "reported"),
+    [
+        ({"categories": ["contact"]}, {"categories": ["contact", "health"]}, True),
+        ({"categories": ["contact"]}, {"categories": []}, True),
+        ({"categories": []}, {"categories": ["contact"]}, True),
+        ({"categories": ["contact"]}, {"categories": ["health"]}, False),
+        ({"purpose": "another"}, {}, False),
+        ({"subscriber": "another"}, {}, False),
+    ],
+)
+def test_a_stop_defeats_only_what_it_covers(rules, granted, stopped, reported):
+    """C1: the same subscriber, purpose and category, or all categories on either side."""
+    one = One(rules)
+    one.step(consent("w", "urn:gov:dwp:main", "2026-05-01T10:00:00Z", "PAUSED", **stopped))
+    grant = consent("g", "urn:gov:consent-hub:main", "2026-05-01T10:01:00Z", "GRANTED", **granted)
+    assert bool(one.step(grant)) is reported
+
+
+def test_a_stop_at_the_same_moment_is_no_matter_of_five_minutes(rules):
+    """C1: what is not earlier defeats a grant by itself, and its source can see that."""
+    one = One(rules)
+    one.step(consent("w", "urn:gov:dwp:main", "2026-05-01T10:00:00Z", "WITHDRAWN"))
+    assert one.step(consent("g", "urn:gov:consent-hub:main", "2026-05-01T10:00:00Z", "GRANTED")) == []
