@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from connectors import Stack
 from connectors.registry import Registry
 from postroom.errors import Exit, UserError
-from producers import BrokerUnreachable, Event, Line, Published, Publisher, connect, disconnect, to_lines
+from postroom.inputs import publishing
+from producers import Event, Line, Published, Publisher, to_lines
 from schemas import Contracts
 
 
@@ -42,25 +43,5 @@ class Post:
 @contextmanager
 def posted(stack: Stack, registry: Registry, contracts: Contracts) -> Iterator[Post]:
     """Open the post; an unreachable broker ends it as a UserError with exit 3."""
-    try:
-        producer = connect(stack.kafka)
-        try:
-            yield Post(
-                Publisher(
-                    producer,
-                    contracts,
-                    lambda contract: registry.find(f"{contract.type}-value", contract.schema),
-                    now_ms=now_ms,
-                    where=stack.kafka,
-                )
-            )
-        finally:
-            disconnect(producer)
-    except BrokerUnreachable as error:
-        raise UserError(
-            "Kafka is unreachable",
-            where=error.where,
-            why=error.why,
-            mend="`postroom status` says what runs",
-            code=Exit.UNREACHABLE,
-        ) from error
+    with publishing(stack, registry, contracts, mend="`postroom status` says what runs") as publisher:
+        yield Post(publisher)

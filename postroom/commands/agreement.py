@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from postroom.commands import noun
 from postroom.errors import Exit, UserError
+from postroom.inputs import moment, opened
 from postroom.output import Form, Output, write_rows
 
 PROBLEM_COLUMNS = ("file", "line", "field", "problem")
@@ -79,11 +80,11 @@ def diff(
     from processors.replay import replay
 
     current = settings()
-    contracts_dir, secret, at_ms = contracts or current.contracts_dir, current.secret_bytes(), _moment(at)
+    contracts_dir, secret, at_ms = contracts or current.contracts_dir, current.secret_bytes(), moment(at)
     views = []
     for directory in (agreements or current.agreements_dir, proposed):
         rules = load_rules_files(contracts_dir, directory)
-        with _opened(events) as lines:
+        with opened(events) as lines:
             views.append(replay(lines, *rules, secret, at_ms)["views"])
     differences = compare_views(*views)
     write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS)
@@ -131,8 +132,8 @@ def explain(
             "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
         ) from invalid
     rules = Rules(contracts_found, agreements_found, Keys(current.secret_bytes()))
-    at_ms = _moment(at)
-    with _opened(events) as lines:
+    at_ms = moment(at)
+    with opened(events) as lines:
         replayed = run_lines(lines, rules, at_ms)
     state = person_state(replayed.pipeline.states[FRAGMENTS_TOPIC], replayed.person_of(identifier))
     if state is None:
@@ -140,25 +141,6 @@ def explain(
         raise typer.Exit(Exit.FOUND)
     rows = [found._asdict() for found in answer(rules, agreements_found[agreement], state, at_ms)]
     write_rows(rows, output, EXPLAIN_COLUMNS)
-
-
-def _moment(at: str) -> int:
-    from schemas import parse_instant
-
-    try:
-        return parse_instant(at)
-    except ValueError as error:
-        raise UserError(
-            "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
-        ) from error
-
-
-def _opened(file: Path) -> Any:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise UserError("the file cannot be read", where=str(file), why=why) from error
 
 
 def _require_directory(directory: Path, what: str) -> None:

@@ -139,32 +139,14 @@ def _contracts(directory: Path) -> Contracts:
 def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:
     from connectors import find_stack
     from connectors.registry import Registry
-    from producers import BrokerUnreachable, Publisher, connect, disconnect
+    from postroom.inputs import publishing
 
     stack = find_stack(current)
     registry = Registry(stack.registry)
     registry.ping()  # before the first line: a department should not publish half a file to learn this
-    try:
-        producer = connect(stack.kafka)
-        try:
-            publisher = Publisher(
-                producer,
-                contracts,
-                lambda contract: registry.find(f"{contract.type}-value", contract.schema),
-                now_ms=lambda: time.time_ns() // 1_000_000,
-                where=stack.kafka,
-            )
-            tally.take(publisher.publish(lines))
-        finally:
-            disconnect(producer)
-    except BrokerUnreachable as error:
-        raise UserError(
-            "Kafka is unreachable",
-            where=error.where,
-            why=error.why,
-            mend="`postroom status` says what runs; then publish the file again, nothing counts twice",
-            code=Exit.UNREACHABLE,
-        ) from error
+    mend = "`postroom status` says what runs; then publish the file again, nothing counts twice"
+    with publishing(stack, registry, contracts, mend) as publisher:
+        tally.take(publisher.publish(lines))
 
 
 def _checked(lines: Iterable[Line], contracts: Contracts) -> Iterator[Result]:

@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from postroom.errors import UserError
+from postroom.inputs import moment, opened
 from postroom.output import Form
 
 PANEL = "Events"
@@ -38,29 +38,14 @@ def replay(
     from postroom.composition import load_rules_files
     from postroom.settings import settings
     from processors.replay import replay as run
-    from schemas import parse_instant
 
-    try:
-        at_ms = parse_instant(at)
-    except ValueError as error:
-        raise UserError(
-            "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
-        ) from error
+    at_ms = moment(at)
     current = settings()
     rules = load_rules_files(contracts or current.contracts_dir, agreements or current.agreements_dir)
     secret = current.secret_bytes()
-    with _opened(file) as stream:
+    with opened(file) as stream:
         result = run(_with_progress(stream), *rules, secret, at_ms)
     _write(result, output)
-
-
-def _opened(file: str) -> IO[bytes]:
-    if file == "-":
-        return sys.stdin.buffer
-    try:
-        return Path(file).open("rb")
-    except OSError as error:
-        raise UserError("the file cannot be read", where=file, why=error.strerror or str(error)) from error
 
 
 def _with_progress(lines: Iterable[bytes]) -> Iterator[bytes]:

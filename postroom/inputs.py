@@ -1,0 +1,64 @@
+"""What several commands are given alike: a moment, a file of events, a way to publish."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from postroom.errors import Exit, UserError
+
+if TYPE_CHECKING:
+    from connectors import Stack
+    from connectors.registry import Registry
+    from producers import Publisher
+    from schemas import Contracts
+
+
+def moment(at: str) -> int:
+    """Parse `--at` to UTC ms; UserError says how to write it."""
+    from schemas import parse_instant
+
+    try:
+        return parse_instant(at)
+    except ValueError as error:
+        raise UserError(
+            "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
+        ) from error
+
+
+def opened(file: Path | str) -> IO[bytes]:
+    """Open a file of events, `-` being stdin; UserError says why that failed."""
+    if str(file) == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(file).open("rb")
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UserError("the file cannot be read", where=str(file), why=why) from error
+
+
+@contextmanager
+def publishing(stack: Stack, registry: Registry, contracts: Contracts, mend: str) -> Iterator[Publisher]:
+    """Hold a publisher as a department would; an unreachable broker ends it as a UserError with exit 3."""
+    from producers import BrokerUnreachable, Publisher, connect, disconnect
+
+    try:
+        producer = connect(stack.kafka)
+        try:
+            yield Publisher(
+                producer,
+                contracts,
+                lambda contract: registry.find(f"{contract.type}-value", contract.schema),
+                now_ms=lambda: time.time_ns() // 1_000_000,
+                where=stack.kafka,
+            )
+        finally:
+            disconnect(producer)
+    except BrokerUnreachable as error:
+        raise UserError(
+            "Kafka is unreachable", where=error.where, why=error.why, mend=mend, code=Exit.UNREACHABLE
+        ) from error
