@@ -40,6 +40,7 @@ class Pipeline:
         self.states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self.stages}
         self.queues: dict[str, deque[Outgoing]] = {topic: deque() for topic in self.stages}
         self.written: list[Outgoing] = []
+        self._latest: dict[str, dict[str, dict[str, Any] | None]] = {}
         self.answers: dict[str, Told] = {}
         """What persons last told each identifier."""
 
@@ -59,6 +60,7 @@ class Pipeline:
             queue = self.queues.get(record.topic)
             if queue is None:
                 self.written.append(record)
+                self._note_view(record)
             else:
                 queue.append(record)
 
@@ -108,18 +110,21 @@ class Pipeline:
                 if isinstance(message, Told):
                     self.answers[message.identifier] = message
 
+    def _note_view(self, out: Outgoing) -> None:
+        """Keep the latest view of each key, read by the schema under which it was written."""
+        for name, codec in self.records.codecs.items():
+            if out.topic == view_topic(name):
+                plain = None if out.value is None else codec.decode(unframe(out.value)[1])
+                self._latest.setdefault(name, {})[out.key.decode()] = plain
+
     def views(self) -> dict[str, dict[str, Any]]:
-        """The latest view under each key of every agreement, as plain data."""
-        codecs = self.records.codecs
-        topics = {view_topic(name): name for name in codecs}
-        latest: dict[str, dict[str, bytes | None]] = {name: {} for name in codecs}
-        for out in self.written:
-            if out.topic in topics:
-                latest[topics[out.topic]][out.key.decode()] = out.value
-        return {
-            name: {key: codecs[name].decode(unframe(body)[1]) for key, body in sorted(views.items()) if body}
-            for name, views in sorted(latest.items())
-        }
+        """The latest view under each key of every agreement, as plain data of the agreement in force."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, agreement in sorted(self.rules.agreements.items()):
+            latest = sorted(self._latest.get(name, {}).items())
+            names = [grant.attribute for grant in agreement.attributes]
+            found[name] = {key: {n: view.get(n) for n in names} for key, view in latest if view is not None}
+        return found
 
 
 class Replayed(NamedTuple):
