@@ -1,4 +1,4 @@
-"""The golden record: which value wins, what a person's fragments say together, when it is complete (R5, I6)."""
+"""The golden record: which value wins, what fragments say together, when they are complete (R5, R6, I6)."""
 
 from __future__ import annotations
 
