@@ -4,20 +4,24 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from connectors import Stack, Trouble, Unreachable
-from connectors.registry import Registry
+from connectors.registry import API, Registry
 from schemas import load_agreements, load_contracts, view_schema
 from tests.contracts_kit import NAME, field, optional, record, write
 
 pytestmark = pytest.mark.flow
 CASES = Path(__file__).parents[1] / "cases"
 NOTE = field("note", optional("string"), {"operational": True}, default=None)
+WORKERS = 8
 BROKEN = field("broken", "string", {"operational": True})
 
 
@@ -89,6 +93,79 @@ def test_view_schemas_register_and_grow(registry: Registry, subject: str):
     for version in (small, large, small, replace(large, attributes=large.attributes[:1])):
         registry.register(subject, view_schema(version, contracts))
     assert len(registry.versions(subject)) == 3
+
+
+def all_at_once(stack: Stack, work: Callable[[int, Registry], list[int]]) -> list[list[int]]:
+    """What each of eight threads, each with a connection of its own, gets done when all begin together."""
+    together = threading.Barrier(WORKERS)
+
+    def one(number: int) -> list[int]:
+        registry = Registry(stack.registry)
+        registry.ping()
+        together.wait()
+        return work(number, registry)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one, range(WORKERS)))
+
+
+def the_rule(stack: Stack, subject: str) -> str:
+    """The compatibility that a subject is held to, as any client reads it."""
+    return str(httpx.get(f"{stack.registry}{API}/config/{subject}").json().get("compatibilityLevel"))
+
+
+def test_workers_that_start_at_once_register_the_same_new_subjects(stack: Stack, subject: str):
+    """V1: who comes second to a subject finds it made, under the rule, and gets the same id."""
+    subjects = [f"{number}-{subject}" for number in range(15)]
+    schemas = [record(NAME, NOTE | {"name": f"note_{number}"}) for number in range(len(subjects))]
+
+    def work(_: int, registry: Registry) -> list[int]:
+        return [registry.register(name, schema) for name, schema in zip(subjects, schemas, strict=True)]
+
+    assert len({tuple(ids) for ids in all_at_once(stack, work)}) == 1
+    assert {the_rule(stack, name) for name in subjects} == {"FULL_TRANSITIVE"}
+    assert {len(Registry(stack.registry).versions(name)) for name in subjects} == {1}
+
+
+def test_workers_that_start_at_once_register_versions_that_differ(stack: Stack, subject: str):
+    """V1, E6: differing schemas of one new subject are all taken when they are compatible, each once."""
+    subjects = [f"{number}-{subject}" for number in range(5)]
+
+    def work(number: int, registry: Registry) -> list[int]:
+        schema = record(NAME, NOTE | {"name": f"note_{number}"})
+        return [registry.register(name, schema) for name in subjects]
+
+    ids = all_at_once(stack, work)
+    assert len({tuple(found) for found in ids}) == WORKERS
+    assert {the_rule(stack, name) for name in subjects} == {"FULL_TRANSITIVE"}
+    assert {len(Registry(stack.registry).versions(name)) for name in subjects} == {WORKERS}
+
+
+def test_workers_that_start_at_once_cannot_register_what_is_incompatible(stack: Stack, subject: str):
+    """E6: however they race, no two versions of one subject are incompatible; who loses is told why."""
+    kinds = ("string", "long", "boolean", "double")
+
+    def work(number: int, registry: Registry) -> list[int]:
+        try:
+            return [registry.register(subject, record(NAME | {"type": kinds[number % len(kinds)]}))]
+        except Unreachable:  # that would be another story than a refusal
+            raise
+        except Trouble:
+            return []
+
+    won = {tuple(ids) for ids in all_at_once(stack, work)} - {()}
+    assert len(won) == 1
+    assert the_rule(stack, subject) == "FULL_TRANSITIVE"
+    assert len(Registry(stack.registry).versions(subject)) == 1
+
+
+def test_a_subject_that_somebody_made_without_the_rule_is_put_under_it(stack: Stack, subject: str):
+    """E6: also when its very schema is there already, and nothing is left to register."""
+    schema = record(NAME)
+    body = {"schema": json.dumps(schema)}
+    httpx.post(f"{stack.registry}{API}/subjects/{subject}/versions", json=body).raise_for_status()
+    Registry(stack.registry).register(subject, schema)
+    assert the_rule(stack, subject) == "FULL_TRANSITIVE"
 
 
 @pytest.fixture
