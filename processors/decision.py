@@ -18,7 +18,7 @@ from processors.consent import consented, enrolled, objected
 from processors.golden import Citizen, Golden
 from processors.messages import Consent
 from processors.outcomes import Denial
-from processors.rules import Rules
+from processors.rules import DEATH, Rules
 from schemas import Agreement, Basis, Enrolled, Where, scheme_of
 
 PAIRWISE = "pairwise"
@@ -105,7 +105,7 @@ def _restricted(question: Question) -> bool:
 
 
 def _deceased(question: Question) -> bool:
-    return question.agreement.after_death == "stop" and bool(question.citizen.golden.get("death"))
+    return question.agreement.after_death == "stop" and bool(question.citizen.golden.get(DEATH))
 
 
 def _objected(question: Question) -> bool:

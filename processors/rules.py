@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
-from schemas import Agreement, Contracts
+from schemas import Agreement, Attribute, Contracts, Where
 
 MINUTE_MS = 60_000
+DEATH = "death"
+"""The attribute whose golden value says that somebody has died (C6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,39 @@ class Rules:
 
     @cached_property
     def version(self) -> str:
-        """A digest of the agreements and of what they rest on; when it changes, everyone is swept (V9)."""
-        text = repr(sorted((name, repr(a)) for name, a in self.agreements.items()))
-        text += repr(sorted((n, repr(a)) for n, a in self.contracts.attributes.items()))
+        """A digest of the agreements and of what they rest on; when it changes, everyone is swept (V9).
+
+        Every process that reads the same files finds the same. What no view rests on is not in it: a contract
+        that is merely added makes nobody be looked at again.
+        """
+        resting = [_rests_on(self.contracts.attributes[name]) for name in self._attributes_in_use()]
+        plain = [[_plain(self.agreements[name]) for name in sorted(self.agreements)], resting]
+        text = json.dumps(plain, sort_keys=True, default=sorted)  # a set has no order of its own
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _attributes_in_use(self) -> list[str]:
+        """The attributes that some agreement shows, or asks to decide by (C5, C6)."""
+        agreements = self.agreements.values()
+        names = {grant.attribute for agreement in agreements for grant in agreement.attributes}
+        names |= {a.scope.attribute for a in agreements if isinstance(a.scope, Where)} | {DEATH}
+        return sorted(names & self.contracts.attributes.keys())
+
+
+def _plain(agreement: Agreement) -> dict[str, object]:
+    """An agreement as JSON has it, without the name of its file."""
+    plain = asdict(agreement) | {"scope": [type(agreement.scope).__name__, asdict(agreement.scope)]}
+    del plain["file"]
+    return plain
+
+
+def _rests_on(attribute: Attribute) -> list[object]:
+    """What of an attribute decides whether, and which of its values, is shown (R5, C1, C7)."""
+    stated = attribute.avro_type is not None
+    return [
+        attribute.name,
+        attribute.category,
+        attribute.sensitivity,
+        attribute.items,
+        attribute.trust,
+        stated,
+    ]
