@@ -29,6 +29,8 @@ def project(
         # INVARIANT: only a permit lets a value through; a denial and an unknown value look alike (C7).
         if not items or not isinstance(decision.attributes[grant.attribute], Permit):
             continue
+        if attributes[grant.attribute].avro_type is None:
+            continue  # no contract of ours states it yet: the view's schema has no place for it (V1)
         if attributes[grant.attribute].items:
             content[grant.attribute] = _encode_json(
                 [{"item": item, "value": _narrow(items[item], grant.fields)} for item in sorted(items)]
@@ -44,7 +46,7 @@ def project(
 
 def _narrow(golden: Golden, fields: tuple[str, ...] | None) -> Any:
     value = decode_json(golden.entry.value)
-    return value if fields is None else {name: value[name] for name in fields}
+    return value if fields is None else {name: value.get(name) for name in fields}
 
 
 def plain_view(agreement: Agreement, content: Content) -> dict[str, Any]:
