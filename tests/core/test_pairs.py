@@ -86,11 +86,38 @@ def test_a_supersession_has_a_direction_and_is_the_earliest_that_counts() -> Non
     assert edge.supersessions == (Supersession(2, "s", "x", A, B), Supersession(1, "s", "w", B, A))
 
 
-def test_repetitions_are_not_told_until_an_unlink_is_known() -> None:
-    """§7: the earliest of each kind and every link; all of it once the pair is contested."""
-    links = (stated("link", 5, "l"), stated("link", 6, "m"))
-    repeated = (stated("same-person", 1), stated("same-person", 2, "f"), stated("superseded-by", 3))
-    told = exposed((*repeated, *links), contested=False)
-    assert set(told) == {repeated[0], repeated[2], *links}
-    assert set(exposed((*repeated, *links), contested=True)) == {*repeated, *links}
-    assert set(exposed((*repeated, stated("unlink", 9)), contested=False)) == {*repeated, stated("unlink", 9)}
+def test_after_an_unlink_a_supersession_counts_only_if_the_link_was_not_later() -> None:
+    """I2, I3: what was said before the link that undid the unlink does not come back with it."""
+    unlink, link = stated("unlink", 5_000), stated("link", 7_000, "l")
+    replaced = [stated("superseded-by", time) for time in (4_000, 6_999, 7_000, 8_000)]
+    edge = judge(A, B, (unlink, link, *replaced), ()).edge
+    assert edge is not None
+    assert edge.supersessions == (Supersession(7_000, "s", "e", A, B),)
+    later = judge(A, B, (unlink, link, *replaced[:2], replaced[3]), ()).edge
+    assert later is not None
+    assert later.supersessions == (Supersession(8_000, "s", "e", A, B),)
+
+
+def test_both_sides_of_an_unlinked_pair_must_tell_all_they_said() -> None:
+    """§7: contested while unlinked and after, so that what counts after a later link is known by then."""
+    assert judged(stated("unlink", 5)).contested
+    assert judged(stated("unlink", 5), stated("link", 6)).contested
+    assert not judged(stated("link", 6)).contested
+
+
+def test_repetitions_are_not_told() -> None:
+    """§7: every link, and of each other kind the earliest, whichever kind came first; each once."""
+    links = (stated("link", 0, "l"), stated("link", 5, "m"))
+    replaced = (stated("superseded-by", 1), stated("superseded-by", 2))
+    same = (stated("same-person", 3), stated("same-person", 4))
+    told = (links[0], replaced[0], same[0], links[1])
+    assert exposed((*same, *links, *replaced), contested=False) == told
+    assert exposed((*reversed(replaced), *reversed(links), *reversed(same)), contested=False) == told
+    assert exposed(same, contested=False) == same[:1]
+
+
+def test_all_is_told_once_an_unlink_is_known() -> None:
+    """§7: whether this side stated it or persons said so; what counts then need not be the earliest."""
+    repeated = (stated("same-person", 1), stated("same-person", 2, "f"))
+    assert exposed(repeated, contested=True) == repeated
+    assert exposed((stated("unlink", 9), *repeated), contested=False) == (*repeated, stated("unlink", 9))
