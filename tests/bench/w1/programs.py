@@ -1,0 +1,121 @@
+"""The programs that do W1: Postroom in three arrangements, and the peers that can be had on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from processors import ASSERTIONS_TOPIC, view_topic
+from tests.bench.ground import PLACE, POSTROOM, Ground, say
+from tests.bench.measure import Program
+from tests.bench.w1.terms import AGREEMENTS
+
+STAGES = ("intake", "identity", "persons", "record", "obligations")
+PEERS = Path(__file__).resolve().parents[1] / "peers"
+PEER_VIEW = "bench.view"
+INSTALL_S = 300
+
+
+class NotRun(Exception):  # noqa: N818 - what is so, not what went wrong in code
+    """A program that cannot be had here, and why."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A program of the table: how many events suit it, and how it is made on a ground."""
+
+    name: str
+    events: int
+    make: Callable[[Ground, str], Program]
+    limit_s: float = 240
+
+
+def postroom_one(ground: Ground, name: str) -> Program:
+    """One process of all stages."""
+    return _postroom(name, {"one": ("all",)})
+
+
+def postroom_two(ground: Ground, name: str) -> Program:
+    """As many processes of all stages as this machine class has cores: two."""
+    return _postroom(name, {"one": ("all",), "two": ("all",)})
+
+
+def postroom_stages(ground: Ground, name: str) -> Program:
+    """A process a stage, so that each stage's CPU is seen."""
+    return _postroom(name, {stage: (stage,) for stage in STAGES})
+
+
+def _postroom(name: str, workers: dict[str, tuple[str, ...]]) -> Program:
+    commands = {
+        worker: (*POSTROOM, "run", *words, "--instance", worker) for worker, words in workers.items()
+    }
+    views = tuple(view_topic(agreement) for agreement in AGREEMENTS.values())
+    return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC)
+
+
+def quix(ground: Ground, name: str) -> Program:
+    """Quix Streams, in a venv of its own."""
+    python = _quix_python()
+    return _peer(ground, name, (str(python), "-m", "tests.bench.peers.quix_w1"))
+
+
+def faust_stock(ground: Ground, name: str) -> Program:
+    """Faust as it comes, in our venv."""
+    module = "tests.bench.peers.faust_stock"
+    return _peer(ground, name, (sys.executable, "-m", module, "worker", "-l", "warn", "--without-web"))
+
+
+def _peer(ground: Ground, name: str, command: tuple[str, ...]) -> Program:
+    import json
+
+    schema = json.loads((PEERS / "view.avsc").read_text())
+    state = ground.place / "peer-state"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    ground.create_topic(PEER_VIEW, 4)
+    environ = {
+        "W1_BOOTSTRAP": ground.stack.kafka,
+        "W1_GROUP": "bench-peer",
+        "W1_STATE": str(state),
+        "W1_VIEW": PEER_VIEW,
+        "W1_VIEW_ID": str(ground.registry.register(f"{PEER_VIEW}-value", schema)),
+    }
+    return Program(name, {"peer": command}, "bench-peer", (PEER_VIEW,), PEER_VIEW, environ)
+
+
+def _quix_python() -> Path:
+    """The interpreter of Quix's venv, made on the first run; its name is its content."""
+    wanted = PEERS / "requirements-quix.txt"
+    digest = hashlib.sha256(wanted.read_bytes()).hexdigest()[:8]
+    home = PLACE / f"quix-{digest}"
+    python, stamp = home / "bin" / "python", home / ".installed"
+    if stamp.exists():
+        return python
+    say("installing Quix Streams in a venv of its own")
+    shutil.rmtree(home, ignore_errors=True)
+    venv.create(home, with_pip=True)
+    command = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", wanted]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=INSTALL_S, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise NotRun(f"Quix Streams was not installed within {INSTALL_S} s") from late
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["pip said nothing"]
+        raise NotRun(f"Quix Streams could not be installed: {said[-1]}")
+    stamp.touch()
+    return python
+
+
+ENTRIES = (
+    Entry("stock Faust", 30_000, faust_stock),
+    Entry("Quix Streams", 200_000, quix),
+    Entry("Postroom, 1 process", 200_000, postroom_one),
+    Entry("Postroom, 2 processes", 200_000, postroom_two),
+    Entry("Postroom, a process a stage", 200_000, postroom_stages),
+)
