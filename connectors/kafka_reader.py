@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from connectors.trouble import Trouble, Unreachable
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_line import check_line
+from connectors.kafka_refusal import in_our_words
+from connectors.trouble import Trouble
 
 POLL_MS = 200
 CONNECT_WITHIN_MS = 10_000
@@ -28,13 +31,21 @@ class RawRecord(NamedTuple):
 class TopicReader:
     """Records of topics, in order within each partition, without a consumer group."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
+    def __init__(self, access: KafkaAccess) -> None:
+        self.access = access
 
     def read(
         self, topics: Sequence[str], follow: bool = False, idle_s_max: float | None = None
     ) -> Iterator[RawRecord]:
         """Read everything that is there now, or follow; `idle_s_max` ends a quiet following."""
+        from kafka.errors import AuthorizationError
+
+        try:
+            yield from self._read(topics, follow, idle_s_max)
+        except AuthorizationError as error:
+            raise in_our_words(error, self.access) from error
+
+    def _read(self, topics: Sequence[str], follow: bool, idle_s_max: float | None) -> Iterator[RawRecord]:
         from kafka import TopicPartition
 
         with closing(self._consumer()) as consumer:
@@ -76,9 +87,10 @@ class TopicReader:
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
 
+        check_line(self.access)
         try:
             return KafkaConsumer(
-                bootstrap_servers=self.bootstrap.split(","),
+                **self.access.settings(),
                 client_id="postroom-reader",
                 bootstrap_timeout_ms=CONNECT_WITHIN_MS,
                 isolation_level="read_committed",
@@ -87,12 +99,7 @@ class TopicReader:
                 group_id=None,
             )
         except (KafkaError, OSError) as error:
-            raise Unreachable(
-                "Kafka is unreachable",
-                where=self.bootstrap,
-                why=str(error) or type(error).__name__,
-                mend="`postroom status` says what runs",
-            ) from error
+            raise in_our_words(error, self.access) from error
 
 
 def _raw(record: Any) -> RawRecord:

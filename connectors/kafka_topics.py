@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.trouble import Trouble, Unreachable
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_admin import admin_of
+from connectors.trouble import Trouble
 
 ANSWER_WITHIN_MS = 15_000
-CONNECT_WITHIN_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +36,27 @@ class Change:
 class Topics:
     """A cluster's topics, through its admin interface."""
 
-    def __init__(self, bootstrap: str, replication: int = -1) -> None:
-        self.bootstrap, self.replication = bootstrap, replication
+    def __init__(self, access: KafkaAccess, replication: int = -1) -> None:
+        self.access, self.replication = access, replication
 
     def plan(self, wanted: Iterable[WantedTopic]) -> list[Change]:
         """Compare what is wanted with what is there; nothing is changed."""
         topics = {topic.name: topic for topic in wanted}
-        with closing(self._admin()) as admin:
+        with admin_of(self.access, "topics") as admin:
             partitions = _partitions(admin, topics)
             configs = _configs(admin, [name for name in topics if name in partitions])
-        changes: list[Change] = []
-        for name, topic in sorted(topics.items()):
-            if name not in partitions:
-                changes.append(Change(name, "create", "partitions", "", str(topic.partitions)))
-                continue
-            changes.extend(_partition_change(topic, partitions[name]))
-            for key, value in sorted(topic.config.items()):
+        changes = _misplaced(topics, partitions)
+        for name in configs:
+            for key, value in sorted(topics[name].config.items()):
                 if configs[name].get(key) != value:
                     changes.append(Change(name, "configure", key, configs[name].get(key, ""), value))
-        return changes
+        return sorted(changes, key=lambda change: change.topic)
+
+    def misplaced(self, wanted: Iterable[WantedTopic]) -> list[Change]:
+        """Compare only which topics there are and their partitions, which a worker may ask and must know."""
+        topics = {topic.name: topic for topic in wanted}
+        with admin_of(self.access, "topics") as admin:
+            return _misplaced(topics, _partitions(admin, topics))
 
     def apply(self, wanted: Sequence[WantedTopic]) -> list[Change]:
         """Make the cluster's topics what is wanted and return what was changed.
@@ -73,7 +75,7 @@ class Topics:
                 mend="set POSTROOM_PARTITIONS to what the topics have, or move to new topics",
             )
         by_name = {topic.name: topic for topic in wanted}
-        with closing(self._admin()) as admin:
+        with admin_of(self.access, "topics") as admin:
             self._create(admin, [by_name[change.topic] for change in changes if change.action == "create"])
             self._configure(admin, [change for change in changes if change.action == "configure"])
         return changes
@@ -102,25 +104,6 @@ class Topics:
                 [ConfigResource(ConfigResourceType.TOPIC, name, config) for name, config in by_topic.items()]
             )
 
-    def _admin(self) -> Any:
-        from kafka.admin import KafkaAdminClient
-        from kafka.errors import KafkaError
-
-        try:
-            return KafkaAdminClient(
-                bootstrap_servers=self.bootstrap.split(","),
-                client_id="postroom-topics",
-                bootstrap_timeout_ms=CONNECT_WITHIN_MS,
-                request_timeout_ms=ANSWER_WITHIN_MS,
-            )
-        except (KafkaError, OSError) as error:
-            raise Unreachable(
-                "Kafka is unreachable",
-                where=self.bootstrap,
-                why=str(error) or type(error).__name__,
-                mend="`postroom status` says what runs; `postroom up` starts a local one",
-            ) from error
-
 
 def _partitions(admin: Any, names: Iterable[str]) -> dict[str, int]:
     there = set(admin.list_topics())
@@ -141,7 +124,10 @@ def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
     return {name: {key: str(row["value"]) for key, row in rows.items()} for name, rows in found.items()}
 
 
-def _partition_change(topic: WantedTopic, partitions: int) -> list[Change]:
-    if topic.partitions == partitions:
-        return []
-    return [Change(topic.name, "refuse", "partitions", str(partitions), str(topic.partitions))]
+def _misplaced(topics: Mapping[str, WantedTopic], partitions: Mapping[str, int]) -> list[Change]:
+    changes = []
+    for name, topic in sorted(topics.items()):
+        wanted, now = str(topic.partitions), str(partitions.get(name, ""))
+        if wanted != now:
+            changes.append(Change(name, "refuse" if now else "create", "partitions", now, wanted))
+    return changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from connectors.kafka_access import KafkaAccess
 from connectors.kafka_reader import RawRecord, TopicReader
 from connectors.registry import Registry
 from connectors.trouble import Trouble
@@ -26,9 +27,9 @@ class ReadRecord(NamedTuple):
 class AvroReader:
     """Records of Avro topics, in order within each partition."""
 
-    def __init__(self, bootstrap: str, registry: Registry) -> None:
+    def __init__(self, access: KafkaAccess, registry: Registry) -> None:
         self.registry = registry
-        self._reader = TopicReader(bootstrap)
+        self._reader = TopicReader(access)
         self._codecs: dict[int, PlainCodec] = {}
 
     def read(self, topic: str, follow: bool = False, idle_s_max: float | None = None) -> Iterator[ReadRecord]:

@@ -1,4 +1,8 @@
-"""Apache Kafka on this machine: one KRaft node that is broker and controller, on loopback only."""
+"""Apache Kafka on this machine: one KRaft node that is broker and controller, on loopback only.
+
+Open, or secured: then clients come by TLS and SCRAM, the broker and the administrator by their certificates,
+and whoever is not allowed something may not do it (docs/adr/0031).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_users import Users
+from connectors.local_security import ADMIN, BROKER, LocalSecurity
 from connectors.ports import LOOPBACK, listens
 from connectors.reachable import kafka_problem
 from connectors.trouble import Trouble
@@ -21,8 +28,6 @@ SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-    "inter.broker.listener.name": "PLAINTEXT",
     "log.dirs": "data",
     # One node: nothing can be replicated.
     "default.replication.factor": "1",
@@ -52,6 +57,36 @@ SETTINGS: Mapping[str, str] = {
     "num.io.threads": "4",
 }
 
+OPEN: Mapping[str, str] = {
+    "listeners": "PLAINTEXT://{host}:{client},CONTROLLER://{host}:{controller}",
+    "advertised.listeners": "PLAINTEXT://{host}:{client}",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+}
+
+SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+# No password is in it: SCRAM's are made over the broker's own listener, where certificates say who is who.
+SECURED: Mapping[str, str] = {
+    "listeners": "CLIENT://{host}:{client},INTERNAL://{host}:{internal},CONTROLLER://{host}:{controller}",
+    "advertised.listeners": "CLIENT://{host}:{client},INTERNAL://{host}:{internal}",
+    "listener.security.protocol.map": "CLIENT:SASL_SSL,INTERNAL:SSL,CONTROLLER:SSL",
+    "inter.broker.listener.name": "INTERNAL",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-512,SCRAM-SHA-256",
+    "listener.name.client.scram-sha-512.sasl.jaas.config": SCRAM,
+    "listener.name.client.scram-sha-256.sasl.jaas.config": SCRAM,
+    "ssl.keystore.type": "PEM",
+    "ssl.keystore.location": "{security}/{broker}.pem",
+    "ssl.truststore.type": "PEM",
+    "ssl.truststore.location": "{security}/ca.pem",
+    "listener.name.internal.ssl.client.auth": "required",
+    "listener.name.controller.ssl.client.auth": "required",
+    "ssl.principal.mapping.rules": "RULE:^CN=([a-z0-9.-]+)$/$1/",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "false",
+    # The broker moves its own records and asks its controller; nobody else but the administrator may all.
+    "super.users": "User:{admin};User:{broker}",
+}
+
 LOG4J = """\
 status = error
 appender.file.type = RollingFile
@@ -75,17 +110,20 @@ class LocalKafka:
     name = "kafka"
     title = "Kafka"
     log = "kafka.log"
-    port_count = 2  # clients, and the controller with itself
+    port_count = 3  # clients, the controller with itself, and (secured) the broker with itself
+
+    def __init__(self, security: LocalSecurity | None = None) -> None:
+        self.security = security
 
     def prepare(self, home: Path, jars: Path, java: Path, ports: tuple[int, ...]) -> None:
         """Write the configuration, and format the data directory the first time."""
-        client, controller = ports
-        settings = {
-            **SETTINGS,
-            "listeners": f"PLAINTEXT://{LOOPBACK}:{client},CONTROLLER://{LOOPBACK}:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{client}",
-            "controller.quorum.voters": f"1@{LOOPBACK}:{controller}",
-        }
+        client, controller, internal = ports
+        places = {"host": LOOPBACK, "client": client, "controller": controller, "internal": internal}
+        # Relative to the part's home, as all paths here.
+        places |= {"security": "../security", "broker": BROKER, "admin": ADMIN}
+        listening = OPEN if self.security is None else SECURED
+        settings = {**SETTINGS, "controller.quorum.voters": f"1@{LOOPBACK}:{controller}"}
+        settings |= {name: value.format(**places) for name, value in listening.items()}
         lines = "".join(f"{name}={value}\n" for name, value in settings.items())
         (home / "server.properties").write_text(lines, encoding="ascii")
         (home / "log4j2.properties").write_text(LOG4J, encoding="ascii")
@@ -129,7 +167,18 @@ class LocalKafka:
 
     def answers(self, ports: tuple[int, ...], timeout_ms: int) -> bool:
         """Tell whether a client would find a live broker."""
-        return listens(ports[0]) and kafka_problem(self.address(ports), timeout_ms) is None
+        return listens(ports[0]) and kafka_problem(self._own_access(ports), timeout_ms) is None
+
+    def complete(self, ports: tuple[int, ...]) -> None:
+        """Let the administrator in by password too, once the broker answers; the others are its business."""
+        if self.security is not None:
+            password = self.security.password_file(ADMIN).read_text(encoding="ascii")
+            Users(self._own_access(ports)).set_password(ADMIN, password)
+
+    def _own_access(self, ports: tuple[int, ...]) -> KafkaAccess:
+        if self.security is None:
+            return KafkaAccess(self.address(ports))
+        return self.security.internal(f"{LOOPBACK}:{ports[2]}")
 
     def address(self, ports: tuple[int, ...]) -> str:
         """Return the bootstrap address."""

@@ -37,6 +37,9 @@ class Part(Protocol):
     def answers(self, ports: tuple[int, ...], timeout_ms: int) -> bool:
         """Tell whether it does its work."""
 
+    def complete(self, ports: tuple[int, ...]) -> None:
+        """Do what can only be done to a process that answers."""
+
     def address(self, ports: tuple[int, ...]) -> str:
         """Return where clients find it."""
 

@@ -64,6 +64,9 @@ class LocalRegistry:
         """Tell whether its Confluent-compatible API answers."""
         return listens(ports[0]) and registry_problem(self.address(ports), timeout_ms / 1000) is None
 
+    def complete(self, ports: tuple[int, ...]) -> None:
+        """Leave it as it is."""
+
     def address(self, ports: tuple[int, ...]) -> str:
         """Return the base URL."""
         return f"http://{LOOPBACK}:{ports[0]}"

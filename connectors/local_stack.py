@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Protocol
 
 from connectors import jars, local_part, own_process, reachable
+from connectors.kafka_access import PLAINTEXT, KafkaAccess
 from connectors.local_kafka import LocalKafka
 from connectors.local_part import Part, Started
 from connectors.local_registry import LocalRegistry
+from connectors.local_security import ADMIN, LocalSecurity, find_security
 from connectors.own_process import OwnProcess
 from connectors.ports import is_free
 from connectors.progress import Report, Silent
 from connectors.state_files import locked, private_directory, read_json, write_json, write_whole
 from connectors.trouble import Misused, Trouble, Unreachable
 
-PARTS: tuple[Part, ...] = (LocalKafka(), LocalRegistry())
 PORT_ATTEMPTS = 3
 SECRET_BYTES = 32
 
@@ -39,6 +40,20 @@ class StackSettings(Protocol):
     @property
     def kafka(self) -> str | None:
         """The bootstrap address of an existing cluster, or None."""
+
+    @property
+    def kafka_username(self) -> str | None:
+        """Who we are on Kafka, if anybody said so."""
+
+    @property
+    def kafka_security(self) -> str | None:
+        """How the line is protected, if anybody said so."""
+
+    def kafka_access(self) -> KafkaAccess:
+        """How the existing cluster is reached."""
+
+    def kafka_password_text(self) -> str | None:
+        """What proves who we are, if it was given."""
 
     @property
     def registry(self) -> str | None:
@@ -63,11 +78,16 @@ class StackSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where Kafka (`host:port[,…]`) and the registry (`http://…`) are; `local` if we started them."""
+    """How Kafka is reached, and where the registry is (`http://…`); `local` if we started them."""
 
-    kafka: str
+    access: KafkaAccess
     registry: str
     local: bool
+
+    @property
+    def kafka(self) -> str:
+        """Kafka's address, `host:port[,…]`, for a person to read: a client is given `access`."""
+        return self.access.bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,7 @@ def external(settings: StackSettings) -> Stack | None:
             mend="set both to use what exists, or neither for a local stack",
         )
     if settings.kafka and settings.registry:
-        return Stack(settings.kafka, settings.registry, local=False)
+        return Stack(settings.kafka_access(), settings.registry, local=False)
     return None
 
 
@@ -104,19 +124,22 @@ def secret_path(settings: StackSettings) -> Path:
     return settings.state_dir / "secret"
 
 
-def ensure_stack(settings: StackSettings, report: Report | None = None) -> Stack:
+def ensure_stack(settings: StackSettings, report: Report | None = None, *, secure: bool = False) -> Stack:
     """Return a stack that answers, after starting what is missing.
 
+    `secure` gives this state directory its certificates and passwords; from then on it always has them.
     Raises `Unreachable` when it cannot be had, `Misused` when the settings contradict each other.
     """
     report = report or Silent()
     if existing := external(settings):
-        reachable.require(existing.kafka, existing.registry)
+        reachable.require(existing.access, existing.registry)
         return existing
     with _lock(settings, report):
+        if secure:
+            _secure(settings)
         if not secret_path(settings).exists():
             write_whole(secret_path(settings), secrets.token_hex(SECRET_BYTES).encode())
-        missing = [part for part in PARTS if not _is_up(part, settings, report)]
+        missing = [part for part in _parts(settings) if not _is_up(part, settings, report)]
         if missing:
             _start(missing, settings, report)
         return _local(settings)
@@ -126,7 +149,7 @@ def find_stack(settings: StackSettings) -> Stack:
     """Return the stack that is there, without starting or asking it; raise `Unreachable` when none is."""
     if existing := external(settings):
         return existing
-    dead = [part.title for part in PARTS if not _alive(_read(settings, part))]
+    dead = [part.title for part in _parts(settings) if not _alive(_read(settings, part))]
     if dead:
         raise Unreachable(
             "the local stack is not running",
@@ -143,12 +166,12 @@ def stop_stack(settings: StackSettings, report: Report | None = None) -> list[st
     if not settings.state_dir.is_dir():
         return []
     with _lock(settings, report):
-        started = {part.title: _read(settings, part) for part in reversed(PARTS)}
+        started = {part.title: _read(settings, part) for part in reversed(_parts(settings))}
         live = {title: found.own for title, found in started.items() if found and _alive(found)}
         for title, found in started.items():
             if found and title not in live:
                 report.say(f"{title} (pid {found.own.pid}) had already ended")
-        killed = _end(list(reversed(PARTS)), settings)
+        killed = _end(list(reversed(_parts(settings))), settings)
         for title, own in live.items():
             report.say(f"{title} (pid {own.pid}) {'had to be killed' if own in killed else 'stopped'}")
         return list(live)
@@ -158,7 +181,7 @@ def stack_status(settings: StackSettings) -> list[PartStatus]:
     """Look at every part, starting nothing."""
     if existing := external(settings):
         kafka, registry = (
-            reachable.kafka_problem(existing.kafka),
+            reachable.kafka_problem(existing.access),
             reachable.registry_problem(existing.registry),
         )
         return [
@@ -170,7 +193,7 @@ def stack_status(settings: StackSettings) -> list[PartStatus]:
                 problem=registry or "",
             ),
         ]
-    return [_status(part, settings) for part in PARTS]
+    return [_status(part, settings) for part in _parts(settings)]
 
 
 def _status(part: Part, settings: StackSettings) -> PartStatus:
@@ -254,13 +277,17 @@ def _start_one(part: Part, settings: StackSettings, home: Path, java: Path) -> S
         configured = _configured_port(part, settings)
         last = tuple(read_json(_file(settings)).get(part.name, {}).get("ports", ()))
         taken = frozenset(
-            port for other in PARTS if other is not part for port in _last_ports(settings, other)
+            port
+            for other in _parts(settings)
+            if other.name != part.name
+            for port in _last_ports(settings, other)
         )
         ports = local_part.choose_ports(part, configured, last if attempt == 1 else (), taken)
         started = local_part.start(part, settings.state_dir, home, java, ports)
         _write(settings, part, started)
         try:
             local_part.wait_ready(part, started, settings.state_dir)
+            part.complete(started.ports)
         except Unreachable:
             own_process.stop([started.own])
             if (
@@ -300,14 +327,45 @@ def _java() -> Path:
     return Path(JAVA)
 
 
+def _parts(settings: StackSettings) -> tuple[Part, Part]:
+    return (LocalKafka(find_security(settings.state_dir)), LocalRegistry())
+
+
+def _secure(settings: StackSettings) -> None:
+    """Make certificates and passwords for a Kafka that does not run without them."""
+    kafka, _ = _parts(settings)
+    if find_security(settings.state_dir) is None and _alive(_read(settings, kafka)):
+        raise Misused(
+            "the local Kafka runs without security",
+            where=str(settings.state_dir),
+            mend="`postroom down`, then `postroom up --secure`; data stays",
+        )
+    LocalSecurity(settings.state_dir / "security").make()
+
+
 def _local(settings: StackSettings) -> Stack:
     addresses = {}
-    for part in PARTS:
+    for part in _parts(settings):
         found = _read(settings, part)
         if found is None:
             raise Unreachable("the local stack was stopped meanwhile", mend="`postroom up`")
         addresses[part.name] = part.address(found.ports)
-    return Stack(addresses["kafka"], addresses["registry"], local=True)
+    return Stack(_local_access(settings, addresses["kafka"]), addresses["registry"], local=True)
+
+
+def _local_access(settings: StackSettings, address: str) -> KafkaAccess:
+    """How the local Kafka is reached: as the administrator, unless the settings say as whom."""
+    security, user = find_security(settings.state_dir), settings.kafka_username
+    if security is not None:
+        return security.access(address, user or ADMIN, settings.kafka_password_text() if user else None)
+    if user or settings.kafka_security not in (None, PLAINTEXT):
+        raise Misused(
+            "the settings name a user or a protected line, and the local Kafka runs without security",
+            where=str(settings.state_dir),
+            mend="`postroom down`, then `postroom up --secure`; or leave POSTROOM_KAFKA_USERNAME and "
+            "POSTROOM_KAFKA_SECURITY out",
+        )
+    return KafkaAccess(address)
 
 
 def _file(settings: StackSettings) -> Path:

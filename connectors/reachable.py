@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_admin import CONNECT_WITHIN_MS, admin_of
+from connectors.trouble import Trouble, Unreachable
 
-from connectors.trouble import Unreachable
 
-
-def kafka_problem(bootstrap: str, timeout_ms: int = 5000) -> str | None:
+def kafka_problem(access: KafkaAccess, timeout_ms: int = 5000) -> str | None:
     """Ask the cluster for its brokers; return why that failed, None when at least one is there."""
-    from kafka.admin import KafkaAdminClient
-    from kafka.errors import KafkaError
-
-    admin: Any = None
     try:
-        admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","),
-            client_id="postroom-reachable",
-            bootstrap_timeout_ms=timeout_ms,
-            request_timeout_ms=timeout_ms,
-        )
-        return None if admin.describe_cluster()["brokers"] else "it has no live broker"
-    except (KafkaError, OSError, ValueError) as error:
-        return str(error) or type(error).__name__
-    finally:
-        if admin is not None:
-            admin.close()
+        return _ask(access, timeout_ms)
+    except (Trouble, ValueError) as trouble:
+        return str(trouble)
 
 
 def registry_problem(url: str, timeout_seconds: float = 5.0) -> str | None:
@@ -43,12 +30,13 @@ def registry_problem(url: str, timeout_seconds: float = 5.0) -> str | None:
         return str(error) or type(error).__name__
 
 
-def require(kafka: str, registry: str) -> None:
+def require(access: KafkaAccess, registry: str) -> None:
     """Raise `Unreachable` unless both answer."""
-    if problem := kafka_problem(kafka):
+    problem = _ask(access, CONNECT_WITHIN_MS)
+    if problem:
         raise Unreachable(
             "Kafka is unreachable",
-            where=kafka,
+            where=access.bootstrap,
             why=problem,
             mend="check POSTROOM_KAFKA and the network; without POSTROOM_KAFKA and POSTROOM_REGISTRY, "
             "`postroom up` starts a local one",
@@ -60,3 +48,8 @@ def require(kafka: str, registry: str) -> None:
             why=problem,
             mend="check POSTROOM_REGISTRY and the network (it must offer /apis/ccompat/v7)",
         )
+
+
+def _ask(access: KafkaAccess, timeout_ms: int) -> str | None:
+    with admin_of(access, "reachable", timeout_ms) as admin:
+        return None if admin.describe_cluster()["brokers"] else "it has no live broker"

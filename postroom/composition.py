@@ -100,7 +100,7 @@ def register_views(
 def require_topics(settings: Settings, stack: Stack, rules: Rules) -> None:
     """Refuse to work on topics that are not as planned: a wrong number of partitions misplaces state."""
     wanted = wanted_topics(rules.contracts, rules.agreements.values(), settings.partitions)
-    changes = [c for c in Topics(stack.kafka).plan(wanted) if c.action in ("create", "refuse")]
+    changes = Topics(stack.access).misplaced(wanted)
     if changes:
         shown = ", ".join(sorted({change.topic for change in changes})[:5])
         raise UserError(
@@ -152,6 +152,7 @@ def engine_config(settings: Settings, stack: Stack, instance: str | None, shell:
     """How this process runs its stages; each instance has its own local store."""
     return EngineConfig(
         bootstrap=stack.kafka,
+        protection=stack.access.protection,
         state_dir=settings.state_dir / "workers",
         instance=instance or f"{socket.gethostname()}-{os.getpid()}",
         internal_topics=INTERNAL_TOPICS,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.kafka_access import MECHANISMS, PLAINTEXT, PROTOCOLS, KafkaAccess
 from postroom.errors import UserError
 
 PREFIX = "POSTROOM_"
@@ -96,6 +97,8 @@ class Known:
     default: Any
     meaning: str
     hidden: bool = False
+    in_file: bool = True
+    """Whether it may stand in postroom.toml, which others may read."""
 
 
 def _default_cache() -> Path:
@@ -106,6 +109,16 @@ PORT = number(0, 65_535)
 
 KNOWN: tuple[Known, ...] = (
     Known("kafka", addresses, None, "an existing cluster, host:port[,…]; none: the local stack"),
+    Known("kafka_security", one_of(*PROTOCOLS), None, "how the line to Kafka is protected; must be said"),
+    Known("kafka_mechanism", one_of(*MECHANISMS), MECHANISMS[0], "how a user and a password are proved"),
+    Known("kafka_username", text, None, "who we are on Kafka (`postroom access list`)"),
+    Known("kafka_password", secret, None, "that user's password, itself", hidden=True, in_file=False),
+    Known("kafka_password_file", path, None, "a file that holds the password, readable by its owner only"),
+    Known("kafka_ca_file", path, None, "whom we believe about Kafka's certificate; none: the machine's"),
+    Known("kafka_cert_file", path, None, "our certificate, for SSL"),
+    Known("kafka_key_file", path, None, "its key, readable by its owner only; none: in the same file"),
+    Known("quotas", path, None, "bounds of owners and subscribers on Kafka (YAML); none: the defaults"),
+    Known("shared_contracts", one_of("gateway", "direct"), "gateway", "who writes what several owners may"),
     Known("registry", url, None, "its schema registry (Confluent-compatible API under /apis/ccompat/v7)"),
     Known("contracts", path, Path("schemas"), "the contracts directory (E5)"),
     Known("agreements", path, Path("schemas/agreements"), "the data-sharing agreements (C5)"),
@@ -164,6 +177,66 @@ class Settings:
     def kafka(self) -> str | None:
         value: str | None = self._get("kafka")
         return value
+
+    @property
+    def kafka_username(self) -> str | None:
+        value: str | None = self._get("kafka_username")
+        return value
+
+    @property
+    def kafka_security(self) -> str | None:
+        value: str | None = self._get("kafka_security")
+        return value
+
+    @property
+    def quotas_file(self) -> Path | None:
+        value: Path | None = self._get("quotas")
+        return value
+
+    @property
+    def shared_directly(self) -> bool:
+        return bool(self._get("shared_contracts") == "direct")
+
+    def kafka_password_text(self) -> str | None:
+        """The password of the Kafka user, from the environment or a file that nobody else may read."""
+        given: str | None = self._get("kafka_password")
+        file: Path | None = self._get("kafka_password_file")
+        if file is None:
+            return given
+        self._one_of_two("kafka_password", "kafka_password_file")
+        content = _read_private(file, "the Kafka password file", self.values["kafka_password_file"].source)
+        return content.decode("utf-8", "replace").rstrip("\r\n")
+
+    def kafka_access(self) -> KafkaAccess:
+        """How the configured cluster is reached.
+
+        INVARIANT: an open line leaves this machine only if somebody wrote PLAINTEXT. An installation that
+        nobody has secured does not start.
+        """
+        security = self.kafka_security
+        key, cert = self._get("kafka_key_file"), self._get("kafka_cert_file")
+        if key is not None:
+            _read_private(key, "the key file for Kafka", self.values["kafka_key_file"].source)
+        elif cert is not None:
+            _read_private(cert, "the certificate file for Kafka, which holds its key,", str(cert))
+        access = KafkaAccess(
+            self.kafka or "",
+            security or PLAINTEXT,
+            self._get("kafka_mechanism"),
+            self.kafka_username,
+            self.kafka_password_text(),
+            self._get("kafka_ca_file"),
+            cert,
+            key,
+        )
+        if security is None and not access.local:
+            raise UserError(
+                "it is not said how the line to Kafka is protected",
+                where=f"kafka from {self.values['kafka'].source}",
+                why=f"{access.bootstrap} is not this machine: what is sent there may be read on the way",
+                mend="set POSTROOM_KAFKA_SECURITY to SASL_SSL or SSL; to PLAINTEXT only on a closed network",
+            )
+        return access
 
     @property
     def registry(self) -> str | None:
@@ -229,12 +302,7 @@ class Settings:
         """
         given: str | None = self._get("secret")
         file: Path | None = self._get("secret_file")
-        if given is not None and file is not None:
-            raise UserError(
-                "secret and secret_file are both set",
-                where=f"{self.values['secret'].source}; {self.values['secret_file'].source}",
-                mend="keep one of them",
-            )
+        self._one_of_two("secret", "secret_file")
         if given is not None:
             return given.encode()
         if file is not None:
@@ -248,24 +316,44 @@ class Settings:
             mend="set POSTROOM_SECRET_FILE" if self.kafka else "`postroom up`, or set POSTROOM_SECRET_FILE",
         )
 
+    def _one_of_two(self, one: str, other: str) -> None:
+        if self._get(one) is not None and self._get(other) is not None:
+            raise UserError(
+                f"{one} and {other} are both set",
+                where=f"{self.values[one].source}; {self.values[other].source}",
+                mend="keep one of them",
+            )
+
 
 def _read_secret(file: Path, source: str) -> bytes:
+    why = "whoever reads it can name every citizen's person id"
+    return _read_private(file, "the secret file", source, why, "put the identity key into it")
+
+
+def _read_private(
+    file: Path,
+    what: str,
+    source: str,
+    why: str = "whoever reads it can act as us",
+    mend_empty: str = "put the secret into it",
+) -> bytes:
+    """Read a file that nobody but its owner may open; UserError otherwise, never with its content."""
     try:
         mode = file.stat().st_mode
         content = file.read_bytes()
     except OSError as error:
         raise UserError(
-            "the secret file cannot be read", where=str(file), why=error.strerror or str(error), mend=source
+            f"{what} cannot be read", where=str(file), why=error.strerror or str(error), mend=source
         ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise UserError(
-            "the secret file is open to others",
+            f"{what} is open to others",
             where=str(file),
-            why=f"its mode is {stat.S_IMODE(mode):04o}; whoever reads it can name every citizen's person id",
+            why=f"its mode is {stat.S_IMODE(mode):04o}; {why}",
             mend=f"chmod 600 {file}",
         )
     if not content:
-        raise UserError("the secret file is empty", where=str(file), mend="put the identity key into it")
+        raise UserError(f"{what} is empty", where=str(file), mend=mend_empty)
     return content
 
 
@@ -280,6 +368,12 @@ def load_settings(environ: Mapping[str, str] | None = None, directory: Path | No
         if environ.get(variable, "") != "":  # an empty variable is one that is not set
             values[known.name] = _parsed(known, environ[variable], f"environment {variable}")
         elif known.name in content:
+            if not known.in_file:
+                raise UserError(
+                    f"{known.name} does not belong into a file that others may read",
+                    where=str(file),
+                    mend=f"set {variable}, or {known.name}_file",
+                )
             values[known.name] = _parsed(known, content[known.name], f"file {file}")
         else:
             values[known.name] = Value(known.name, known.default, "default")

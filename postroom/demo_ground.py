@@ -99,7 +99,7 @@ def topics_as_planned(
 ) -> tuple[int, int]:
     """Make the topics what the rules need; return how many there are and how many are new."""
     wanted = wanted_topics(contracts, agreements.values(), current.partitions)
-    changes = Topics(stack.kafka).apply(wanted)
+    changes = Topics(stack.access).apply(wanted)
     return len(wanted), len({change.topic for change in changes if change.action == "create"})
 
 

@@ -85,7 +85,7 @@ class Readers:
 
     def _follow(self, topic: str) -> None:
         try:
-            for record in AvroReader(self._stack.kafka, self._registry).read(topic, follow=True):
+            for record in AvroReader(self._stack.access, self._registry).read(topic, follow=True):
                 with self._news:
                     self._seen[topic].append(Seen(record, time.time_ns() // 1_000_000))
                     self.last_news = time.monotonic()

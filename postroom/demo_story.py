@@ -214,12 +214,12 @@ class Story:
 
     def _broker_time(self, event: Event) -> int:
         """When the broker had an event, by its own clock."""
-        records = AvroReader(self.stack.kafka, self.registry).read(CONSENT_TOPIC)
+        records = AvroReader(self.stack.access, self.registry).read(CONSENT_TOPIC)
         return next(r.timestamp_ms for r in records if r.headers.get("ce_id") == event["id"])
 
     def _obligation(self, key: str) -> dict[str, Any]:
         """What the council must delete of what it holds under a key."""
-        records = TopicReader(self.stack.kafka).read([obligations_topic("council-leeds")])
+        records = TopicReader(self.stack.access).read([obligations_topic("council-leeds")])
         owed = [record.value for record in records if record.key == key.encode() and record.value]
         if not owed:
             raise UserError("a deletion is owed and no obligation was written", code=Exit.FAULT)

@@ -44,10 +44,12 @@ def opened(file: Path | str) -> IO[bytes]:
 @contextmanager
 def publishing(stack: Stack, registry: Registry, contracts: Contracts, mend: str) -> Iterator[Publisher]:
     """Hold a publisher as a department would; an unreachable broker ends it as a UserError with exit 3."""
+    from connectors.kafka_line import check_line
     from producers import BrokerUnreachable, Publisher, connect, disconnect
 
+    check_line(stack.access)
     try:
-        producer = connect(stack.kafka)
+        producer = connect(stack.kafka, **stack.access.protection())
         try:
             yield Publisher(
                 producer,

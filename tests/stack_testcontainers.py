@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from connectors import Stack
+from connectors.kafka_access import KafkaAccess
 from connectors.reachable import require
 
 KAFKA_IMAGE = "apache/kafka:4.1.1"
@@ -35,8 +36,8 @@ def containers() -> Iterator[Stack]:
     try:
         with DockerContainer(REGISTRY_IMAGE).with_exposed_ports(REGISTRY_PORT) as registry:
             host, port = registry.get_container_host_ip(), registry.get_exposed_port(REGISTRY_PORT)
-            found = Stack(kafka.get_bootstrap_server(), f"http://{host}:{port}", local=False)
-            wait_for(lambda: require(found.kafka, found.registry) is None)
+            found = Stack(KafkaAccess(kafka.get_bootstrap_server()), f"http://{host}:{port}", local=False)
+            wait_for(lambda: require(found.access, found.registry) is None)
             yield found
     finally:
         kafka.stop()

@@ -42,7 +42,7 @@ def person(
     persons = {keys.person_id(member) for member in members}
     entries = [
         json.loads(record.value)
-        for record in TopicReader(find_stack(current).kafka).read([DISCLOSURES_TOPIC])
+        for record in TopicReader(find_stack(current).access).read([DISCLOSURES_TOPIC])
         if record.value is not None and record.key is not None and record.key.decode() in persons
     ]
     entries.sort(key=lambda entry: (entry["time"], entry["agreement"], entry["sequence"]))

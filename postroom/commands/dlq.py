@@ -38,7 +38,7 @@ def list_letters(
     from schemas import format_instant
 
     rows = []
-    for record in TopicReader(find_stack(settings()).kafka).read([DEAD_LETTERS_TOPIC]):
+    for record in TopicReader(find_stack(settings()).access).read([DEAD_LETTERS_TOPIC]):
         letter = json.loads(record.value or b"{}")
         if (reason is None or letter["reason"] == reason) and (type_ is None or letter["type"] == type_):
             rows.append({"time": format_instant(letter.pop("timestamp_ms")), **letter})

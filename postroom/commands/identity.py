@@ -39,7 +39,7 @@ def disputes(output: Output = Form.TABLE) -> None:
     from processors.persons import read_dispute
     from schemas import format_instant
 
-    reader = TopicReader(find_stack(settings()).kafka)
+    reader = TopicReader(find_stack(settings()).access)
     rows = []
     for record in reader.latest(DISPUTES_TOPIC).values():
         one, other, reason = read_dispute(record.value or b"")
@@ -120,7 +120,7 @@ def read_nodes(identifier: str) -> Mapping[str, Node]:
         raise UserError(
             "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
         ) from invalid
-    latest = TopicReader(find_stack(current).kafka).latest(changelog("persons"))
+    latest = TopicReader(find_stack(current).access).latest(changelog("persons"))
 
     def node(name: str) -> Node | None:
         record = latest.get(name.encode())

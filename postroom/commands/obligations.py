@@ -42,7 +42,7 @@ def list_obligations(
 
     now_ms = time.time_ns() // 1_000_000
     rows = []
-    for key, record in TopicReader(find_stack(settings()).kafka).latest(changelog("obligations")).items():
+    for key, record in TopicReader(find_stack(settings()).access).latest(changelog("obligations")).items():
         if key == TASK_KEY or record.value is None:
             continue
         entry = read_obligation(body_of(record.value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -20,8 +21,17 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(status)
 
 
-def up(output: Output = Form.TABLE) -> None:
+def up(
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Kafka with TLS, passwords and access rules, from now on.")
+    ] = False,
+    output: Output = Form.TABLE,
+) -> None:
     """Start Kafka and the schema registry on this machine, unless they run.
+
+    With --secure Kafka speaks TLS, asks for a user and a password, and lets nobody do what `postroom topics
+    apply` has not granted; commands here are then the administrator's, unless POSTROOM_KAFKA_USERNAME names
+    another user whose password `postroom access credential` made. A stack once secured stays so.
 
     With POSTROOM_KAFKA and POSTROOM_REGISTRY set, looks whether those answer and starts nothing. The first
     run fetches 153 MB. Data is kept in .state (POSTROOM_STATE) and survives `down`.
@@ -32,7 +42,7 @@ def up(output: Output = Form.TABLE) -> None:
     from postroom.console import ConsoleReport
     from postroom.settings import settings
 
-    stack = ensure_stack(settings(), ConsoleReport())
+    stack = ensure_stack(settings(), ConsoleReport(), secure=secure)
     rows = [{"part": "kafka", "address": stack.kafka}, {"part": "registry", "address": stack.registry}]
     write_rows(rows, output, UP_COLUMNS)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 
 from postroom.commands import noun
 from postroom.output import Form, Output, write_rows
+
+if TYPE_CHECKING:
+    from connectors.kafka_access import KafkaAccess
+    from connectors.kafka_topics import WantedTopic
 
 COLUMNS = ("topic", "action", "setting", "now", "wanted")
 
@@ -28,8 +33,8 @@ def plan(output: Output = Form.TABLE) -> None:
     from postroom.console import say
     from postroom.errors import Exit
 
-    bootstrap, wanted = _wanted()
-    changes = Topics(bootstrap).plan(wanted)
+    access, wanted = _wanted()
+    changes = Topics(access).plan(wanted)
     write_rows([asdict(change) for change in changes], output, COLUMNS)
     say(f"{len(changes)} differences among {len(wanted)} topics")
     if changes:
@@ -44,13 +49,13 @@ def apply(output: Output = Form.TABLE) -> None:
     from connectors.kafka_topics import Topics
     from postroom.console import say
 
-    bootstrap, wanted = _wanted()
-    changes = Topics(bootstrap).apply(wanted)
+    access, wanted = _wanted()
+    changes = Topics(access).apply(wanted)
     write_rows([asdict(change) for change in changes], output, COLUMNS)
     say(f"{len(changes)} changes made, {len(wanted)} topics as planned")
 
 
-def _wanted() -> tuple[str, list]:  # type: ignore[type-arg]
+def _wanted() -> tuple[KafkaAccess, list[WantedTopic]]:
     from connectors import find_stack
     from postroom.composition import load_rules_files
     from postroom.settings import settings
@@ -58,4 +63,4 @@ def _wanted() -> tuple[str, list]:  # type: ignore[type-arg]
 
     current = settings()
     contracts, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
-    return find_stack(current).kafka, wanted_topics(contracts, agreements.values(), current.partitions)
+    return find_stack(current).access, wanted_topics(contracts, agreements.values(), current.partitions)

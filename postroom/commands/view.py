@@ -49,7 +49,7 @@ def view(
             "there is no such agreement", where=agreement, mend="one of: " + ", ".join(sorted(agreements))
         )
     stack = find_stack(current)
-    reader = AvroReader(stack.kafka, reachable_registry(stack))
+    reader = AvroReader(stack.access, reachable_registry(stack))
     records = reader.read(view_topic(agreement), follow=follow)
     wanted = (record for record in records if key is None or record.key == key)
     if follow:

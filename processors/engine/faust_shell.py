@@ -19,6 +19,7 @@ from typing import Any
 
 import faust
 from aiokafka import TopicPartition
+from faust import auth
 from faust.transport.consumer import Consumer as AnyConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
@@ -148,11 +149,25 @@ class FaustSource:
         return end
 
 
+def credentials(protection: Mapping[str, Any]) -> auth.Credentials | None:
+    """Say in Faust's words what protects the line and who we are; None for an open line."""
+    protocol = protection.get("security_protocol", "PLAINTEXT")
+    if protocol.startswith("SASL"):
+        return auth.SASLCredentials(
+            username=protection["sasl_plain_username"],
+            password=protection["sasl_plain_password"],
+            mechanism=protection["sasl_mechanism"],
+            ssl_context=protection.get("ssl_context"),
+        )
+    return auth.SSLCredentials(protection["ssl_context"]) if protocol == "SSL" else None
+
+
 def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadir: Path) -> Any:
     """Return the Faust app of one stage."""
     app = faust.App(
         config.group(spec.stage),
         broker=[f"kafka://{address}" for address in config.bootstrap.split(",")],
+        broker_credentials=credentials(config.protection()),
         broker_client_id=config.instance,
         consumer_group_instance_id=config.group_instance(spec.stage),
         store="memory://",

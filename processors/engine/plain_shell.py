@@ -60,7 +60,7 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, spec: StageSpec, config: EngineConfig, memory: RocksMemory) -> None:
         self._spec, self._config = spec, config
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=config.bootstrap,
+            **config.client(),
             group_id=config.group(spec.stage),
             group_instance_id=config.group_instance(spec.stage),
             client_id=config.instance,

@@ -7,6 +7,8 @@ and rebuilt. A changelog whose beginning was deleted cannot rebuild anything, so
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -24,7 +26,9 @@ class AnotherLogError(Exception):
     """The store reflects another changelog than the one that is there."""
 
 
-async def restore(bootstrap: str, changelog: TopicPartition, store: Store, stage: str) -> TaskMemory:
+async def restore(
+    client: Mapping[str, Any], changelog: TopicPartition, store: Store, stage: str
+) -> TaskMemory:
     """Bring the store up to the end of its changelog and return the task's memory.
 
     Called after the producer was opened, so nothing of a previous owner is open any more and the end read
@@ -32,7 +36,7 @@ async def restore(bootstrap: str, changelog: TopicPartition, store: Store, stage
     """
     started = time.perf_counter()
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="none",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from processors.stage import Record, Stage
 
@@ -60,8 +60,14 @@ class EngineConfig:
     """Both for all stores of the process together."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
+    protection: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
+    """What protects each line to Kafka and says who we are, as aiokafka takes it; asked for each client."""
     fault: str | None = field(default=None, repr=False)
     """For tests only, see :mod:`processors.engine.faults`."""
+
+    def client(self) -> dict[str, Any]:
+        """Return what every client of Kafka is built with, whatever else it is told."""
+        return {"bootstrap_servers": self.bootstrap, **self.protection()}
 
     def group(self, stage: Stage) -> str:
         """Return the consumer group of a stage."""

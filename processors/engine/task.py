@@ -75,7 +75,7 @@ class Task:
         """Fence the previous owner and rebuild the state that it committed."""
         await self._transactor.open()
         self._fault("opened, state not replayed")
-        self._memory = await restore(self._config.bootstrap, self._changelog, self._store, self._stage.name)
+        self._memory = await restore(self._config.client(), self._changelog, self._store, self._stage.name)
         self._sweeper = Sweeper(self._memory, self._store)
         self._fault("state replayed, not seeked")
 

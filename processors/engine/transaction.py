@@ -39,7 +39,7 @@ class Transactor:
     async def open(self) -> None:
         """Take the transactional id over: the previous owner can commit nothing from here on."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._config.bootstrap,
+            **self._config.client(),
             transactional_id=self._id,
             transaction_timeout_ms=self._config.transaction_timeout_ms,
             acks="all",

@@ -298,7 +298,7 @@ class Installation:
 
     def read(self, *topics: str) -> list[RawRecord]:
         """Every committed record of topics."""
-        return list(TopicReader(self.stack.kafka).read(topics))
+        return list(TopicReader(self.stack.access).read(topics))
 
     def documents(self, topic: str) -> list[Any]:
         """Every committed record of a topic of JSON."""
@@ -306,7 +306,7 @@ class Installation:
 
     def view_records(self) -> dict[str, list[ReadRecord]]:
         """Every committed record of every view topic, decoded by the registry's schema."""
-        reader = AvroReader(self.stack.kafka, self.registry)
+        reader = AvroReader(self.stack.access, self.registry)
         return {name: list(reader.read(view_topic(name))) for name in sorted(self.agreements)}
 
 

@@ -60,7 +60,7 @@ def states(settings: Settings) -> dict[str, str]:
 
 def test_the_shared_stack_answers(stack: Stack):
     """Kafka has a broker; the registry takes FULL_TRANSITIVE as a subject's rule (E6)."""
-    assert kafka_problem(stack.kafka) is None
+    assert kafka_problem(stack.access) is None
     config = f"{stack.registry}/apis/ccompat/v7/config/stack-test-value"
     assert httpx.put(config, json={"compatibility": "FULL_TRANSITIVE"}).is_success
     assert httpx.get(config).json() == {"compatibilityLevel": "FULL_TRANSITIVE"}

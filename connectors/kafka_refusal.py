@@ -1,0 +1,31 @@
+"""Why Kafka did not do what was asked, in words that a person can act on."""
+
+from __future__ import annotations
+
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_line import STATUS, UNREACHABLE, line_problem, not_believed
+from connectors.trouble import Misused, Trouble, Unreachable
+
+
+def in_our_words(error: BaseException, access: KafkaAccess) -> Trouble:
+    """Translate a client's error; it may name a topic or a group, never a value or a secret."""
+    from kafka.errors import AuthorizationError, BrokerResponseError, SaslAuthenticationFailedError
+
+    why = str(error) or type(error).__name__
+    if isinstance(error, AuthorizationError):
+        return not_allowed(access, why)
+    if isinstance(error, SaslAuthenticationFailedError):
+        return not_believed(access, access.bootstrap)
+    if isinstance(error, BrokerResponseError):
+        return Trouble("Kafka did not do what was asked", where=access.bootstrap, why=why)
+    return line_problem(access) or Unreachable(UNREACHABLE, where=access.bootstrap, why=why, mend=STATUS)
+
+
+def not_allowed(access: KafkaAccess, why: str) -> Misused:
+    """Return what is said to somebody whom Kafka knows and does not let."""
+    return Misused(
+        f"Kafka does not allow {access.who} to do that",
+        where=access.bootstrap,
+        why=why,
+        mend="`postroom access list` says who may what; use the credentials of one who may",
+    )
