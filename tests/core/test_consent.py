@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 
-from processors.consent import consented, covers, enrolled, objected
-from processors.messages import Consent, Enrolment, Objection
+from processors.consent import consented, covers, enrolled, futile_grants, objected
+from processors.messages import Consent, Enrolment, Objection, encode
 from processors.outcomes import Denial
 from schemas import Agreement, Attribute, load_agreements, load_contracts
 from tests.nasty.generate import CASES
@@ -23,9 +24,10 @@ HOUSING: Agreement = load_agreements(CASES / "agreements", CONTRACTS)["leeds-hou
 
 
 def stated(state: Any, minute: float, source: str = "a", **changes: Any) -> Consent:
-    """A statement about everything, in a minute of the hour."""
+    """A statement about everything, in a minute of the hour, as it comes from a topic."""
     given_as: dict[str, Any] = {"subscriber": "s", "purpose": "p", "categories": (), "state": state}
-    return Consent(int(minute * MINUTE_MS), source, f"{state}{minute}", **(given_as | changes))
+    consent = Consent(int(minute * MINUTE_MS), source, f"{state}{minute}", **(given_as | changes))
+    return msgspec.msgpack.decode(encode(consent), type=Consent)
 
 
 def answer(*consents: Consent, attribute: Attribute = ADDRESS, now_ms: int = NOW) -> Consent | Denial:
@@ -53,15 +55,21 @@ def test_at_equal_times_protection_wins(state: str) -> None:
     assert isinstance(answer(stated("GRANTED", 1.001), stated(state, 1)), Consent)
 
 
-def test_another_sources_stop_wins_for_five_minutes() -> None:
-    """C1: not more than five minutes earlier, to the millisecond, and only another source's."""
-    stop = stated("WITHDRAWN", 10, source="b")
-    grant = stated("GRANTED", 15)
-    assert answer(grant, stop) is Denial.CONSENT_WITHDRAWN
-    later = stated("GRANTED", 15 + 1 / MINUTE_MS)
+@pytest.mark.parametrize("sources", ["ab", "ba"])
+def test_another_sources_stop_wins_for_five_minutes(sources: str) -> None:
+    """C1: not more than five minutes earlier, to the millisecond, whichever source comes first by name."""
+    mine, other = sources
+    stop = stated("WITHDRAWN", 10, source=other)
+    for minute in (10 + 1 / MINUTE_MS, 12, 15):
+        assert answer(stated("GRANTED", minute, source=mine), stop) is Denial.CONSENT_WITHDRAWN
+    later = stated("GRANTED", 15 + 1 / MINUTE_MS, source=mine)
     assert answer(later, stop) == later
-    own = stated("GRANTED", 15, source="b")
-    assert answer(own, stop) == own
+
+
+def test_a_source_may_grant_again_right_after_its_own_stop() -> None:
+    """C1: the five minutes are between the clocks of two sources."""
+    again = stated("GRANTED", 10 + 1 / MINUTE_MS)
+    assert answer(again, stated("WITHDRAWN", 10)) == again
 
 
 def test_a_stop_of_another_category_stops_nothing() -> None:
@@ -87,6 +95,7 @@ def test_a_grant_that_ends_before_it_begins_has_expired() -> None:
     """C6: not yet valid only if a grant that stands still begins."""
     empty = stated("GRANTED", 1, begins=NOW + 2, ends=NOW + 1)
     assert answer(empty) is Denial.CONSENT_EXPIRED
+    assert answer(stated("GRANTED", 1, begins=NOW + 2, ends=NOW + 2)) is Denial.CONSENT_EXPIRED
     assert answer(empty, stated("GRANTED", 2, begins=NOW + 1)) is Denial.CONSENT_NOT_YET_VALID
 
 
@@ -104,9 +113,53 @@ def test_nothing_granted_is_another_reason_than_taken_back() -> None:
     assert answer(stated("GRANTED", 1), attribute=PRACTICE) is Denial.NO_CONSENT
     stops = (stated("WITHDRAWN", 2), stated("PAUSED", 3))
     assert answer(stated("GRANTED", 1), *stops) is Denial.CONSENT_PAUSED
-    assert (
-        answer(stated("GRANTED", 1), stated("PAUSED", 3), stated("WITHDRAWN", 3)) is Denial.CONSENT_WITHDRAWN
-    )
+    for paused, withdrawn in ("ab", "ba"):
+        at_once = stated("PAUSED", 3, source=paused), stated("WITHDRAWN", 3, source=withdrawn)
+        assert answer(stated("GRANTED", 1), *at_once) is Denial.CONSENT_WITHDRAWN
+
+
+def futile(*consents: Consent) -> set[str]:
+    """The ids of the grants that can never stand."""
+    return {grant.id for grant in futile_grants(consents, GRACE_MS)}
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "WITHDRAWN"])
+@pytest.mark.parametrize("sources", ["ab", "ba"])
+def test_a_grant_just_after_another_sources_stop_can_never_stand(state: str, sources: str) -> None:
+    """C1: its own source could not see it; the stop itself, and another grant, are nothing to report."""
+    mine, other = sources
+    stop = stated(state, 10, source=other)
+    found = futile(stop, *(stated("GRANTED", minute, source=mine) for minute in (5, 9, 10, 11, 15, 16)))
+    assert found == {"GRANTED11", "GRANTED15"}
+    assert futile(stop, stated("GRANTED", 11, source=other)) == set()
+    assert futile(stop, stated("PAUSED", 11, source=mine), stated("WITHDRAWN", 11, source=mine)) == set()
+    assert futile(stated("GRANTED", 10, source=other), stated("GRANTED", 11, source=mine)) == set()
+
+
+@pytest.mark.parametrize(
+    "about", [{"subscriber": "r"}, {"subscriber": "t"}, {"purpose": "o"}, {"purpose": "q"}]
+)
+def test_a_stop_about_another_subscriber_or_purpose_makes_no_grant_futile(about: dict[str, str]) -> None:
+    """C1: the same subscriber and purpose."""
+    assert futile(stated("WITHDRAWN", 10, source="b", **about), stated("GRANTED", 11)) == set()
+
+
+@pytest.mark.parametrize(
+    ("stopped", "granted", "expected"),
+    [
+        ((), (), True),
+        ((), ("contact",), True),
+        (("contact",), (), True),
+        (("contact", "health"), ("contact",), True),
+        (("health",), ("contact",), False),
+    ],
+)
+def test_a_stop_that_covers_nothing_of_a_grant_does_not_make_it_futile(
+    stopped: tuple[str, ...], granted: tuple[str, ...], expected: bool
+) -> None:
+    """C1: an empty list covers all categories."""
+    stop = stated("WITHDRAWN", 10, source="b", categories=stopped)
+    assert bool(futile(stop, stated("GRANTED", 11, categories=granted))) is expected
 
 
 @pytest.mark.parametrize(
@@ -132,6 +185,8 @@ def test_only_the_agreements_own_subscriber_enrols() -> None:
     """C4: by the agreement's name, its own subscriber, and not ended."""
     right = Enrolment(1, "a", "n", "council-leeds", "leeds-housing", "ENROLLED")
     assert enrolled([right], HOUSING)
-    assert not enrolled([Enrolment(1, "a", "n", "dwp", "leeds-housing", "ENROLLED")], HOUSING)
-    assert not enrolled([Enrolment(1, "a", "n", "council-leeds", "leeds-care", "ENROLLED")], HOUSING)
+    for owner in ("council-bath", "dwp"):
+        assert not enrolled([Enrolment(1, "a", "n", owner, "leeds-housing", "ENROLLED")], HOUSING)
+    for agreement in ("leeds-care", "york-tax"):
+        assert not enrolled([Enrolment(1, "a", "n", "council-leeds", agreement, "ENROLLED")], HOUSING)
     assert not enrolled([Enrolment(1, "a", "n", "council-leeds", "leeds-housing", "ENDED")], HOUSING)

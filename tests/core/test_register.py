@@ -43,6 +43,11 @@ def value_at(held: register.Register, now_ms: int, sent_at_ms: int | None = None
     return None if entry is None else entry.value
 
 
+def sent(held: register.Register, now_ms: int = 100) -> list[bytes]:
+    """The values of which the record is told, the lowest first."""
+    return [entry.value for entry in register.entries(held, now_ms)]
+
+
 def test_the_greatest_by_effective_then_asserted_then_source_then_id_is_current() -> None:
     """R4: ties are broken in this order."""
     ranks = [
@@ -75,18 +80,36 @@ def test_what_expires_makes_room_for_what_it_outlived() -> None:
     held = filled(said(1, effective_at=5), said(2, expires=150))
     assert value_at(held, 149, sent_at_ms=100) == b'"2"'
     assert value_at(held, 150, sent_at_ms=100) == b'"1"'
-    assert register.bounded(held, 150, 64)[0] == (said(1, effective_at=5),)
+    assert value_at(held, 999, sent_at_ms=100) == b'"1"'
+    assert sent(held, 999) == [b'"1"']
+    for later in (150, 999):
+        assert register.bounded(held, later, 64)[0] == (said(1, effective_at=5),)
 
 
 def test_what_cannot_count_again_is_not_sent() -> None:
     """R4: the record is not told of the past that nothing can bring back."""
     held = filled(said(1, effective_at=5), said(2))
-    assert [entry.value for entry in register.entries(held, 100)] == [b'"2"']
+    assert sent(held) == [b'"2"']
+    assert sent(filled(said(1, effective_at=5, expires=150), said(2, expires=200))) == [b'"2"']
+
+
+def test_what_is_effective_from_this_very_moment_is_of_the_past() -> None:
+    """R4: so it hides what it replaced, and takes a place within the bound."""
+    held = filled(said(1), said(2, effective_at=100), depth=1)
+    assert held == (said(2, effective_at=100),)
+    assert sent(filled(said(1), said(2, effective_at=100))) == [b'"2"']
+
+
+def test_only_what_outlives_all_that_stands_above_it_is_sent() -> None:
+    """R4, R7: the greatest, then each that will count again one day."""
+    expiries = (150, 200, 180, 250)
+    held = filled(*(said(n, effective_at=50 - n, expires=expires) for n, expires in enumerate(expiries)))
+    assert sent(held) == [b'"3"', b'"1"', b'"0"']
 
 
 def test_nothing_is_kept_that_has_expired_on_arrival() -> None:
     """R7: an assertion counts until its retention ends, not after."""
-    assert filled(said(1, expires=100)) == ()
+    assert filled(said(1, expires=100)) == filled(said(1, expires=99)) == ()
     assert register.next_expiry(filled(said(1, expires=101), said(2))) == 101
 
 
@@ -109,6 +132,18 @@ def test_the_lesser_content_counts_when_the_greater_has_expired() -> None:
     )
     assert value_at(held, 149) == b'"b"'
     assert value_at(held, 150) == b'"a"'
+
+
+def test_a_lesser_content_that_cannot_outlive_the_greater_is_not_kept() -> None:
+    """R2, R7: it can never count."""
+    greater = said(1, form=b"b", expires=150)
+    for expires in (140, 150):
+        assert filled(said(1, form=b"a", expires=expires), greater) == (greater,)
+
+
+def test_what_is_known_already_lets_nothing_fall_out() -> None:
+    """R6: the same assertion again is no change to count."""
+    assert register.add((said(1),), said(1), 100, 1) == ((said(1),), 0)
 
 
 def test_only_the_deepest_effective_ones_fall_out_and_are_counted() -> None:
