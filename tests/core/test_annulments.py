@@ -134,8 +134,8 @@ def test_an_annulment_that_finds_nothing_is_reported_after_an_hour_and_once():
 
 @pytest.mark.parametrize("found", [named("e"), paired("e")], ids=["value", "pair"])
 def test_an_annulment_that_removes_something_is_not_reported(found: Any):
-    """R3: a value, or a statement about a pair."""
-    assert Identifier(found, ANNULMENT).state.unmatched == {}
+    """R3: a value, or a statement about a pair, also when nothing of the event waits any more."""
+    assert Identifier(found, told(1), ANNULMENT).state.unmatched == {}
 
 
 @pytest.mark.parametrize("found", [named("e"), paired("e"), said("e")], ids=["value", "pair", "nothing"])
