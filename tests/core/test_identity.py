@@ -15,6 +15,7 @@ from processors.messages import (
     Objection,
     Restriction,
 )
+from processors.stage import Record
 from tests.identity_kit import (
     ALONE,
     NHS,
@@ -311,6 +312,12 @@ def test_a_member_that_says_nothing_leaves_again_and_is_alone_in_no_record():
     back, fragment = one.step(told(0, NHS))
     assert (back.person, back.successor, back.move) == (ALONE, OTHER, 2)
     assert (fragment.person, fragment.move, fragment.whole) == (OTHER, 2, True)
+
+
+def test_the_states_of_a_batch_are_loaded_at_once():
+    """§7: by identifier, whatever is said of it; a record without a key is nobody's."""
+    records = [Record("postroom.assertions", 0, 0, 0, key, b"") for key in (b"a", b"b", b"a", None)]
+    assert Identifier().stage.keys(records) == {b"a", b"b"}
 
 
 def test_whoever_says_the_opposite_of_an_event_says_another_event():
