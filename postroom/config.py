@@ -136,6 +136,19 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "transaction_timeout_ms", number(1000, 10_000), 10_000, "an open transaction holds up readers (V7)"
     ),
+    Known("gateway_host", text, "127.0.0.1", "where the HTTP gateway listens"),
+    Known("gateway_port", PORT, 8088, "the port of that, 0: any free one"),
+    Known("gateway_clients", path, Path("clients.yaml"), "who may use the gateway, and what for (YAML)"),
+    Known("gateway_issuer", text, None, "`iss` of access tokens; none: the local stack's stand-in issuer"),
+    Known("gateway_audience", text, "postroom", "`aud` of access tokens"),
+    Known("gateway_jwks", text, None, "the issuer's public keys (JWKS): a file, or a URL"),
+    Known("gateway_key_file", path, None, "the key of cursors, the same for every gateway; local: made"),
+    Known("gateway_tls_certificate", path, None, "the gateway's certificate chain (PEM)"),
+    Known("gateway_tls_key", path, None, "its key, readable by its owner only"),
+    Known("gateway_client_ca", path, None, "the CA of clients' certificates (PEM); none: no mTLS"),
+    Known("gateway_behind_tls", one_of("no", "yes"), "no", "yes: a proxy in front ends TLS"),
+    Known("gateway_events_per_s", number(1, 1_000_000), 1000, "what one client may publish or ask"),
+    Known("gateway_acknowledged_within_ms", number(100, 60_000), 10_000, "how long a publisher waits"),
     Known(
         "log_format", one_of("console", "json"), "console", "words for a terminal, or one JSON object a line"
     ),
@@ -204,7 +217,7 @@ class Settings:
         if file is None:
             return given
         self._one_of_two("kafka_password", "kafka_password_file")
-        content = _read_private(file, "the Kafka password file", self.values["kafka_password_file"].source)
+        content = read_private(file, "the Kafka password file", self.values["kafka_password_file"].source)
         return content.decode("utf-8", "replace").rstrip("\r\n")
 
     def kafka_access(self) -> KafkaAccess:
@@ -216,9 +229,9 @@ class Settings:
         security = self.kafka_security
         key, cert = self._get("kafka_key_file"), self._get("kafka_cert_file")
         if key is not None:
-            _read_private(key, "the key file for Kafka", self.values["kafka_key_file"].source)
+            read_private(key, "the key file for Kafka", self.values["kafka_key_file"].source)
         elif cert is not None:
-            _read_private(cert, "the certificate file for Kafka, which holds its key,", str(cert))
+            read_private(cert, "the certificate file for Kafka, which holds its key,", str(cert))
         access = KafkaAccess(
             self.kafka or "",
             security or PLAINTEXT,
@@ -327,10 +340,10 @@ class Settings:
 
 def _read_secret(file: Path, source: str) -> bytes:
     why = "whoever reads it can name every citizen's person id"
-    return _read_private(file, "the secret file", source, why, "put the identity key into it")
+    return read_private(file, "the secret file", source, why, "put the identity key into it")
 
 
-def _read_private(
+def read_private(
     file: Path,
     what: str,
     source: str,

@@ -1,0 +1,205 @@
+"""Whether an event may be published, with every problem named by its JSON path (E7).
+
+The reasons and their order are intake's, and intake itself has the last word, so that what was answered with
+202 is not a dead letter a moment later. In addition the client's own bond counts: an event of another owner,
+or of a system that is not the client's, is `not-the-owner`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from connectors.gateway.clients import Client
+from connectors.gateway.events import RawHeaders, with_trace
+from connectors.gateway.limits import ATTRIBUTES_BYTES_MAX, DEPTH_MAX, EVENT_BYTES_MAX, is_too_deep
+from connectors.gateway.ports import Headers, LastWord
+from schemas import (
+    CloudEvent,
+    Contract,
+    ContractMismatch,
+    Contracts,
+    IdentifierInvalid,
+    NotACloudEvent,
+    Plain,
+    Rejection,
+    cloudevent_from_json,
+    parse_instant,
+    to_headers,
+)
+
+FUTURE_MS_MAX = 5 * 60_000
+OLDEST_MS = parse_instant("2000-01-01T00:00:00Z")
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_NAMED = re.compile(r"^`([a-z]+)`")
+Problems = Sequence[tuple[str, str]]
+
+
+class Judged(NamedTuple):
+    """An event that may go: its contract, its Avro body without frame, its headers, and what names it.
+
+    `name` stands for (source, id) and `digest` for the content, both as hashes: neither can be read back.
+    """
+
+    contract: Contract
+    body: bytes
+    headers: Headers
+    name: bytes
+    digest: bytes
+
+
+class Refused(NamedTuple):
+    """Why an event may not go; `problems` are (JSON path, what is wrong), never with a value."""
+
+    reason: Rejection
+    detail: str = ""
+    problems: Problems = ()
+
+
+class Judge:
+    """Judges events against the contracts in force."""
+
+    def __init__(self, contracts: Contracts, last_word: LastWord) -> None:
+        self._contracts = contracts
+        self._last_word = last_word
+
+    def judge(self, line: bytes, client: Client, headers: RawHeaders, now_ms: int) -> Judged | Refused:
+        """Say whether this client may publish this CloudEvent in JSON now."""
+        event = _read(line)
+        if isinstance(event, Refused):
+            return event
+        if event.data is None:
+            return Refused(Rejection.NULL_VALUE, problems=[("$.data", "expected a value")])
+        contract = self._contracts.by_type.get(event.type)
+        if contract is None:
+            return Refused(Rejection.UNKNOWN_TYPE, problems=[("$.type", "no contract has this type")])
+        refused = _not_the_owner(event, contract, client)
+        if refused is not None:
+            return refused
+        plain = self._plain(event, contract, now_ms)
+        if isinstance(plain, Refused):
+            return plain
+        reason = self._last_word(line, now_ms)  # INVARIANT: nothing is accepted that intake rejects
+        if reason is not None:
+            return Refused(reason, problems=_where(contract))
+        return _judged(event, contract, plain, headers)
+
+    def _plain(self, event: CloudEvent, contract: Contract, now_ms: int) -> Plain | Refused:
+        try:
+            plain = contract.from_json(event.data)
+        except ContractMismatch as mismatch:
+            problems = [("$.data" + path[1:], f"expected {what}") for path, what in mismatch.problems]
+            return Refused(Rejection.CONTRACT_MISMATCH, problems=problems)
+        invalid = list(_invalid_identifiers(contract, plain, self._contracts))
+        reason, untimely = _untimely(event.time, now_ms)
+        if invalid:
+            return Refused(Rejection.IDENTIFIER_INVALID, problems=[*invalid, *untimely])
+        return plain if reason is None else Refused(reason, problems=untimely)
+
+
+def _read(line: bytes) -> CloudEvent | Refused:
+    if len(line) > EVENT_BYTES_MAX:
+        return Refused(Rejection.OVERSIZED)
+    try:
+        parsed = msgspec.json.decode(line)
+        if is_too_deep(line, parsed):
+            return Refused(Rejection.UNDECODABLE, f"nested deeper than {DEPTH_MAX} levels")
+        event = cloudevent_from_json(parsed)
+    except NotACloudEvent as error:
+        named = _NAMED.match(error.problem)
+        problems = [(f"$.{named[1]}", error.problem)] if named else []
+        return Refused(Rejection.UNDECODABLE, error.problem, problems)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refused(Rejection.UNDECODABLE, "not JSON in UTF-8")
+    return _bounded(event)
+
+
+def _bounded(event: CloudEvent) -> CloudEvent | Refused:
+    """Attributes become headers of a record: they hold no control characters and are no documents."""
+    for name, value in event.extensions.items():
+        if _CONTROL.search(value):
+            return Refused(
+                Rejection.UNDECODABLE, problems=[(f"$.{name[:64]}", "expected no control characters")]
+            )
+    size = sum(len(name) + 4 * len(value) for name, value in event.extensions.items())
+    if size + 4 * (len(event.id) + len(event.source) + len(event.type)) > ATTRIBUTES_BYTES_MAX:
+        return Refused(Rejection.OVERSIZED, f"the attributes are longer than {ATTRIBUTES_BYTES_MAX} bytes")
+    type_ = event.extensions.get("datacontenttype", "application/json").partition(";")[0].strip().lower()
+    if type_ != "application/json":
+        return Refused(Rejection.UNDECODABLE, problems=[("$.datacontenttype", "expected application/json")])
+    return event
+
+
+def _not_the_owner(event: CloudEvent, contract: Contract, client: Client) -> Refused | None:
+    if event.owner not in contract.owners:
+        owners = ", ".join(sorted(contract.owners))
+        return Refused(
+            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this contract is published by {owners}")]
+        )
+    if event.owner != client.owner:
+        return Refused(
+            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this client publishes for {client.owner}")]
+        )
+    if client.systems is not None and event.source.rpartition(":")[2] not in client.systems:
+        systems = ", ".join(sorted(client.systems))
+        return Refused(
+            Rejection.NOT_THE_OWNER,
+            problems=[("$.source", f"this client publishes as the systems {systems}")],
+        )
+    return None
+
+
+def _invalid_identifiers(
+    contract: Contract, plain: Mapping[str, object], contracts: Contracts
+) -> Iterable[tuple[str, str]]:
+    """Every identifier field whose value no scheme knows (I1)."""
+    other = () if contract.other is None else (contract.other,)
+    for field in (contract.subject, *contract.links, *other):
+        value = plain[field.name]
+        if not isinstance(value, str):
+            continue  # a nullable link that says nothing
+        try:
+            if field.scheme == "*":
+                contracts.schemes.parse(value, field.schemes)
+            else:
+                contracts.schemes.canonical(field.scheme, value)
+        except IdentifierInvalid as invalid:
+            yield f"$.data.{field.name}", str(invalid)
+
+
+def _untimely(time_ms: int, now_ms: int) -> tuple[Rejection | None, Problems]:
+    if time_ms < OLDEST_MS:
+        return Rejection.TIME_TOO_OLD, [("$.time", "expected a time after 1999")]
+    if time_ms > now_ms + FUTURE_MS_MAX:
+        return Rejection.TIME_IN_FUTURE, [("$.time", "expected a time not more than 5 minutes ahead")]
+    return None, []
+
+
+def _where(contract: Contract) -> Problems:
+    """What only intake finds lies in what the kind itself needs: its states and moments (§5)."""
+    fields = sorted(contract.terms.values())
+    return [(f"$.data.{name}", f"expected what a {contract.kind} can say") for name in fields]
+
+
+def _judged(event: CloudEvent, contract: Contract, plain: Plain, headers: RawHeaders) -> Judged | Refused:
+    try:
+        body = contract.to_avro(plain)
+    except ContractMismatch:
+        return Refused(Rejection.CONTRACT_MISMATCH, problems=[("$.data", "expected data of the contract")])
+    if len(body) > EVENT_BYTES_MAX - 5:
+        return Refused(Rejection.OVERSIZED)
+    traced = CloudEvent(
+        event.id, event.source, event.type, event.time, event.owner,
+        extensions=with_trace(dict(event.extensions), headers),
+    )  # fmt: skip
+    content = f"{event.type}\0{event.time}\0".encode() + body
+    return Judged(contract, body, to_headers(traced), _name(event), hashlib.sha256(content).digest())
+
+
+def _name(event: CloudEvent) -> bytes:
+    return hashlib.sha256(f"{event.source}\0{event.id}".encode()).digest()

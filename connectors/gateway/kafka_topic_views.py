@@ -1,0 +1,222 @@
+"""View topics of Kafka as the gateway reads them: pages by offset, and the last record under a key.
+
+Nothing of a view is kept: of each key only where its last record lies, under a hash, so that the memory of
+this process names nobody. The record itself is fetched from the topic when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import Any, Protocol
+
+from connectors.gateway.kafka_follower import Follower, let_go, make_consumer
+from connectors.gateway.ports import Away, Change, Expired, Page, Positions
+from connectors.kafka_access import KafkaAccess
+from schemas import ContractMismatch, PlainCodec, unframe
+
+WITHIN_S = 10.0
+READERS_MAX = 16
+IDLE_MAX = 2  # of one topic
+FETCH_BYTES = 262_144
+POLL_MS = 500
+ATTEMPTS = 5
+_OFFSET_BITS = 48
+
+
+class Schemas(Protocol):
+    """What the registry knows."""
+
+    async def writer(self, schema_id: int) -> dict[str, Any] | None:
+        """Return the schema with this id."""
+
+
+class _Index:
+    """Where the last record under each key lies: 16 bytes of hash to partition and offset."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, int] = {}
+
+    def take(self, record: Any) -> None:
+        if record.key is not None:
+            self._places[_digest(record.key)] = record.partition << _OFFSET_BITS | record.offset
+
+    def start_over(self) -> None:
+        self._places.clear()
+
+    def place(self, key: bytes) -> tuple[int, int] | None:
+        found = self._places.get(_digest(key))
+        return None if found is None else (found >> _OFFSET_BITS, found & ((1 << _OFFSET_BITS) - 1))
+
+
+class TopicViews:
+    """The views of some agreements; `topic_of` names an agreement's topic."""
+
+    def __init__(
+        self,
+        access: KafkaAccess,
+        agreements: frozenset[str],
+        topic_of: Callable[[str], str],
+        schemas: Schemas,
+    ) -> None:
+        self._access = access
+        self._schemas = schemas
+        self._codecs: dict[int, PlainCodec] = {}
+        self._indexes = {name: _Index() for name in agreements}
+        self._followers = {
+            name: Follower(access, topic_of(name), index) for name, index in self._indexes.items()
+        }
+        self._idle: dict[str, list[Any]] = defaultdict(list)
+        self._free = asyncio.Semaphore(READERS_MAX)
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """Name the topics that were not read to their end yet."""
+        return sorted(each.topic for each in self._followers.values() if not each.is_ready)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        for follower in self._followers.values():
+            follower.start()
+
+    async def stop(self) -> None:
+        """End."""
+        await asyncio.gather(*(follower.stop() for follower in self._followers.values()))
+        for consumers in self._idle.values():
+            await asyncio.gather(*map(let_go, consumers))
+        self._idle.clear()
+
+    async def page(self, agreement: str, positions: Positions, limit: int) -> Page:
+        """Return at most `limit` changes from these positions on, see `ports.Views`."""
+        follower = self._followers[agreement]
+        ends = await follower.reached_the_end(WITHIN_S)
+        if len(positions) > len(ends):
+            raise Expired
+        reached = [*positions, *([0] * (len(ends) - len(positions)))]
+        if any(at > end for at, end in zip(reached, follower.positions, strict=True)):
+            raise Expired
+        records: list[Any] = []
+        if not _are_beyond(reached, ends):
+            async with self._reader(follower.topic, len(ends)) as reader:
+                records = await _read(reader, follower.topic, reached, ends, limit)
+        changes = [await self._change(record) for record in records if record.key is not None]
+        return Page(changes, tuple(reached), _are_beyond(reached, ends))
+
+    async def wait(self, agreement: str, positions: Positions, seconds: float) -> None:
+        """Return once there is more, or after that time."""
+        await self._followers[agreement].moved_past(positions, seconds)
+
+    async def latest(self, agreement: str, key: str) -> Change | None:
+        """Return the last record under a key; Away."""
+        follower, index, raw = self._followers[agreement], self._indexes[agreement], key.encode()
+        for _ in range(ATTEMPTS):
+            # INVARIANT: as fresh as the topic was when the question came.
+            partitions = len(await follower.reached_the_end(WITHIN_S))
+            place = index.place(raw)
+            if place is None:
+                return None
+            async with self._reader(follower.topic, partitions) as reader:
+                record = await _one(reader, follower.topic, *place)
+            if record is not None and record.key == raw:
+                return await self._change(record)
+            if index.place(raw) == place and record is not None:
+                return None  # compaction has taken its tombstone
+        raise Away("the view changes too fast to be read")
+
+    async def _change(self, record: Any) -> Change:
+        headers = tuple((name, (raw or b"").decode("utf-8", "replace")) for name, raw in record.headers)
+        value = None if record.value is None else await self._value(record.value)
+        key = record.key.decode("utf-8", "replace")
+        return Change(key, value, headers, record.timestamp, record.partition, record.offset)
+
+    async def _value(self, framed: bytes) -> dict[str, Any]:
+        try:
+            schema_id, body = unframe(framed)
+            codec = self._codecs.get(schema_id)
+            if codec is None:
+                schema = await self._schemas.writer(schema_id)
+                if schema is None:
+                    raise Away("the registry does not know a view's schema")
+                codec = self._codecs[schema_id] = PlainCodec(schema)
+            return dict(codec.decode(body))
+        except (ValueError, ContractMismatch):
+            raise Away("a record of the topic is not a view") from None
+
+    @asynccontextmanager
+    async def _reader(self, topic: str, partitions: int) -> AsyncIterator[Any]:
+        """Lend a consumer of one topic; it fetches nothing while it is idle. Away."""
+        from aiokafka import TopicPartition
+        from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+        async with self._free:
+            idle = self._idle[topic]
+            reader = (
+                idle.pop()
+                if idle
+                else make_consumer(
+                    self._access,
+                    fetch_max_wait_ms=POLL_MS,
+                    max_partition_fetch_bytes=FETCH_BYTES,
+                )
+            )
+            whole = False
+            try:
+                if not reader.assignment():
+                    await asyncio.wait_for(reader.start(), WITHIN_S)
+                    reader.assign([TopicPartition(topic, number) for number in range(partitions)])
+                    reader.pause(*reader.assignment())
+                yield reader
+                reader.pause(*reader.assignment())
+                whole = True
+            except OffsetOutOfRangeError:
+                raise Expired from None
+            except (KafkaError, OSError, TimeoutError) as error:
+                raise Away(type(error).__name__) from None
+            finally:
+                if whole and len(idle) < IDLE_MAX:
+                    idle.append(reader)
+                else:
+                    await let_go(reader)
+
+
+async def _read(reader: Any, topic: str, reached: list[int], ends: Positions, limit: int) -> list[Any]:
+    """Read on from `reached`, which is moved, until the limit, the ends, or a moment without an answer."""
+    from aiokafka import TopicPartition
+
+    wanted = [number for number, end in enumerate(ends) if reached[number] < end]
+    partitions = [TopicPartition(topic, number) for number in wanted]
+    for partition in partitions:
+        reader.seek(partition, reached[partition.partition])
+    reader.resume(*partitions)
+    records: list[Any] = []
+    async with asyncio.timeout(WITHIN_S):
+        while len(records) < limit and not _are_beyond(reached, ends):
+            found = await reader.getmany(*partitions, timeout_ms=POLL_MS, max_records=limit - len(records))
+            for each in found.values():
+                records += each
+            for partition in partitions:
+                reached[partition.partition] = await reader.position(partition)
+    return records
+
+
+async def _one(reader: Any, topic: str, partition: int, offset: int) -> Any:
+    """The first record at or behind an offset."""
+    from aiokafka import TopicPartition
+
+    at = TopicPartition(topic, partition)
+    reader.seek(at, offset)
+    reader.resume(at)
+    found = await reader.getmany(at, timeout_ms=int(WITHIN_S * 1000), max_records=1)
+    records = found.get(at, [])
+    return records[0] if records else None
+
+
+def _are_beyond(reached: list[int], ends: Positions) -> bool:
+    return all(at >= end for at, end in zip(reached, ends, strict=True))
+
+
+def _digest(key: bytes) -> bytes:
+    return blake2b(key, digest_size=16).digest()
