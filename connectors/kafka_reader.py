@@ -8,8 +8,9 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from connectors.kafka_access import KafkaAccess
+from connectors.kafka_admin import admin_of
 from connectors.kafka_line import check_line
-from connectors.kafka_refusal import in_our_words
+from connectors.kafka_refusal import in_our_words, not_allowed
 from connectors.trouble import Trouble
 
 POLL_MS = 200
@@ -53,11 +54,7 @@ class TopicReader:
             for topic in topics:
                 numbers = sorted(consumer.partitions_for_topic(topic) or ())
                 if not numbers:
-                    raise Trouble(
-                        "there is no such topic",
-                        where=topic,
-                        mend="`postroom topics plan` names those that are needed",
-                    )
+                    raise self._missing(topic)
                 partitions += [TopicPartition(topic, number) for number in numbers]
             consumer.assign(partitions)
             consumer.seek_to_beginning(*partitions)
@@ -82,6 +79,17 @@ class TopicReader:
             else:
                 records[record.key] = record
         return records
+
+    def _missing(self, topic: str) -> Trouble:
+        """Say why a topic has no partitions for us: it is not there, or not for us."""
+        from kafka.errors import TopicAuthorizationFailedError
+
+        with admin_of(self.access, "reader") as admin:
+            codes = {found["error_code"] for found in admin.describe_topics([topic])}
+        if TopicAuthorizationFailedError.errno in codes:
+            return not_allowed(self.access, f"it may not read the topic {topic}")
+        mend = "`postroom topics plan` names those that are needed"
+        return Trouble("there is no such topic", where=topic, mend=mend)
 
     def _consumer(self) -> Any:
         from kafka import KafkaConsumer

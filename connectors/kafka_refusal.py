@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_line import STATUS, UNREACHABLE, line_problem, not_believed
 from connectors.trouble import Misused, Trouble, Unreachable
+
+INNER = re.compile(r"Request Request\(.*\) needs")
+"""A broker's own account of a request, of which only what was missing concerns a reader."""
 
 
 def in_our_words(error: BaseException, access: KafkaAccess) -> Trouble:
     """Translate a client's error; it may name a topic or a group, never a value or a secret."""
     from kafka.errors import AuthorizationError, BrokerResponseError, SaslAuthenticationFailedError
 
-    why = str(error) or type(error).__name__
+    why = INNER.sub("it needs", str(error)) or type(error).__name__
     if isinstance(error, AuthorizationError):
         return not_allowed(access, why)
     if isinstance(error, SaslAuthenticationFailedError):

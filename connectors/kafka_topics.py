@@ -65,6 +65,16 @@ class Topics:
         elsewhere, which only a migration can do.
         """
         changes = self.plan(wanted)
+        self.require_possible(changes)
+        by_name = {topic.name: topic for topic in wanted}
+        with admin_of(self.access, "topics") as admin:
+            self._create(admin, [by_name[change.topic] for change in changes if change.action == "create"])
+            self._configure(admin, [change for change in changes if change.action == "configure"])
+        return changes
+
+    @staticmethod
+    def require_possible(changes: Sequence[Change]) -> None:
+        """Raise Trouble when Kafka cannot follow a plan."""
         refused = [change for change in changes if change.action == "refuse"]
         if refused:
             names = ", ".join(change.topic for change in refused)
@@ -74,11 +84,6 @@ class Topics:
                 why="keys and state are placed by it",
                 mend="set POSTROOM_PARTITIONS to what the topics have, or move to new topics",
             )
-        by_name = {topic.name: topic for topic in wanted}
-        with admin_of(self.access, "topics") as admin:
-            self._create(admin, [by_name[change.topic] for change in changes if change.action == "create"])
-            self._configure(admin, [change for change in changes if change.action == "configure"])
-        return changes
 
     def _create(self, admin: Any, topics: Sequence[WantedTopic]) -> None:
         if topics:

@@ -172,8 +172,7 @@ class LocalKafka:
     def complete(self, ports: tuple[int, ...]) -> None:
         """Let the administrator in by password too, once the broker answers; the others are its business."""
         if self.security is not None:
-            password = self.security.password_file(ADMIN).read_text(encoding="ascii")
-            Users(self._own_access(ports)).set_password(ADMIN, password)
+            Users(self._own_access(ports)).set_password(ADMIN, self.security.password(ADMIN))
 
     def _own_access(self, ports: tuple[int, ...]) -> KafkaAccess:
         if self.security is None:

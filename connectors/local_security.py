@@ -56,7 +56,7 @@ class LocalSecurity:
         write_whole(self._ca_key, _pem_of_key(key))
         for name in (BROKER, ADMIN):
             self._issue(name, key, certificate)
-        self.password_file(ADMIN)
+        new_password(password_file(self.directory, ADMIN))
         write_whole(self.ca_file, _pem_of(certificate))
 
     def issue(self, name: str) -> tuple[Path, Path]:
@@ -73,33 +73,24 @@ class LocalSecurity:
         """Name the file that holds a private key and its certificate, as Kafka and Python both take it."""
         return self.directory / f"{checked(name)}.pem"
 
-    def password_file(self, user: str) -> Path:
-        """Return the file that holds a user's password, made when missing."""
-        file = self.directory / f"{checked(user)}.password"
-        if not file.exists():
-            self.new_password(user)
-        return file
-
-    def new_password(self, user: str) -> str:
-        """Make a user's password anew and keep it."""
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
-        write_whole(self.directory / f"{checked(user)}.password", password.encode())
-        return password
-
     def knows(self, user: str) -> bool:
         """Whether a password of this user is kept here."""
-        return (self.directory / f"{checked(user)}.password").exists()
+        return password_file(self.directory, user).exists()
 
-    def access(self, bootstrap: str, user: str, password: str | None = None) -> KafkaAccess:
-        """How a user reaches the listener for clients."""
-        if password is None and not self.knows(user):
+    def password(self, user: str) -> str:
+        """Return a user's password; Misused when none is kept here."""
+        if not self.knows(user):
             raise Misused(
                 "this stack keeps no password of that user",
                 where=str(self.directory),
                 why=user,
                 mend=f"`postroom access credential {user}` makes one; `postroom access list` names the users",
             )
-        password = password or self.password_file(user).read_text(encoding="ascii")
+        return password_file(self.directory, user).read_text(encoding="ascii")
+
+    def access(self, bootstrap: str, user: str, password: str | None = None) -> KafkaAccess:
+        """How a user reaches the listener for clients."""
+        password = password or self.password(user)
         return KafkaAccess(bootstrap, SASL_TLS, username=user, password=password, ca_file=self.ca_file)
 
     def internal(self, bootstrap: str) -> KafkaAccess:
@@ -121,6 +112,18 @@ def find_security(state_dir: Path) -> LocalSecurity | None:
     """Return what this state directory's Kafka must be run with, None when it was never secured."""
     found = LocalSecurity(state_dir / "security")
     return found if found.ca_file.exists() else None
+
+
+def password_file(directory: Path, user: str) -> Path:
+    """Name the file of a user's password."""
+    return directory / f"{checked(user)}.password"
+
+
+def new_password(file: Path) -> str:
+    """Make a password and write it where only its owner may read it."""
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    write_whole(file, password.encode())
+    return password
 
 
 def checked(name: str) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from connectors import Stack, ensure_stack, stack_status, stop_stack
-from connectors.kafka_topics import Topics
 from connectors.progress import Advance
 from connectors.registry import Registry
 from connectors.state_files import locked
@@ -21,7 +20,7 @@ from postroom.config import Settings
 from postroom.console import ConsoleReport, say
 from postroom.demo_interrupt import Interruption
 from postroom.errors import Exit, UserError
-from postroom.topics import wanted_topics
+from postroom.kafka_plan import apply, wanted_of
 from schemas import Agreement, Contracts, check_directory
 
 WORKER_NAME = "demo"  # always the same, so that the next run finds this worker's store
@@ -98,9 +97,9 @@ def topics_as_planned(
     current: Settings, stack: Stack, contracts: Contracts, agreements: Mapping[str, Agreement]
 ) -> tuple[int, int]:
     """Make the topics what the rules need; return how many there are and how many are new."""
-    wanted = wanted_topics(contracts, agreements.values(), current.partitions)
-    changes = Topics(stack.access).apply(wanted)
-    return len(wanted), len({change.topic for change in changes if change.action == "create"})
+    wanted = wanted_of(current, contracts, agreements)
+    changes = apply(stack.access, wanted).topics
+    return len(wanted.topics), len({change.topic for change in changes if change.action == "create"})
 
 
 class Worker:

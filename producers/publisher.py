@@ -168,7 +168,7 @@ class Publisher:
         return known
 
     def _look_up(self, contract: Contract) -> int | Refused:
-        from kafka.errors import KafkaError
+        from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
         schema_id = self._schema_id(contract)
         if schema_id is None:
@@ -176,10 +176,13 @@ class Publisher:
             return refuse(Undelivered.NOT_DELIVERED, why, contract.type, "postroom contract register")
         try:
             self._producer.partitions_for(contract.type)
+        except TopicAuthorizationFailedError:
+            why = f"Kafka does not let this user write {contract.type}"
+            return refuse(Undelivered.NOT_DELIVERED, why, contract.type, _who_may(contract))
         except KafkaError as error:
             if not _listens(self._where):
                 raise BrokerUnreachable(self._where, _words(error)) from error
-            why = f"the topic {contract.type} does not exist, or may not be written"
+            why = f"the topic {contract.type} does not exist"
             return refuse(Undelivered.NOT_DELIVERED, why, contract.type, "postroom topics apply")
         return schema_id
 
@@ -207,6 +210,12 @@ class Publisher:
             else:
                 refused = refuse(Undelivered.NOT_DELIVERED, "Kafka does not answer", waiting.type)
                 yield NotPublished(waiting.number, refused)
+
+
+def _who_may(contract: Contract) -> str:
+    if len(contract.owners) > 1:
+        return "it has several owners: publish through the gateway, which knows who is who"
+    return f"publish as owner.{next(iter(contract.owners))}; postroom access list"
 
 
 def _outcome(delivery: Any) -> Exception | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,55 +11,66 @@ from postroom.output import Form, Output, write_rows
 
 if TYPE_CHECKING:
     from connectors.kafka_access import KafkaAccess
-    from connectors.kafka_topics import WantedTopic
-
-COLUMNS = ("topic", "action", "setting", "now", "wanted")
+    from postroom.kafka_plan import Wanted
 
 
 def register(app: typer.Typer) -> None:
     """Add the noun."""
-    group = noun(app, "topics", "The topics that contracts and agreements need.", "This installation")
+    meaning = "What contracts and agreements need of Kafka: topics, permissions, bounds."
+    group = noun(app, "topics", meaning, "This installation")
     group.command()(plan)
     group.command()(apply)
 
 
 def plan(output: Output = Form.TABLE) -> None:
-    """Show how the cluster's topics differ from what the contracts and agreements need. Exit 1 if they do.
+    """Show how the cluster differs from what the contracts and agreements need. Exit 1 if it does.
+
+    Topics, who may what on them (users that begin with owner., subscriber. or postroom.), and how much owners
+    and subscribers may ask for (POSTROOM_QUOTAS). A cluster that keeps no permissions is said to be one.
 
     Example: postroom topics plan
     """
-    from connectors.kafka_topics import Topics
+    from postroom import kafka_plan
     from postroom.console import say
     from postroom.errors import Exit
 
     access, wanted = _wanted()
-    changes = Topics(access).plan(wanted)
-    write_rows([asdict(change) for change in changes], output, COLUMNS)
-    say(f"{len(changes)} differences among {len(wanted)} topics")
-    if changes:
+    differences = kafka_plan.plan(access, wanted)
+    rows = differences.rows()
+    write_rows(rows, output, kafka_plan.COLUMNS)
+    for remark in differences.remarks(wanted):
+        say(remark)
+    say(f"{len(rows)} differences among {wanted}")
+    if rows:
         raise typer.Exit(Exit.FOUND)
 
 
 def apply(output: Output = Form.TABLE) -> None:
-    """Create and configure topics as planned; one with another number of partitions is refused.
+    """Make topics, permissions and bounds as planned; another number of partitions is refused.
+
+    Permissions of ours that are no longer wanted are revoked. What others hold, and what somebody denied by
+    hand, stays and is told.
 
     Example: postroom topics apply
     """
-    from connectors.kafka_topics import Topics
+    from postroom import kafka_plan
     from postroom.console import say
 
     access, wanted = _wanted()
-    changes = Topics(access).apply(wanted)
-    write_rows([asdict(change) for change in changes], output, COLUMNS)
-    say(f"{len(changes)} changes made, {len(wanted)} topics as planned")
+    differences = kafka_plan.apply(access, wanted)
+    rows = differences.rows()
+    write_rows(rows, output, kafka_plan.COLUMNS)
+    for remark in differences.remarks(wanted):
+        say(remark)
+    say(f"{len(rows)} changes made: {wanted} as planned")
 
 
-def _wanted() -> tuple[KafkaAccess, list[WantedTopic]]:
+def _wanted() -> tuple[KafkaAccess, Wanted]:
     from connectors import find_stack
     from postroom.composition import load_rules_files
+    from postroom.kafka_plan import wanted_of
     from postroom.settings import settings
-    from postroom.topics import wanted_topics
 
     current = settings()
-    contracts, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
-    return find_stack(current).access, wanted_topics(contracts, agreements.values(), current.partitions)
+    rules = load_rules_files(current.contracts_dir, current.agreements_dir)
+    return find_stack(current).access, wanted_of(current, *rules)

@@ -1,0 +1,150 @@
+"""Who may what on Kafka, derived from contracts and agreements alone: users, permissions, bounds (adr/0031).
+
+Everything here is a pure function of the rules, so that it can be read, compared and tested without a broker.
+What is not written here nobody may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from connectors.kafka_acls import Acl, Operation, Resource
+from connectors.local_security import ADMIN, BROKER
+from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
+from processors import (
+    ACKNOWLEDGEMENTS_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    DISCLOSURES_TOPIC,
+    DISPUTES_TOPIC,
+    REPORTS_TOPIC,
+    obligations_topic,
+    view_topic,
+)
+from schemas import Agreement, Contracts
+
+OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
+# INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
+# prefixes begins another's.
+
+WORKER, GATEWAY, AUDITOR, OPERATOR = (
+    f"{POSTROOM}{name}" for name in ("worker", "gateway", "auditor", "operator")
+)
+# Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
+STAGES = ("intake", "identity", "persons", "record", "obligations")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One user: who that is, and all that it may do."""
+
+    user: str
+    meaning: str
+    may: frozenset[Acl]
+
+
+def ours(user: str) -> bool:
+    """Whether we answer for a user: what it has and is not wanted is taken away.
+
+    The administrator and the broker are above these rules (super users); nothing is granted to them here.
+    """
+    return user.startswith((OWNER, SUBSCRIBER, POSTROOM)) and user not in (ADMIN, BROKER)
+
+
+def wanted_acls(
+    contracts: Contracts, agreements: Iterable[Agreement], *, shared_directly: bool = False
+) -> frozenset[Acl]:
+    """Return every permission of an installation."""
+    found = roles(contracts, agreements, shared_directly=shared_directly)
+    return frozenset(acl for role in found for acl in role.may)
+
+
+def roles(
+    contracts: Contracts, agreements: Iterable[Agreement], *, shared_directly: bool = False
+) -> list[Role]:
+    """Return every user with its permissions.
+
+    `shared_directly` lets each owner of a contract with several write its topic itself: then each can write
+    in the name of the others, for Kafka tells no reader who wrote a record.
+    """
+    agreements = list(agreements)
+    owners = sorted({owner for contract in contracts.by_type.values() for owner in contract.owners})
+    subscribers = sorted({agreement.subscriber for agreement in agreements})
+    return [
+        *(_owner(owner, contracts, shared_directly=shared_directly) for owner in owners),
+        *(_subscriber(name, agreements) for name in subscribers),
+        _worker(contracts, agreements),
+        _gateway(contracts, agreements),
+        _auditor(),
+        _operator(),
+    ]
+
+
+def _owner(owner: str, contracts: Contracts, *, shared_directly: bool) -> Role:
+    """A department: writes, and reads nothing, not even its own topics, whose other owners' events are there.
+
+    Dead letters and reports name events of everybody, so they are the operator's to pass on.
+    """
+    user = OWNER + owner
+    types = [
+        type_
+        for type_, contract in contracts.by_type.items()
+        if owner in contract.owners and (shared_directly or len(contract.owners) == 1)
+    ]
+    return Role(user, f"{owner} publishes what it alone owns", _on_topics(user, Operation.WRITE, types))
+
+
+def _subscriber(name: str, agreements: Iterable[Agreement]) -> Role:
+    user = SUBSCRIBER + name
+    reads = [view_topic(found.agreement) for found in agreements if found.subscriber == name]
+    may = _on_topics(user, Operation.READ, [*reads, obligations_topic(name)])
+    may |= _on_topics(user, Operation.WRITE, [ACKNOWLEDGEMENTS_TOPIC])
+    groups = Acl(user, Resource.GROUP, f"{user}.", Operation.READ, prefixed=True)
+    return Role(user, f"{name} reads its views and what it owes", may | {groups})
+
+
+def _worker(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
+    """All stages: what comes in is only read, what goes out is only written, and nothing is administered."""
+    changelogs = {changelog(stage) for stage in STAGES}
+    inputs = {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC}
+    every = {topic.name for topic in wanted_topics(contracts, agreements, 1)}
+    may = _on_topics(WORKER, Operation.READ, inputs | INTERNAL_TOPICS | changelogs)
+    may |= _on_topics(WORKER, Operation.WRITE, every - inputs)
+    may |= {Acl(WORKER, Resource.GROUP, f"{POSTROOM}{stage}", Operation.READ) for stage in STAGES}
+    # A transactional id is a task's, and opening it fences whoever had it: nobody else may (V6).
+    ids = Acl(WORKER, Resource.TRANSACTIONAL_ID, POSTROOM, Operation.WRITE, prefixed=True)
+    return Role(WORKER, "`postroom run`, every stage", may | {ids})
+
+
+def _gateway(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
+    """The HTTP gateway: it binds each client to its owner or subscriber itself, so it may for all of them."""
+    agreements = list(agreements)
+    reads = {view_topic(found.agreement) for found in agreements}
+    reads |= {obligations_topic(found.subscriber) for found in agreements} | {changelog("obligations")}
+    may = _on_topics(GATEWAY, Operation.READ, reads)
+    may |= _on_topics(GATEWAY, Operation.WRITE, {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC})
+    groups = Acl(GATEWAY, Resource.GROUP, f"{GATEWAY}.", Operation.READ, prefixed=True)
+    return Role(GATEWAY, "the HTTP gateway, for clients that it knows", may | {groups})
+
+
+def _auditor() -> Role:
+    reads = (DISCLOSURES_TOPIC, changelog("persons"))
+    meaning = "`postroom audit`: who saw what about one citizen"
+    return Role(AUDITOR, meaning, _on_topics(AUDITOR, Operation.READ, reads))
+
+
+def _operator() -> Role:
+    """Keeps it running: what was rejected, what is disputed, what is owed; no view and no disclosure."""
+    reads = (
+        DEAD_LETTERS_TOPIC,
+        REPORTS_TOPIC,
+        DISPUTES_TOPIC,
+        changelog("persons"),
+        changelog("obligations"),
+    )
+    meaning = "`postroom dlq`, `identity` and `obligations`"
+    return Role(OPERATOR, meaning, _on_topics(OPERATOR, Operation.READ, reads))
+
+
+def _on_topics(user: str, operation: Operation, topics: Iterable[str]) -> frozenset[Acl]:
+    return frozenset(Acl(user, Resource.TOPIC, topic, operation) for topic in topics)

@@ -1,0 +1,126 @@
+"""What Kafka needs: topics, permissions and bounds as one plan, and what differs as rows for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_acls import Acl, AclPlan, Acls
+from connectors.kafka_quotas import QuotaChange, Quotas
+from connectors.kafka_topics import Change, Topics, WantedTopic
+from postroom.access import ours, roles
+from postroom.config import Settings
+from postroom.quotas import wanted_quotas
+from postroom.topics import wanted_topics
+from schemas import Agreement, Contracts
+
+COLUMNS = ("kind", "name", "action", "setting", "now", "wanted")
+NO_AUTHORIZER = (
+    "this cluster has no authorizer: whoever reaches it may read and write every topic. "
+    "{count} permissions are not kept; docs/security.md says what to do"
+)
+TOLD_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An installation's needs, from its rules and settings."""
+
+    topics: list[WantedTopic]
+    acls: frozenset[Acl]
+    quotas: Mapping[str, Mapping[str, float]]
+
+    def __str__(self) -> str:
+        return f"{len(self.topics)} topics, {len(self.acls)} permissions, {len(self.quotas)} bounded users"
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What is not as wanted; `acls` is None where the cluster keeps no permissions at all."""
+
+    topics: list[Change]
+    acls: AclPlan | None
+    quotas: list[QuotaChange]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return them for a table."""
+        return [
+            *(_row("topic", c.topic, c.action, c.setting, c.now, c.wanted) for c in self.topics),
+            *(
+                _row("acl", c.acl.on, c.action, c.acl.user, *_now_and_wanted(c.action, c.acl))
+                for c in (self.acls.changes if self.acls else ())
+            ),
+            *(
+                _row(
+                    "quota", q.user, "limit" if q.wanted else "unlimit", q.key, _said(q.now), _said(q.wanted)
+                )
+                for q in self.quotas
+            ),
+        ]
+
+    def remarks(self, wanted: Wanted) -> list[str]:
+        """Say what no plan changes and somebody should know."""
+        if self.acls is None:
+            return [NO_AUTHORIZER.format(count=len(wanted.acls))]
+        names = {topic.name for topic in wanted.topics}
+        foreign = [acl for acl in self.acls.foreign if any(acl.covers("topic", name) for name in names)]
+        return [
+            *_told("is allowed to others and stays", foreign),
+            *_told("is denied by hand and stays so", self.acls.denied),
+        ]
+
+
+def wanted_of(settings: Settings, contracts: Contracts, agreements: Mapping[str, Agreement]) -> Wanted:
+    """Return what Kafka needs for these rules."""
+    found = roles(contracts, agreements.values(), shared_directly=settings.shared_directly)
+    return Wanted(
+        wanted_topics(contracts, agreements.values(), settings.partitions),
+        frozenset(acl for role in found for acl in role.may),
+        wanted_quotas(found, settings.quotas_file),
+    )
+
+
+def plan(access: KafkaAccess, wanted: Wanted) -> Differences:
+    """Compare with the cluster; nothing is changed."""
+    return Differences(
+        Topics(access).plan(wanted.topics),
+        Acls(access, ours).plan(wanted.acls),
+        Quotas(access, ours).plan(wanted.quotas),
+    )
+
+
+def apply(access: KafkaAccess, wanted: Wanted) -> Differences:
+    """Make the cluster as wanted and return what was changed.
+
+    Permissions are taken away and given before topics are made: no topic is there for a moment without them.
+    A plan of topics that Kafka cannot follow is refused before anything is changed.
+    """
+    topics = Topics(access)
+    topics.require_possible(topics.plan(wanted.topics))
+    acls = Acls(access, ours)
+    found = acls.plan(wanted.acls)
+    if found is not None:
+        acls.apply(found.changes)
+    quotas = Quotas(access, ours)
+    changes = quotas.plan(wanted.quotas)
+    quotas.apply(changes)
+    return Differences(topics.apply(wanted.topics), found, changes)
+
+
+def _row(*values: str) -> dict[str, Any]:
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _now_and_wanted(action: str, acl: Acl) -> tuple[str, str]:
+    return (acl.operation, "") if action == "revoke" else ("", acl.operation)
+
+
+def _said(bound: float | None) -> str:
+    return "" if bound is None else f"{bound:g}" if bound < 1000 else f"{bound:.0f}"
+
+
+def _told(what: str, acls: list[Acl] | tuple[Acl, ...]) -> list[str]:
+    said = [f"{acl.on}: {acl.operation} {what} ({acl.user})" for acl in acls[:TOLD_MAX]]
+    return said + ([f"… and {len(acls) - TOLD_MAX} more"] if len(acls) > TOLD_MAX else [])
