@@ -102,6 +102,8 @@ def test_what_it_outlived_counts_again():
     """R7, R4: the older value was sent along, so the record has it before its moment."""
     one = Identifier(named("old", time=500), named("new", expires=NOW_MS + 10))
     assert [values_of(each) for each in one.step(now_ms=NOW_MS + 10)] == [{"name": ["old"]}]
+    assert [len(register) for register in one.state.registers.values()] == [1]
+    assert one.wake_ms == NEVER_MS
 
 
 # Statements of §5.
