@@ -1,4 +1,4 @@
-"""What every part of the benchmark stands on: a stack of its own, rules, topics, and commands in its settings."""
+"""What the benchmark stands on: a stack of its own, rules, topics, and commands in its settings."""
 
 from __future__ import annotations
 

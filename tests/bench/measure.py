@@ -76,6 +76,11 @@ class Measured:
         first = max(since_ms, self.begun_ms)
         return self._cpu_at(self.ended_ms, names) - self._cpu_at(first, names)
 
+    @property
+    def start_cpu_s(self) -> float:
+        """CPU before the beginning: imports, connections, restoring nothing."""
+        return self._cpu_at(self.begun_ms, None)
+
     def _cpu_at(self, at_ms: float, names: Sequence[str] | None) -> float:
         """Between two samples, in proportion."""
         before = self.samples[0]
@@ -107,9 +112,7 @@ def run(program: Program, ground: Ground, limit_s: float) -> Measured:
     if not stamps:
         raise SystemExit(f"{program.name} wrote no view:\n{_said(logs)}")
     begun_ms = first_ms(ground, program.begins)
-    return Measured(
-        program.name, total, started_ms, begun_ms, max(stamps), samples, len(stamps), latest
-    )
+    return Measured(program.name, total, started_ms, begun_ms, max(stamps), samples, len(stamps), latest)
 
 
 def input_ends(ground: Ground) -> dict[tuple[str, int], int]:
@@ -206,9 +209,7 @@ def _said(logs: Mapping[str, Path], lines: int = 15) -> str:
     )
 
 
-def read_views(
-    ground: Ground, topics: Sequence[str]
-) -> tuple[dict[tuple[str, str], bytes], list[int]]:
+def read_views(ground: Ground, topics: Sequence[str]) -> tuple[dict[tuple[str, str], bytes], list[int]]:
     """The latest value under each (topic, key) that has one, and the broker's time of every record."""
     latest: dict[tuple[str, str], bytes] = {}
     stamps: list[int] = []
@@ -233,7 +234,7 @@ def first_ms(ground: Ground, topic: str) -> int:
 def _read(ground: Ground, topics: Sequence[str], each: int | None = None) -> Iterator[Message]:
     """The committed records of topics to what is now the end, or so many of each partition."""
     consumer = _reader(ground, "bench-reader")
-    left = {place: each for place in _ends(ground, topics)}
+    left = dict.fromkeys(_ends(ground, topics), each)
     consumer.assign([TopicPartition(*place, OFFSET_BEGINNING) for place in left])
     deadline = time.monotonic() + READ_S
     try:

@@ -75,7 +75,12 @@ app = faust.App(
 )
 people = app.Table("people", default=dict, partitions=PARTITIONS)
 views = app.topic(
-    VIEW, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw", partitions=PARTITIONS
+    VIEW,
+    key_type=bytes,
+    key_serializer="raw",
+    value_type=bytes,
+    value_serializer="raw",
+    partitions=PARTITIONS,
 )
 
 

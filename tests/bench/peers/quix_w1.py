@@ -52,14 +52,10 @@ app = Application(
     auto_create_topics=True,
     producer_extra_config={"linger.ms": 20, "compression.type": "none", "partitioner": "murmur2_random"},
 )
-frames = [
-    app.dataframe(app.topic(topic, value_deserializer=Events(kind))) for kind, topic in TOPICS.items()
-]
+frames = [app.dataframe(app.topic(topic, value_deserializer=Events(kind))) for kind, topic in TOPICS.items()]
 frame = frames[0].concat(frames[1]).concat(frames[2]).concat(frames[3])
 frame = frame.apply(fold, stateful=True, expand=True)
-frame.to_topic(
-    app.topic(VIEW, value_serializer=Views(), key_serializer="str"), key=lambda change: change[0]
-)
+frame.to_topic(app.topic(VIEW, value_serializer=Views(), key_serializer="str"), key=lambda change: change[0])
 
 if __name__ == "__main__":
     app.run()

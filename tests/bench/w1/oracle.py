@@ -104,5 +104,7 @@ def differences(wanted: Views, found: Views) -> list[str]:
         missing, extra = len(want.keys() - have.keys()), len(have.keys() - want.keys())
         other = sum(1 for key in want.keys() & have.keys() if want[key] != have[key])
         if missing or extra or other:
-            words.append(f"{agreement}: {missing} missing, {extra} too many, {other} different of {len(want)}")
+            words.append(
+                f"{agreement}: {missing} missing, {extra} too many, {other} different of {len(want)}"
+            )
     return words

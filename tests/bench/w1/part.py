@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import io
-import json
 import time
-from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from fastavro import parse_schema, schemaless_reader
@@ -80,6 +77,7 @@ def _row(measured: Measured) -> Row:
         "rss_mib": round(max(sample.rss_mib for sample in measured.samples)),
         "view_writes": measured.writes,
         "seconds": round(measured.seconds, 2),
+        "start_cpu_s": round(measured.start_cpu_s, 2),
         "start_s": round((measured.begun_ms - measured.started_ms) / 1000, 2),
     }
 

@@ -52,9 +52,7 @@ def postroom_stages(ground: Ground, name: str) -> Program:
 
 
 def _postroom(name: str, workers: dict[str, tuple[str, ...]]) -> Program:
-    commands = {
-        worker: (*POSTROOM, "run", *words, "--instance", worker) for worker, words in workers.items()
-    }
+    commands = {worker: (*POSTROOM, "run", *words, "--instance", worker) for worker, words in workers.items()}
     views = tuple(view_topic(agreement) for agreement in AGREEMENTS.values())
     return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC)
 

@@ -1,4 +1,4 @@
-"""The names of workload W1, for every program that does it; imports nothing, because each has its own venv."""
+"""The names of W1, for every program that does it; imports nothing, because each has a venv of its own."""
 
 from __future__ import annotations
 
