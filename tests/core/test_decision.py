@@ -94,6 +94,19 @@ def test_a_key_of_a_scheme_is_the_smallest_that_is_not_superseded() -> None:
     assert decided(ESTATES, none).denied is Denial.NO_SUBJECT_IDENTIFIER
 
 
+@pytest.mark.parametrize("scheme", ["nhs", "nino", "passport", "utr"])
+def test_a_key_is_of_the_agreements_own_scheme(scheme: str) -> None:
+    """C8: whatever its name."""
+    person = citizen(identifiers=frozenset({"nhs:1", "nino:1", "passport:1", "utr:1"}))
+    assert decided(replace(ESTATES, subject=scheme), person).key == f"{scheme}:1"
+
+
+def test_no_key_is_an_identifier_that_is_not_there() -> None:
+    """C8, I6: a fragment may know a superseded number whose own fragment has not arrived."""
+    person = citizen(superseded=frozenset({"nino:AA123456C"}), complete=False)
+    assert decided(ESTATES, person, out=True).key == "nino:AB123456C"
+
+
 def test_pairwise_keys_differ_by_agreement_unless_they_share_a_group() -> None:
     """C8."""
     enrolment = Enrolment(1, "s", "e", "council-leeds", "leeds-care", "ENROLLED")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from processors.intake import Rejected
+from processors.intake import Intake, Rejected
 from processors.messages import (
     ASSERTIONS_TOPIC,
     DEAD_LETTERS_TOPIC,
@@ -28,6 +28,7 @@ from tests.event_kit import (
     MISSING,
     NAME,
     NOW_MS,
+    RULES,
     TIME_MS,
     Event,
     award,
@@ -249,6 +250,7 @@ def test_the_schemas_that_must_be_fetched_are_the_framed_ones_not_yet_known():
     ]
     batch = [binary(award())._replace(value=value) for value in values]
     assert intake().unknown_schema_ids(batch) == {9}
+    assert Intake(RULES).unknown_schema_ids(batch) == {9, 100, MISSING}
 
 
 def test_intake_has_no_state():
