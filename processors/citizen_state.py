@@ -1,6 +1,4 @@
-"""What the record stage keeps of one person: fragments, what each agreement was last sent, keys in
-custody.
-"""
+"""What the record stage keeps of one person: fragments, what each agreement was sent, keys in custody."""
 
 from __future__ import annotations
 
@@ -21,20 +19,26 @@ class Sent(Message):
 
 
 class Handover(Message):
-    """A departure whose keys have not come yet: where to send them on when they do (V2)."""
+    """A departure whose keys have not come yet: where to send them on when they do, and what with (V2)."""
 
     successor: str
     merged: bool
     cause: Cause
+    delivered: dict[str, tuple[Delivered, ...]] = {}
 
 
 class RecordState(Message):
     """The state of one person.
 
-    ``released`` holds, by identifier, the highest move whose keys have arrived; ``handovers`` those still
-    owed to
-    a later record, by ``identifier NUL move``; ``sequences`` the last one written, by ``agreement NUL key``;
-    ``inherited`` what was delivered under keys that merged into this person and is not yet superseded.
+    - ``sent``: what each agreement was last sent; ``sequences``: the last one, by ``agreement NUL key``.
+    - ``released``: by identifier, the highest move whose keys have arrived; ``handovers``: those still owed
+      to a later record, by ``identifier NUL move``.
+    - ``dropped``: what left a view while half was said, until a complete decision or a view settles it.
+    - ``inherited``: what was delivered under keys that merged into this person; a view that takes their
+      place settles it, and ``superseded_keys`` remembers up to which sequence.
+
+    INVARIANT: what a subscriber received is in a view, or in ``dropped``, ``inherited`` or ``delivered`` of
+    some record or message, or settled: superseded, corrected, or owed to be deleted (V4).
     """
 
     person: str
@@ -43,13 +47,12 @@ class RecordState(Message):
     sequences: dict[str, int] = {}
     released: dict[str, int] = {}
     handovers: dict[str, Handover] = {}
+    dropped: dict[str, tuple[Delivered, ...]] = {}
     inherited: dict[str, tuple[Delivered, ...]] = {}
-    superseded_keys: dict[str, tuple[str, ...]] = {}
+    superseded_keys: dict[str, dict[str, int]] = {}
 
     def has_custody(self, identifier: str, move: int) -> bool:
-        """Whether the keys of ``identifier`` at ``move`` are here: its first home, or they were released
-        (V2).
-        """
+        """Whether the keys of ``identifier`` at ``move`` are here: its first home, or released to us (V2)."""
         return move == 0 or self.released.get(identifier, 0) >= move
 
     def next_sequence(self, agreement: str, key: str) -> int:
@@ -62,3 +65,31 @@ class RecordState(Message):
 _decoder = msgspec.msgpack.Decoder(RecordState)
 decode_record = _decoder.decode
 encode_record = msgspec.msgpack.Encoder().encode
+
+
+Ledger = dict[str, tuple[Delivered, ...]]
+"""By agreement, what was delivered and is not settled; one entry a key, in order of the keys."""
+
+
+def remember(ledger: Ledger, agreement: str, delivered: Delivered) -> None:
+    """Add to what is not settled; what is known of the key already keeps the sequence since when it is so."""
+    entries = {entry.key: entry for entry in ledger.get(agreement, ())}
+    known = entries.get(delivered.key)
+    if known is not None:
+        sources = dict(known.sources)
+        for attribute, identifiers in delivered.sources.items():
+            sources[attribute] = tuple(sorted({*sources.get(attribute, ()), *identifiers}))
+        sequence = min(known.sequence, delivered.sequence)
+        delivered = Delivered(known.key, delivered.subscriber, sequence, sources)
+    entries[delivered.key] = delivered
+    ledger[agreement] = tuple(entries[key] for key in sorted(entries))
+
+
+def gathered(*ledgers: Ledger) -> Ledger:
+    """Several as one."""
+    together: Ledger = {}
+    for ledger in ledgers:
+        for agreement, entries in ledger.items():
+            for entry in entries:
+                remember(together, agreement, entry)
+    return together

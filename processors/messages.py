@@ -205,18 +205,22 @@ class Departed(Message, tag="departed"):
 
 
 class Delivered(Value, frozen=True):
-    """What a subscriber holds under a key that its person gave up in a merge: the attributes with a value."""
+    """Values that a subscriber received under a key and that no view shows any more.
+
+    ``sequence`` is the last one written under the key when they ceased to be shown; ``sources`` holds, by
+    attribute, the identifiers whose values they were.
+    """
 
     key: str
-    attributes: tuple[str, ...]
-    subscriber: str = ""
+    subscriber: str
+    sequence: int
+    sources: dict[str, tuple[str, ...]]
 
 
 class Released(Message, tag="released"):
     """The old record lets go of the keys that are this identifier (V2), with their sequences by agreement.
 
-    ``delivered`` is what was out under the old record's keys, by agreement, when all of that person went
-    along:
+    ``delivered`` is what subscribers had of the old record's person, by agreement, when all of it went along:
     the new record says so in `postroom_supersedes`, and owes the deletion of what it may not share (V4).
     """
 

@@ -1,22 +1,20 @@
 """Record: one person's fragments, folded, decided and disclosed (§7, I6, C6, V1-V5).
 
 A stage with state by person. After the messages of a step it asks, for each agreement, what the subscriber
-may
-see now, compares that with what the subscriber has, and writes the difference.
+may see now, compares that with what the subscriber has, and writes the difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record
+from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record, gathered
 from processors.decision import PAIRWISE, Decision, Question, decide_closed
 from processors.disclosure import Discloser
 from processors.golden import Citizen, PersonFragment, fold, moments
 from processors.messages import (
     FRAGMENTS_TOPIC,
     Cause,
-    Delivered,
     Departed,
     Fragment,
     Released,
@@ -25,6 +23,7 @@ from processors.messages import (
 )
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules
+from processors.settlement import Settlement
 from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
 from processors.view import project
 from schemas import Agreement, ViewCodec
@@ -68,12 +67,12 @@ class _Folding:
     ) -> None:
         self.rules, self.state, self.now_ms, self.step = rules, state, now_ms, step
         self.discloser = Discloser(rules, codecs, state, step)
+        self.settlement = Settlement(rules, state, self.discloser, now_ms)
         self.cause = TIME_PASSED
         self.protective = False
         self.undecided = True
 
     # -- what arrives
-    # ------------------------------------------------------------------------------------------
 
     def fold(self, message: Fragment | Departed | Released) -> None:
         """Fold one message of identity, or of another record."""
@@ -117,33 +116,22 @@ class _Folding:
     def _depart(self, message: Departed) -> None:
         """Let an identifier go: retract what is under its key first, then hand the key over (I6, V2)."""
         state = self.state
-        delivered = self._delivered() if message.merged else {}
+        carried = self.settlement.carried() if message.merged else {}
         held = state.fragments.get(message.identifier)
         if held is not None and held.move < message.move:
             del state.fragments[message.identifier]
         self.decide(left=message.identifier, merged=message.merged)
         if not message.merged:
-            self._owe_all(state.inherited)
-            state.inherited.clear()
-            state.superseded_keys.clear()  # after an unlink a key may merge, and be superseded, anew
-        handover = Handover(message.successor, message.merged, message.cause)
+            self.settlement.left(message.identifier)
+        if not state.fragments:
+            self.settlement.forget()
+        handover = Handover(message.successor, message.merged, message.cause, carried)
         if state.has_custody(message.identifier, message.move - 1):
-            self._release(message.identifier, message.move, handover, delivered)
+            self._release(message.identifier, message.move, handover)
         else:
             state.handovers[f"{message.identifier}\0{message.move}"] = handover
 
-    def _delivered(self) -> dict[str, tuple[Delivered, ...]]:
-        """What subscribers hold of this person, under its own keys and under those that merged into it."""
-        held = {name: list(inherited) for name, inherited in self.state.inherited.items()}
-        for name, sent in self.state.sent.items():
-            held.setdefault(name, []).append(
-                Delivered(sent.key, tuple(sorted(sent.content)), sent.subscriber)
-            )
-        return {name: tuple(delivered) for name, delivered in held.items()}
-
-    def _release(
-        self, identifier: str, move: int, handover: Handover, delivered: dict[str, tuple[Delivered, ...]]
-    ) -> None:
+    def _release(self, identifier: str, move: int, handover: Handover) -> None:
         """Send the sequences of the keys that are ``identifier`` to its new record (V2)."""
         sequences = {}
         for name in list(self.state.sequences):
@@ -151,7 +139,9 @@ class _Folding:
             if key == identifier:
                 sequences[agreement] = self.state.sequences.pop(name)
         self.state.released.pop(identifier, None)
-        released = Released(handover.successor, identifier, move, sequences, delivered, handover.cause)
+        released = Released(
+            handover.successor, identifier, move, sequences, handover.delivered, handover.cause
+        )
         self.step.outgoing.append(Outgoing(FRAGMENTS_TOPIC, handover.successor.encode(), encode(released)))
 
     def _receive(self, message: Released) -> None:
@@ -162,22 +152,16 @@ class _Folding:
             name = f"{agreement}\0{identifier}"
             state.sequences[name] = max(state.sequences.get(name, 0), sequence)
         handover = state.handovers.pop(f"{identifier}\0{message.move + 1}", None)
-        if handover is not None:
-            if not handover.merged:
-                self._owe_all(message.delivered)
-            self._release(
-                identifier, message.move + 1, handover, message.delivered if handover.merged else {}
-            )
+        if handover is None:
+            self.settlement.inherit(message.delivered)
             return
-        for agreement, delivered in message.delivered.items():
-            known = state.inherited.get(agreement, ())
-            announced = state.superseded_keys.get(agreement, ())
-            fresh = [d for d in delivered if d.key not in announced and d not in known]
-            if fresh:
-                state.inherited[agreement] = (*known, *fresh)
+        if handover.merged:
+            handover.delivered = gathered(message.delivered, handover.delivered)
+        else:
+            self.settlement.owe(message.delivered)
+        self._release(identifier, message.move + 1, handover)
 
     # -- what is decided
-    # ---------------------------------------------------------------------------------------
 
     def decide(self, left: str | None = None, merged: bool = False) -> None:
         """Ask every agreement and write what changed; ``left`` is an identifier that has just gone."""
@@ -188,9 +172,7 @@ class _Folding:
             sent = self.state.sent.pop(name)
             self._retract(name, None, sent, None, Retraction.ENDED)
             self.discloser.oblige(name, None, sent.subscriber, sent.key, sent.content, self.now_ms)
-        for name in [name for name in self.state.inherited if name not in self.rules.agreements]:
-            for old in self.state.inherited.pop(name):
-                self.discloser.oblige(name, None, old.subscriber, old.key, old.attributes, self.now_ms)
+        self.settlement.orphaned()
         self.undecided = False
 
     def _decide_one(
@@ -203,25 +185,23 @@ class _Folding:
         if decision.denied is Denial.ERROR:
             self.step.outcomes.append(Outcome(name, "denied", Denial.ERROR))
         now = self._view(agreement, citizen, decision, sent)
-        if sent is not None and not (left is not None and merged):
-            self._oblige(agreement, sent, decision, left)
+        if sent is not None and merged:
+            self.settlement.drop(name, sent, now)  # all of it went along: who receives it answers for it
+        elif sent is not None:
+            self.settlement.narrowed(agreement, sent, now, decision, citizen, left)
         if citizen.complete:
-            self._settle_inherited(agreement, decision)
+            self.settlement.settle(agreement, decision, now, citizen)
         if sent is not None and (now is None or now.key != sent.key):
             # The key changed hands or its person changed: what stood under it was not (any more) that person.
             corrected = left is not None or now is not None
             del state.sent[name]
-            reason = Retraction.CORRECTED if corrected else Retraction.ENDED
-            self._retract(name, agreement, sent, decision, reason)
-            if now is not None and agreement.subject != PAIRWISE and sent.key in citizen.identifiers:
-                self._inherit(name, Delivered(sent.key, ()))
+            self._retract(
+                name, agreement, sent, decision, Retraction.CORRECTED if corrected else Retraction.ENDED
+            )
         if now is None:
             return
         if sent is None or now.key != sent.key or now.content != sent.content:
-            keys = tuple(d.key for d in state.inherited.pop(name, ()))
-            supersedes = tuple(dict.fromkeys(key for key in keys if key != now.key))
-            if supersedes:
-                state.superseded_keys[name] = (*state.superseded_keys.get(name, ()), *supersedes)
+            supersedes = self.settlement.supersede(name, now.key) if citizen.complete else ()
             self.discloser.update(agreement, now, decision, supersedes, self.cause, self.now_ms)
         state.sent[name] = now
 
@@ -253,46 +233,6 @@ class _Folding:
             return True
         # INVARIANT: two records never write one key.
         return self.state.has_custody(key, self.state.fragments[key].move)
-
-    def _owe_all(self, delivered: Mapping[str, tuple[Delivered, ...]]) -> None:
-        """Owe what was delivered of a person that came apart again before a new view stood for it (V4)."""
-        for name, keys in delivered.items():
-            agreement = self.rules.agreements.get(name)
-            for old in keys:
-                subscriber = old.subscriber if agreement is None else agreement.subscriber
-                self.discloser.oblige(name, agreement, subscriber, old.key, old.attributes, self.now_ms)
-
-    def _inherit(self, name: str, delivered: Delivered) -> None:
-        self.state.inherited[name] = (*self.state.inherited.get(name, ()), delivered)
-
-    def _oblige(self, agreement: Agreement, sent: Sent, decision: Decision, left: str | None) -> None:
-        """Owe the deletion of delivered values that are denied now, or came from whom has left (V4)."""
-        due = [
-            attribute
-            for attribute in sent.content
-            if isinstance(decision.attributes.get(attribute, Denial.OUT_OF_SCOPE), Denial)
-            or left in sent.sources[attribute]
-        ]
-        self.discloser.oblige(agreement.agreement, agreement, sent.subscriber, sent.key, due, self.now_ms)
-
-    def _settle_inherited(self, agreement: Agreement, decision: Decision) -> None:
-        """Owe the deletion of what was delivered under keys that merged into this person, where it is
-        denied.
-        """
-        name = agreement.agreement
-        settled = []
-        for delivered in self.state.inherited.get(name, ()):
-            denied = [
-                attribute
-                for attribute in delivered.attributes
-                if isinstance(decision.attributes.get(attribute, Denial.OUT_OF_SCOPE), Denial)
-            ]
-            self.discloser.oblige(name, agreement, agreement.subscriber, delivered.key, denied, self.now_ms)
-            # What is permitted is settled by the new view, when there is one; until then it may be denied.
-            permitted = tuple(a for a in delivered.attributes if a not in denied)
-            settled.append(Delivered(delivered.key, permitted, delivered.subscriber))
-        if settled:
-            self.state.inherited[name] = tuple(settled)
 
     def _retract(
         self,

@@ -59,6 +59,7 @@ TOLD = Told(
 )
 OWED = Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2)
 SENT = Sent("s-1", 1, "council-leeds", {"name": b'"x"'}, {"name": MEMBERS})
+DELIVERED = Delivered("s-1", "council-leeds", 4, {"name": MEMBERS})
 EXAMPLES = {
     "said": SAID,
     "told": TOLD,
@@ -68,7 +69,7 @@ EXAMPLES = {
         (OBJECTION,), (ENROLMENT,), True,
     ),
     "departed": Departed("p-1", MEMBERS[0], 2, "p-2", True, CAUSE),
-    "released": Released("p-2", MEMBERS[0], 2, {"a": 4}, {"a": (Delivered("s-1", ("name",)),)}, CAUSE),
+    "released": Released("p-2", MEMBERS[0], 2, {"a": 4}, {"a": (DELIVERED,)}, CAUSE),
     "owed": OWED,
     "acknowledged": Acknowledged("o-1", "council-leeds", 3),
     "identity-state": IdentityState(
@@ -82,8 +83,8 @@ EXAMPLES = {
     ),
     "record-state": RecordState(
         "p-1", {MEMBERS[0]: FRAGMENT}, {"a": SENT},
-        {"a\0s-1": 4}, {MEMBERS[0]: 1}, {"k": Handover("p-2", True, CAUSE)}, {"a": (Delivered("s-0", ()),)},
-        {"a": ("s-0",)},
+        {"a\0s-1": 4}, {MEMBERS[0]: 1}, {"k": Handover("p-2", True, CAUSE, {"a": (DELIVERED,)})},
+        {"a": (DELIVERED,)}, {"a": (DELIVERED,)}, {"a": {"s-0": 7}},
     ),
     "obligation": Obligation("o-1", OWED, {"x": 3}, True),
 }  # fmt: skip

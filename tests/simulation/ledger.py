@@ -40,6 +40,7 @@ class Emission:
 class Held:
     """What a subscriber has under one key by the records it received, and where the values came from."""
 
+    record: int = 0
     sequence: int = 0
     view: View = field(default_factory=dict)
     person: str = ""
@@ -54,8 +55,20 @@ class Lost:
     key: str
     attribute: str
     at: int
+    shown: int
+    record: int
     sources: frozenset[str]
     disclosure: dict[str, Any]
+    whole: bool
+    """Whether all of the person was present, and nobody had just left, when the record decided."""
+
+    def corrected(self) -> bool:
+        """Whether the value itself had ended: permitted still, by a decision on the whole person."""
+        return self.whole and not self.denied()
+
+    def shown_under(self) -> tuple[str, str]:
+        """Under which key, and of which person, it was shown."""
+        return self.key, self.disclosure["person"]
 
     def denied(self) -> bool:
         """Whether that decision no longer permitted the value."""
@@ -77,10 +90,11 @@ class Ledger:
     obligations: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     disputes: dict[str, list[str]] = field(default_factory=dict)
     taken_over: dict[tuple[str, str], int] = field(default_factory=dict)
-    """By (agreement, key): the last step whose new view took the key's place, and answers for its values."""
-    written: dict[tuple[str, str], tuple[int, View]] = field(default_factory=dict)
-    """By (agreement, person): the last view written, under whatever key."""
+    """By (agreement, key): the last record whose view took the key's place, and answers for its values."""
+    shown: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """By (agreement, key or person, attribute): the last record that showed it, and answers for it."""
     steps: int = 0
+    records: int = 0
     _codecs: dict[tuple[int, str], ViewCodec] = field(default_factory=dict)
 
     def take(
@@ -125,6 +139,7 @@ class Ledger:
         record: RecordState,
         departing: bool,
     ) -> None:
+        self.records += 1
         agreement, key = out.topic.removeprefix("view."), out.key.decode()
         sequence = int(dict(out.headers)["postroom_sequence"])
         held = self.held.setdefault((agreement, key), Held())
@@ -144,28 +159,30 @@ class Ledger:
         if last and not departing:
             _check_half_said(held.view, view, record, where)
         sources = _sources(record, agreement, key) if last and view else {}
-        self._lose(held, view, sources, (agreement, key), entry)
+        self._lose(held, view, (agreement, key), entry, last and not departing and _is_whole(record))
         near = frozenset(record.fragments) | ({key} if ":" in key else set())
         near |= {i for sent in record.sent.values() for of in sent.sources.values() for i in of}
         self.emissions += [Emission(agreement, key, name, view[name], *when, rules, near) for name in view]
         for name, value in out.headers:
             if name == "postroom_supersedes":
-                self.taken_over[agreement, value.decode()] = self.steps
-        if view:
-            self.written[agreement, entry["person"]] = (self.steps, view)
-        self.held[agreement, key] = Held(sequence, view, entry["person"], sources)
+                self.taken_over[agreement, value.decode()] = self.records
+        for name in view:
+            self.shown[agreement, key, name] = self.shown[agreement, entry["person"], name] = self.records
+        self.held[agreement, key] = Held(self.records, sequence, view, entry["person"], sources)
 
     def _lose(
         self,
         held: Held,
         view: View,
-        sources: Mapping[str, frozenset[str]],
         place: tuple[str, str],
         entry: dict[str, Any],
+        whole: bool,
     ) -> None:
         for attribute in held.view.keys() - view.keys():
             origin = held.sources.get(attribute, frozenset())
-            self.lost.append(Lost(*place, attribute, self.steps, origin, entry))
+            self.lost.append(
+                Lost(*place, attribute, self.steps, held.record, self.records, origin, entry, whole)
+            )
 
     def _read(self, out: Outgoing, agreement: str, rules: Rules) -> View:
         """What is not null of a view; nothing of a tombstone."""
@@ -191,11 +208,10 @@ class Ledger:
         return found
 
     def goes_on(self, lost: Lost) -> bool:
-        """Whether another key answers for the value: one that took its place, or the person's new one."""
-        if self.taken_over.get((lost.agreement, lost.key), -1) >= lost.at:
-            return True
-        at, view = self.written.get((lost.agreement, lost.disclosure["person"]), (-1, {}))
-        return at >= lost.at and lost.attribute in view
+        """Whether a later view answers for the value: of its key, its person, or in the key's place."""
+        shown = (self.shown.get((lost.agreement, at, lost.attribute), -1) for at in lost.shown_under())
+        taken_over = self.taken_over.get((lost.agreement, lost.key), -1)
+        return taken_over > lost.shown or max(shown) > lost.record
 
     def owed_at(self, lost: Lost) -> list[int]:
         """The steps, from the loss on, in which the deletion of the value was asked for (V4)."""
@@ -210,13 +226,17 @@ class Ledger:
 
 def _check_half_said(before: View, view: View, record: RecordState, where: str) -> None:
     """On half of what was said no view begins, and none gains or changes a value (I6)."""
-    present = tuple(sorted(record.fragments))
-    if all(fragment.members == present for fragment in record.fragments.values()):
+    if _is_whole(record):
         return
     if view and not before:
         raise Broken(f"I6: {where} begins while the record is incomplete")
     if any(before.get(name) != value for name, value in view.items()):
         raise Broken(f"I6: {where} grants while the record is incomplete")
+
+
+def _is_whole(record: RecordState) -> bool:
+    present = tuple(sorted(record.fragments))
+    return all(fragment.members == present for fragment in record.fragments.values())
 
 
 def _sources(record: RecordState, agreement: str, key: str) -> dict[str, frozenset[str]]:

@@ -27,6 +27,7 @@ def problems(simulation: Simulation, lines: Sequence[bytes]) -> Iterator[str]:
     yield from differences({name: wanted[name] for name in found}, found)
     yield from _left_over(simulation)
     yield from _not_owed(simulation)
+    yield from _forgotten(simulation)
     yield from _permitted_by_no_cut(simulation)
 
 
@@ -57,12 +58,12 @@ def _not_owed(simulation: Simulation) -> Iterator[str]:
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} ceased to be permitted, and is not owed"
 
 
-def left_and_not_owed(simulation: Simulation) -> Iterator[str]:
-    """V4: so is what was delivered under a key that merged or moved, when those it came from deny it now."""
+def _forgotten(simulation: Simulation) -> Iterator[str]:
+    """V4: so is what merges, moves and halves of records took away, when those it came from deny it now."""
     ledger, rules = simulation.ledger, simulation.rules
     home = {i: record for record in simulation.records().values() for i in record.fragments}
     for lost in ledger.lost:
-        if lost.ended() or ledger.owed_at(lost) or ledger.goes_on(lost):
+        if lost.corrected() or ledger.owed_at(lost) or ledger.goes_on(lost):
             continue
         if _denied_now(lost, home, rules, simulation.at_ms):
             yield f"V4: {lost.agreement} {lost.key} {lost.attribute} left, is denied, and is not owed"
