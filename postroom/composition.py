@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors import Stack, Unreachable
 from connectors.kafka_topics import Topics
@@ -29,9 +30,9 @@ from processors import (
     Rules,
     view_topic,
 )
-from processors.engine import EngineConfig, StageSpec
+from processors.engine import EngineConfig, Replaceable, StageSpec
 from processors.engine.settings import Prepare
-from processors.stage import Record
+from processors.stage import Record, Stage
 from schemas import (
     Agreement,
     AgreementProblems,
@@ -42,8 +43,21 @@ from schemas import (
     view_schema,
 )
 
+if TYPE_CHECKING:
+    from postroom.renewal import Renewal
+
 STAGES = ("intake", "identity", "persons", "record", "obligations")
+INPUT_OF = {
+    "identity": ASSERTIONS_TOPIC,
+    "persons": PAIRS_TOPIC,
+    "record": FRAGMENTS_TOPIC,
+    "obligations": OBLIGATIONS_TOPIC,
+}
+BATCH_MAX = {"persons": 500}
+"""Persons looks again at whole components: its transactions stay short with fewer statements (V7)."""
 REGISTRY_RETRY_S = 2.0
+DISCOVER_EVERY_S = 5.0
+"""How often a worker looks whether its rules are still those of the files."""
 
 
 def load_rules_files(contracts_dir: Path, agreements_dir: Path) -> tuple[Contracts, dict[str, Agreement]]:
@@ -111,32 +125,50 @@ def require_topics(settings: Settings, stack: Stack, rules: Rules) -> None:
         )
 
 
+def make_stage(name: str, rules: Rules) -> Stage:
+    """A stage that decides by these rules (§7)."""
+    match name:
+        case "intake":
+            return Intake(rules)
+        case "identity":
+            return Identity(rules)
+        case "persons":
+            return Persons(rules)
+        case "record":
+            return Records(rules)
+        case _:
+            return Obligations()
+
+
+def input_topics(name: str, rules: Rules) -> tuple[str, ...]:
+    """What a stage reads: intake every department's topic and the acknowledgements, the others one (§7)."""
+    if name == "intake":
+        return (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
+    return (INPUT_OF[name],)
+
+
 def stage_specs(
-    names: Sequence[str], rules: Rules, registry: Registry, settings: Settings
+    renewal: Renewal, rules: Rules, registry: Registry, batch_records_max: int
 ) -> list[StageSpec]:
-    """The stages to run, each with its input (§7)."""
-    batch = settings.batch_records_max
-    specs = []
-    for name in names:
-        if name == "intake":
-            intake = Intake(rules)
-            topics = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
-            specs.append(StageSpec(intake, topics, prepare=_learn_schemas(intake, registry), batch_max=batch))
-        elif name == "identity":
-            specs.append(StageSpec(Identity(rules), (ASSERTIONS_TOPIC,), batch_max=batch))
-        elif name == "persons":
-            specs.append(StageSpec(Persons(rules), (PAIRS_TOPIC,), batch_max=min(batch, 500)))
-        elif name == "record":
-            specs.append(StageSpec(Records(rules), (FRAGMENTS_TOPIC,), batch_max=batch))
-        else:
-            specs.append(StageSpec(Obligations(), (OBLIGATIONS_TOPIC,), batch_max=batch))
-    return specs
+    """The stages to run, each with its input (§7), under rules that are renewed while they run."""
+    return [
+        StageSpec(
+            stage,
+            input_topics(name, rules),
+            prepare=_learn_schemas(stage, registry) if name == "intake" else None,
+            discover=renewal.discover(name),
+            batch_max=min(batch_records_max, BATCH_MAX.get(name, batch_records_max)),
+        )
+        for name, stage in renewal.stages.items()
+    ]
 
 
-def _learn_schemas(intake: Intake, registry: Registry) -> Prepare:
+def _learn_schemas(held: Replaceable, registry: Registry) -> Prepare:
     """Look up the writer schemas that intake does not know; while the registry is down, wait, never skip."""
 
     async def prepare(batch: Sequence[Record]) -> None:
+        intake = held.current
+        assert isinstance(intake, Intake)  # noqa: S101 - no other stage is prepared
         for schema_id in sorted(intake.unknown_schema_ids(batch)):
             while True:
                 try:
@@ -161,6 +193,7 @@ def engine_config(settings: Settings, stack: Stack, instance: str | None, shell:
         fetch_wait_ms_max=settings.fetch_wait_ms_max,
         metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port,
+        discover_every_s=DISCOVER_EVERY_S,
     )
 
 

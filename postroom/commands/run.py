@@ -43,29 +43,23 @@ def run(
     """Run one stage, or all of them, until SIGTERM or Ctrl-C.
 
     Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
-    the worker with exit 70 and nothing lost: start it again.
+    the worker with exit 70 and nothing lost: start it again. A new contract or agreement needs no restart.
 
     Example: postroom run all --instance one
     """
     from connectors import find_stack
-    from postroom.composition import (
-        STAGES,
-        engine_config,
-        reachable_registry,
-        require_topics,
-        rules_for,
-        stage_specs,
-    )
+    from postroom.composition import STAGES, engine_config, reachable_registry, stage_specs
+    from postroom.renewal import renewal_for
     from postroom.settings import settings
     from processors.engine import run_worker
 
     current = settings()
     stack = find_stack(current)
     registry = reachable_registry(stack)
-    rules = rules_for(current, registry)
-    require_topics(current, stack, rules)
     names = STAGES if stage is Which.ALL else (stage.value,)
+    renewal, rules = renewal_for(names, current, stack, registry)
     code = run_worker(
-        stage_specs(names, rules, registry, current), engine_config(current, stack, instance, shell.value)
+        stage_specs(renewal, rules, registry, current.batch_records_max),
+        engine_config(current, stack, instance, shell.value),
     )
     raise typer.Exit(code)

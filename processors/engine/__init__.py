@@ -1,5 +1,6 @@
 """The engine around the stages: batches, transactions, state, time and recovery (DESIGN §7, V6 to V9)."""
 
+from processors.engine.discovery import Replaceable
 from processors.engine.metrics import serve_metrics
 from processors.engine.partitions import partition_of
 from processors.engine.settings import EngineConfig, StageSpec
@@ -9,6 +10,7 @@ from processors.engine.worker import run_worker
 __all__ = [
     "run_worker",
     "StageSpec",
+    "Replaceable",
     "EngineConfig",
     "EngineStop",
     "EXIT_STOPPED",

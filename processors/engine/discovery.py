@@ -1,14 +1,43 @@
-"""Hearing of new input topics while running: a newly registered contract needs no restart."""
+"""Hearing of new rules and new input topics while running: a newly registered contract needs no restart."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from processors.engine.journal import say
 from processors.engine.settings import EngineConfig, StageSpec
+from processors.stage import Lookup, Record, Stage, Step
 
 Subscribe = Callable[[frozenset[str]], Awaitable[None]]
+
+
+class Replaceable:
+    """A stage whose place another may take between two steps, because its rules are newer.
+
+    Stages are immutable in their rules and remember nothing between steps, so the whole object is replaced.
+    A step runs without a pause from its keys to its end, and so by one set of rules.
+    """
+
+    name: str
+    rules_version: str | None
+
+    def __init__(self, stage: Stage) -> None:
+        self.name = stage.name
+        self.replace(stage)
+
+    def replace(self, stage: Stage) -> None:
+        """Let ``stage`` do the steps from here on; if its rules count as changed, a sweep follows (V9)."""
+        self.current = stage
+        self.rules_version = stage.rules_version
+
+    def keys(self, batch: Sequence[Record]) -> set[bytes]:
+        """Return what the stage in force asks for."""
+        return self.current.keys(batch)
+
+    def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
+        """Do what the stage in force does."""
+        return self.current.step(states, batch, wakes, now_ms)
 
 
 async def follow_topics(spec: StageSpec, config: EngineConfig, subscribe: Subscribe) -> None:
