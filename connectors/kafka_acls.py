@@ -18,23 +18,18 @@ USER = "User:"
 
 
 class Resource(StrEnum):
-    """What may be allowed on; Kafka's own names in lower case."""
+    """What we allow something on; Kafka's own names in lower case."""
 
     TOPIC = "topic"
     GROUP = "group"
     TRANSACTIONAL_ID = "transactional_id"
-    CLUSTER = "cluster"
 
 
 class Operation(StrEnum):
-    """What may be allowed. Reading and writing include describing."""
+    """What we allow; both include describing. Nobody is allowed to administer: that is the super user's."""
 
     READ = "read"
     WRITE = "write"
-    DESCRIBE = "describe"
-    CREATE = "create"
-    DESCRIBE_CONFIGS = "describe_configs"
-    ALTER_CONFIGS = "alter_configs"
 
 
 class Acl(NamedTuple):
