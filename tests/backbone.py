@@ -1,0 +1,181 @@
+"""A backbone in memory that remembers every record as Kafka would: a history to be judged, or to be broken.
+
+The stages, the counts and the memories are production's; only Kafka and the worker are missing. Each step of
+a task is one transaction: what it writes stands on its topics at one moment, followed by a marker, so offsets
+have the gaps that they have on a real topic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from random import Random
+
+from processors.engine.changelog import TASK_KEY, TaskMemory, pack_state
+from processors.engine.counts import counted
+from processors.engine.partitions import partition_of
+from processors.history import Extent, Stretch, topics_of
+from processors.history.decoding import READERS, changelog_of
+from processors.identity import Identity
+from processors.intake import Intake
+from processors.messages import ACKNOWLEDGEMENTS_TOPIC, DISPUTES_TOPIC, PAIRS_TOPIC, REPORTS_TOPIC
+from processors.obligations import Obligations
+from processors.persons import Persons
+from processors.record import Records
+from processors.rules import Rules
+from processors.stage import Headers, Outgoing, Record, Stage, State
+
+STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
+BESIDE = frozenset({DISPUTES_TOPIC, REPORTS_TOPIC})
+"""Topics that no check reads."""
+
+Log = dict[tuple[str, int], list[Record]]
+
+
+class Task:
+    """One task: its stage, its states, and what it must not forget."""
+
+    def __init__(self, stage: Stage, partition: int, inputs: Sequence[str]) -> None:
+        self.stage, self.partition, self.inputs = stage, partition, inputs
+        self.memory = TaskMemory(swept=stage.rules_version)
+        self.states: dict[bytes, bytes] = {}
+        self.wakes: dict[bytes, int] = {}
+        self.sender = f"{stage.name}-{partition}"
+
+
+class Backbone:
+    """All tasks and all topics; ``now_ms`` moves on with every step."""
+
+    def __init__(self, rules: Rules, now_ms: int, partitions: int = 2, seed: int = 0) -> None:
+        self.rules, self.now_ms, self.partitions, self.chance = rules, now_ms, partitions, Random(seed)
+        self.topics = topics_of(rules)
+        self.log: Log = {(t, p): [] for t in self.topics for p in range(self.count(t))}
+        self.ends = dict.fromkeys(self.log, 0)
+        departments = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
+        inputs = {"intake": departments} | {stage: (topic,) for topic, stage in READERS.items()}
+        self.tasks = [
+            Task(stage, partition, inputs[stage.name])
+            for stage in (Intake(rules), Identity(rules), Persons(rules), Records(rules), Obligations())
+            for partition in range(self.count(inputs[stage.name][0]))
+        ]
+
+    def count(self, topic: str) -> int:
+        """How many partitions a topic has."""
+        return 1 if topic in (PAIRS_TOPIC, changelog_of("persons")) else self.partitions
+
+    # -- what happens
+
+    def publish(self, lines: Iterable[bytes]) -> None:
+        """Put events on their types' topics, in structured mode, in any partition."""
+        some = sorted(self.rules.contracts.by_type)
+        for line in lines:
+            type_ = _type_of(line)
+            topic = type_ if type_ in self.rules.contracts.by_type else self.chance.choice(some)
+            self.now_ms += 1
+            partition = self.chance.randrange(self.partitions)
+            self._append(topic, partition, None, line, STRUCTURED)
+
+    def run(self, steps_max: int = 1 << 30) -> None:
+        """Let tasks step in any order until nothing is left to do."""
+        while steps_max and (ready := [task for task in self.tasks if self._fetch(task)]):
+            self.step(self.chance.choice(ready))
+            steps_max -= 1
+
+    def pass_time(self, ms: int) -> None:
+        """Move the clock and let every wake act that has come due."""
+        self.now_ms += ms
+        for task in self.tasks:
+            if due := sorted(key for key, wake in task.wakes.items() if wake <= self.now_ms):
+                self._transact(task, [], due)
+        self.run()
+
+    def step(self, task: Task) -> None:
+        """One step of one task, over a batch of any size."""
+        waiting = self._fetch(task)
+        self._transact(task, waiting[: self.chance.randint(1, 8)], [])
+
+    def _fetch(self, task: Task) -> list[Record]:
+        found = []
+        for topic in task.inputs:
+            position = task.memory.positions.get(topic, 0)
+            found += [r for r in self.log[topic, task.partition] if r.offset >= position]
+        return found
+
+    def _transact(self, task: Task, batch: list[Record], due: list[bytes]) -> None:
+        self.now_ms += self.chance.randint(2, 20)
+        step = task.stage.step(task.states.get, batch, due, self.now_ms)
+        touched = set()
+        memory = task.memory
+        for record in batch:
+            memory.positions[record.topic] = record.offset + 1
+            if record.topic in READERS:
+                headers = dict(record.headers)
+                seen = memory.seen.setdefault(record.topic, {})
+                seen[headers["postroom_sender"].decode()] = int(headers["postroom_count"])
+        for out in step.outgoing:
+            if out.topic not in BESIDE:
+                touched.add(self._send(task, out))
+        log = (changelog_of(task.stage.name), task.partition)
+        for key, state in step.states.items():
+            self._keep(task, key, state)
+            self._append(*log, key, None if state is None else pack_state(state), ())
+        memory.now_ms = self.now_ms
+        self._append(*log, TASK_KEY, memory.encode(), ())
+        for where in (*touched, log):
+            self.ends[where] += 1  # the transaction's marker
+
+    def _send(self, task: Task, out: Outgoing) -> tuple[str, int]:
+        partition = partition_of(out.key, self.count(out.topic))
+        headers = out.headers
+        if out.topic in READERS:
+            sent = task.memory.sent.setdefault(out.topic, {})
+            headers = counted(headers, task.sender.encode(), sent, partition)
+        self._append(out.topic, partition, out.key, out.value, headers)
+        return (out.topic, partition)
+
+    def _keep(self, task: Task, key: bytes, state: State | None) -> None:
+        task.states.pop(key, None)
+        task.wakes.pop(key, None)
+        if state is not None:
+            task.states[key] = state.body
+            if state.wake_ms is not None:
+                task.wakes[key] = max(state.wake_ms, self.now_ms + 1)
+
+    def _append(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: Headers
+    ) -> None:
+        offset = self.ends[topic, partition]
+        record = Record(topic, partition, offset, self.now_ms, key, value, headers)
+        self.log[topic, partition].append(record)
+        self.ends[topic, partition] = offset + 1
+
+    # -- what is left of it
+
+    def extent(self) -> Extent:
+        """How much there is, all of it settled, as after :meth:`run`."""
+        stretches = {place: Stretch(0, end, end) for place, end in self.ends.items()}
+        committed = {
+            (topic, task.partition): task.memory.positions.get(topic, 0)
+            for task in self.tasks
+            for topic in task.inputs
+        }
+        return Extent(stretches, committed)
+
+    def records(self) -> list[Record]:
+        """Everything, in order of time."""
+        return in_order(self.topics, (record for records in self.log.values() for record in records))
+
+
+def in_order(topics: Sequence[str], records: Iterable[Record]) -> list[Record]:
+    """Sort records as the reader of a history does: by time, causes first, each partition's in order."""
+    rank = {topic: number for number, topic in enumerate(topics)}
+    return sorted(records, key=lambda r: (r.timestamp_ms, rank[r.topic], r.partition, r.offset))
+
+
+def _type_of(line: bytes) -> str | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    type_ = found.get("type") if isinstance(found, dict) else None
+    return type_ if isinstance(type_, str) else None
