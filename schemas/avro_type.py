@@ -136,6 +136,27 @@ def branch_name(type_: AvroType) -> str:
             raise SchemaInvalid("", "a union directly inside a union")
 
 
+def sorts_to_canonical_json(type_: AvroType) -> bool:
+    """Whether compact JSON with sorted names of any plain data of the type is its RFC 8785 form already.
+
+    Floating point numbers have a form of their own there, and the keys of a map, which need not be ASCII, an
+    order; all else is text, whole numbers, booleans, nulls and the ASCII names of fields.
+    """
+    match type_:
+        case Primitive(name=name):
+            return name not in ("float", "double")
+        case Array(items=items):
+            return sorts_to_canonical_json(items)
+        case Union(branches=branches):
+            return all(map(sorts_to_canonical_json, branches))
+        case Record(fields=fields):
+            return all(sorts_to_canonical_json(each.type) for each in fields)
+        case Map():
+            return False
+        case Enum() | Fixed():
+            return True
+
+
 def bare_schema(type_: AvroType, defined: set[str] | None = None) -> object:
     """The tree as an Avro schema without docs, annotations and logical types: what is on the wire."""
     defined = set() if defined is None else defined

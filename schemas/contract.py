@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .avro import PlainCodec
+from .avro_type import sorts_to_canonical_json
 from .plain_containers import Plain
 from .times import Duration
 
@@ -78,6 +79,11 @@ class Contract:
     prior: str | None
     terms: Mapping[str, str]
     codec: PlainCodec = field(compare=False, repr=False)
+    plain_form: bool = field(init=False, compare=False, repr=False)
+    """Sorted compact JSON of the contract's plain data is its RFC 8785 form (R2)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain_form", sorts_to_canonical_json(self.codec.type))
 
     def from_json(self, data: object) -> Plain:
         """An event's `data` as plain JSON of this contract, defaults filled in; ContractMismatch (E3)."""
