@@ -47,6 +47,7 @@ clients:
   leeds: {subscriber: council-leeds, scopes: [subscribe, acknowledge]}
   leeds-tax: {subscriber: council-leeds, scopes: [subscribe], agreements: [TAX]}
   york: {subscriber: council-york, scopes: [subscribe, acknowledge]}
+  consent-web: {owner: consent-service, scopes: [publish]}
   slow: {owner: dwp, scopes: [publish], events_per_s: 1}
   mtls: {owner: dwp, scopes: [publish], proof: certificate, certificate: {san_dns: cis.dwp.example}}
   twice: {owner: dwp, scopes: [publish], proof: both, certificate: {san_uri: "urn:dwp:twice"}}
@@ -164,7 +165,9 @@ class Rig:
 
     def auth(self, client: str = "dwp-cis", **claims: Any) -> dict[str, str]:
         """The header that says who asks."""
-        return {"authorization": f"Bearer {ISSUING.token(client, **claims)}"}
+        now_s = self.now_ms() // 1000
+        said = {"iat": now_s, "nbf": now_s, "exp": now_s + 600} | claims
+        return {"authorization": f"Bearer {ISSUING.token(client, **said)}"}
 
     def publish(self, event: Any, client: str = "dwp-cis", **headers: str) -> Any:
         """POST one event in structured mode."""

@@ -296,7 +296,7 @@ def _own_routes(app: FastAPI, gateway: Gateway) -> None:
         """Its Avro schema with its meaning (E4), and the registry's id of it for Avro bodies."""
         found = gateway.contracts.by_type.get(type)
         if found is None:
-            raise Problem("not-found", "no such contract")
+            raise Problem("not-found", "no such contract", why="no-contract")
         schema_id = await gateway.registered.schema_id(found)
         return _json({"type": found.type, "schema_id": schema_id, "schema": found.schema})
 

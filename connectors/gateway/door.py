@@ -24,6 +24,8 @@ from connectors.gateway.ports import Away, Full
 from connectors.gateway.problems import CONTENT_TYPE, Problem
 
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
+NO_REFUSALS = frozenset({"retracted", "cursor-expired", "no-view", "no-contract"})
+"""Answers that refuse nothing: the caller may ask, and that is the answer."""
 _CALLER = "postroom.caller"
 _STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
@@ -90,7 +92,7 @@ def route_of(scope: MutableMapping[str, Any]) -> str:
 def answer(request: Request, problem: Problem) -> Response:
     """Return a problem as an answer, and leave the audit line."""
     status = problem.kind.status
-    if status < 500:
+    if status < 500 and problem.why not in NO_REFUSALS:
         caller: Caller | None = request.scope.get(_CALLER)
         audit.refused(
             client=None if caller is None else caller.client.id,
@@ -118,6 +120,7 @@ async def on_away(request: Request, error: Exception) -> Response:
     """Answer that something is not there now."""
     assert isinstance(error, Away)  # noqa: S101 - how the handler is registered
     name = "busy" if isinstance(error, Full) else "unavailable"
+    audit.say("unavailable", why=error.why, route=route_of(request.scope))
     return answer(request, Problem(name, retry_after_s=error.retry_after_s))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
+from connectors.gateway import audit
 from connectors.gateway.ports import Away, Positions
 from connectors.kafka_access import KafkaAccess
 
@@ -137,7 +138,8 @@ class Follower:
         while True:
             try:
                 await self._follow()
-            except (KafkaError, OSError, TimeoutError):
+            except (KafkaError, OSError, TimeoutError) as error:
+                audit.say("follows-again", topic=self.topic, error=type(error).__name__)
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -206,13 +208,11 @@ def make_consumer(access: KafkaAccess, **more: object) -> Any:
 
 
 async def _partitions(consumer: Any, topic: str) -> int:
-    from aiokafka.errors import UnknownTopicOrPartitionError
+    from aiokafka import TopicPartition
 
-    await consumer.topics()  # brings the metadata of all topics
-    found = consumer.partitions_for_topic(topic)
-    if not found:
-        raise UnknownTopicOrPartitionError(topic)
-    return int(max(found)) + 1
+    # Asking for something of the topic brings its metadata, which is public only from then on.
+    await asyncio.wait_for(consumer.end_offsets([TopicPartition(topic, 0)]), CONNECT_S)
+    return int(max(consumer.partitions_for_topic(topic))) + 1
 
 
 async def let_go(consumer: Any) -> None:

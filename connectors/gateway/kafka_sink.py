@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from connectors.gateway import audit
 from connectors.gateway.ports import Away, Full, Headers
 from connectors.kafka_access import KafkaAccess
 
@@ -136,7 +137,8 @@ class KafkaSink:
             )
             try:
                 await asyncio.wait_for(producer.start(), REQUEST_MS / 1000)
-            except (KafkaError, OSError, TimeoutError):
+            except (KafkaError, OSError, TimeoutError) as error:
+                audit.say("connects-again", error=type(error).__name__)
                 await _let_go(producer)
                 await asyncio.sleep(RETRY_S)
                 continue

@@ -106,7 +106,7 @@ class Subscribing:
         """Return the current view of a key with its age; Problem `retracted` or `not-found`, Away."""
         change = await self._views.latest(agreement, key)
         if change is None:
-            raise Problem("not-found", "no view under this key")
+            raise Problem("not-found", "no view under this key", why="no-view")
         shown = document(change)
         shown["age_ms"] = max(0, self._now_ms() - change.timestamp_ms)
         if change.value is None:
