@@ -64,7 +64,7 @@ class TopicReader:
                 for records in consumer.poll(timeout_ms=POLL_MS).values():
                     for record in records:
                         last = time.monotonic()
-                        yield _raw(record)
+                        yield raw_record(record)
                 if idle_s_max is not None and time.monotonic() - last > idle_s_max:
                     return
 
@@ -110,7 +110,8 @@ class TopicReader:
             raise in_our_words(error, self.access) from error
 
 
-def _raw(record: Any) -> RawRecord:
+def raw_record(record: Any) -> RawRecord:
+    """One record of kafka-python's as ours."""
     headers = tuple((name, value or b"") for name, value in record.headers)
     return RawRecord(
         record.topic, record.partition, record.offset, record.timestamp, record.key, record.value, headers

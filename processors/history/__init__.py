@@ -5,7 +5,7 @@ Pure: it takes records and returns findings. `postroom history verify` reads the
 
 from processors.history.extent import NOTHING_LEFT_MS, Extent, Stretch
 from processors.history.findings import MEANING, Anomaly, Finding, Place
-from processors.history.history import History, Verdict, topics_of
+from processors.history.history import History, Verdict, groups_of, topics_of
 
 __all__ = [
     "MEANING",
@@ -17,5 +17,6 @@ __all__ = [
     "Place",
     "Stretch",
     "Verdict",
+    "groups_of",
     "topics_of",
 ]

@@ -52,6 +52,13 @@ def topics_of(rules: Rules) -> tuple[str, ...]:
     )
 
 
+def groups_of(rules: Rules) -> dict[str, tuple[str, ...]]:
+    """Name each stage's consumer group and what it reads (DESIGN §7)."""
+    departments = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
+    groups = {"postroom.intake": departments}
+    return groups | {f"postroom.{stage}": (topic,) for topic, stage in READERS.items()}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What was found, what it rests on, and what could not be checked; nobody's data."""

@@ -8,6 +8,7 @@ for whom a moment has passed that their task has not come to (V8), are left out 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +17,6 @@ import msgspec
 from processors.disclosure import view_topic
 from processors.engine.changelog import TaskMemory
 from processors.engine.partitions import partition_of
-from processors.fragment import decode_state
 from processors.history.decoding import READERS
 from processors.history.extent import Extent
 from processors.history.findings import Anomaly, Findings, Place
@@ -189,7 +189,7 @@ class Replayed:
 
     def _uncertain(self, replaying: _Replaying) -> set[Any]:
         """Keys of views that prove nothing: a name (agreement, key), or a key of any agreement."""
-        tops = {self._connected.top(i) for i in self._touched | replaying.late | replaying.bounded()}
+        tops = {self._connected.top(i) for i in self._touched | replaying.late | self._bounded()}
         members = [
             identifier for identifier in list(self._connected) if self._connected.top(identifier) in tops
         ]
@@ -197,6 +197,16 @@ class Replayed:
         for person in {self.rules.keys.person_id(member) for member in members}:
             keys.update((name, self._pairwise(name, person)) for name in self.rules.agreements)
         return keys
+
+    def _bounded(self) -> set[str]:
+        """The identifiers of whom a register may be full: there the order of arrival may show (R2)."""
+        registers = Counter(
+            (said.subject, said.owner, said.item, attribute)
+            for said in self._said.values()
+            for attribute, _ in said.values
+        )
+        depth = self.rules.limits.register_depth
+        return {subject for (subject, *_), count in registers.items() if count > depth}
 
     def _pairwise(self, agreement: str, person: str) -> str:
         """The pairwise key of a person, whether or not the agreement uses one (C8)."""
@@ -269,16 +279,6 @@ class _Replaying:
             if out.topic == DISCLOSURES_TOPIC and self._clock("record", out.key) < moment:
                 entry = msgspec.json.decode(out.value or b"")
                 self.late_names.add((entry["agreement"], entry["key"]))
-
-    def bounded(self) -> set[str]:
-        """The identifiers with a full register: there the order of arrival may show (R2)."""
-        depth = self.rules.limits.register_depth
-        states = self.pipeline.states[ASSERTIONS_TOPIC].values()
-        return {
-            state.identifier
-            for state in map(decode_state, states)
-            if any(len(register) >= depth for register in state.registers.values())
-        }
 
 
 def _named(message: Message) -> Iterator[str]:
