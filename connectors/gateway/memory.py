@@ -99,7 +99,8 @@ class MemoryViews:
         self._there()
         partitions = self._partitions(agreement)
         reached = [*positions, *([0] * (PARTITIONS - len(positions)))]
-        if any(at > len(records) for at, records in zip(reached, partitions, strict=True)):
+        beyond = any(at > len(records) for at, records in zip(reached, partitions, strict=False))
+        if beyond or len(positions) > PARTITIONS:
             raise Expired
         changes: list[Change] = []
         for number, records in enumerate(partitions):

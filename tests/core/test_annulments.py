@@ -50,7 +50,7 @@ def test_a_correction_says_its_own_and_annuls_the_other():
     """R3: a fact with a prior, in either order of arrival."""
     for order in ((named("e"), CORRECTION), (CORRECTION, named("e"))):
         one = Identifier(*order)
-        assert [a.id for register in one.state.registers.values() for a in register] == ["c"]
+        assert [a.id for register in one.state.contents().values() for a in register] == ["c"]
 
 
 def test_what_a_correction_annulled_stays_annulled_when_the_correction_is_annulled_itself():

@@ -34,7 +34,7 @@ def test_an_assertion_is_kept_with_all_that_its_event_said():
     one = Identifier()
     event = named("e", "x", until=5_000, expires=NEVER_MS, effective_at=900)
     fragment = only(one.step(event), Fragment)
-    ((kept,),) = one.state.registers.values()
+    ((kept,),) = one.state.contents().values()
     ((sent,),) = fragment.registers.values()
     assert (kept.effective_at, kept.asserted_at, kept.until, kept.expires) == (900, 1_000, 5_000, NEVER_MS)
     assert (kept.source, kept.id, kept.value, kept.type) == (SOURCE, "e", b"x", "uk.gov.civil.name.v1")
@@ -51,7 +51,7 @@ def test_each_attribute_owner_and_item_has_a_register_of_its_own():
         said("h", values=(("benefit", b"1"),), item="pip"),
         said("i", values=(("benefit", b"2"),), item="uc"),
     ]
-    assert sorted(map(len, Identifier(*events).state.registers.values())) == [1, 1, 1, 2]
+    assert sorted(map(len, Identifier(*events).state.contents().values())) == [1, 1, 1, 2]
 
 
 def test_what_falls_out_of_a_register_is_counted_and_nothing_else_is():
@@ -60,7 +60,7 @@ def test_what_falls_out_of_a_register_is_counted_and_nothing_else_is():
     assert one.outcomes == []
     one.step(named("e4", time=4))
     assert one.outcomes == [Outcome("uk.gov.civil.name.v1", "bounded", "register-depth", 1)]
-    (register,) = one.state.registers.values()
+    (register,) = one.state.contents().values()
     assert sorted(assertion.id for assertion in register) == ["e2", "e3", "e4", "later"]
 
 
@@ -68,7 +68,7 @@ def test_a_value_that_changes_nothing_in_the_record_is_not_sent():
     """§7, R4: an older one is kept, and the record, which cannot need it, hears nothing."""
     one = Identifier(named("e", time=2_000))
     assert one.step(named("d", time=1_000)) == []
-    assert len(*one.state.registers.values()) == 2
+    assert len(*one.state.contents().values()) == 2
 
 
 def test_what_has_expired_on_arrival_says_nothing_but_its_pairs_and_statements_count():
@@ -102,7 +102,7 @@ def test_what_it_outlived_counts_again():
     """R7, R4: the older value was sent along, so the record has it before its moment."""
     one = Identifier(named("old", time=500), named("new", expires=NOW_MS + 10))
     assert [values_of(each) for each in one.step(now_ms=NOW_MS + 10)] == [{"name": ["old"]}]
-    assert [len(register) for register in one.state.registers.values()] == [1]
+    assert [len(register) for register in one.state.contents().values()] == [1]
     assert one.wake_ms == NEVER_MS
 
 

@@ -316,7 +316,9 @@ SOMEBODY: dict[str, tuple[Callable[[Rig], Any], int]] = {
         lambda m: m.http.get("/contracts", headers={
             "x-forwarded-client-cert": "URI=urn:dwp:twice", "x-ssl-client-s-dn": "CN=cis"}), 401,
     ),
-    "a line break in a header of the event": (lambda m: binary(m, "dwp-cis", (b"ce-note", b"a%0D%0Ab: c")), 400),
+    "a line break in a header of the event": (
+        lambda m: binary(m, "dwp-cis", (b"ce-note", b"a%0D%0Ab: c")), 400,
+    ),
     "a bare carriage return in a header": (lambda m: binary(m, "dwp-cis", (b"ce-note", b"a%0Db")), 400),
     "a header of the event twice": (
         lambda m: binary(m, "dwp-cis", (b"ce-source", b"urn:gov:hmrc:x")), 400,
