@@ -32,18 +32,20 @@ class Users:
         """Take the user's passwords away; a connection that is open stays until somebody ends it."""
         from kafka.admin import UserScramCredentialDeletion
 
-        with admin_of(self.access, "users") as admin:
-            known = admin.describe_user_scram_credentials([user]).get(user, {})
-        mechanisms = [found["mechanism"] for found in known.get("credential_infos", ())]
+        mechanisms = self.mechanisms(user)
         if not mechanisms:
             raise Trouble("there is no such user", where=user, mend="`postroom access list` names them")
         for mechanism in mechanisms:
             self._alter(user, UserScramCredentialDeletion(user, mechanism))
 
-    def names(self) -> frozenset[str]:
-        """The users that have a password."""
+    def mechanisms(self, user: str) -> list[str]:
+        """What a user has a password for, none when there is no such user.
+
+        One user is asked for: asked for all by somebody who may not, Kafka 4.1 answers nothing at all.
+        """
         with admin_of(self.access, "users") as admin:
-            return frozenset(admin.describe_user_scram_credentials())
+            known = admin.describe_user_scram_credentials([user]).get(user, {})
+        return [found["mechanism"].name for found in known.get("credential_infos", ())]
 
     def _alter(self, user: str, change: object) -> None:
         with admin_of(self.access, "users") as admin:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from postroom.access import Role, roles
+from postroom.composition import load_rules_files
 from processors.decision import QUESTIONS
 from processors.explain import MEANINGS
 from processors.outcomes import Denial, Dispute, Rejection
 
 DECISION_PAGE = Path("docs/decision.md")
+PERMISSIONS_PAGE = Path("docs/permissions.md")
 
 DISPUTES: dict[Dispute, str] = {
     Dispute.HUB: "one side has more than 64 edges that no link states",
@@ -64,9 +67,48 @@ def decision_page() -> str:
     return "\n".join(lines)
 
 
+def permissions_page(contracts_dir: Path, agreements_dir: Path) -> str:
+    """Render who may what on Kafka under these rules, as Markdown."""
+    contracts, agreements = load_rules_files(contracts_dir, agreements_dir)
+    lines = [
+        "# Permissions on Kafka",
+        "",
+        "Rendered from the contracts and agreements of this repository by `python -m postroom.pages`; a",
+        "test keeps it in step. What is not here nobody may but the administrator:",
+        "[security.md](security.md) says why and how. A contract with several owners is written by the",
+        "gateway alone. A name that ends in `*` stands for all that begin so.",
+    ]
+    for role in roles(contracts, agreements.values()):
+        lines += ["", f"## {role.user}", "", f"{role.meaning}.", *_may(role)]
+    return "\n".join([*lines, ""])
+
+
+def _may(role: Role) -> list[str]:
+    """What a user may, one line for each kind of thing."""
+    lines = []
+    for resource, operation in sorted({(acl.resource, acl.operation) for acl in role.may}):
+        found = [acl for acl in role.may if (acl.resource, acl.operation) == (resource, operation)]
+        named = ", ".join(f"`{acl.name}{'*' * acl.prefixed}`" for acl in sorted(found))
+        lines += ["", f"- {WORDS[resource, operation]}: {named}"]
+    return lines or [
+        "",
+        "Nothing by itself: what it owns has other owners too, so it publishes through the gateway.",
+    ]
+
+
+WORDS = {
+    ("group", "read"): "groups",
+    ("topic", "read"): "reads",
+    ("topic", "write"): "writes",
+    ("transactional_id", "write"): "transactional ids",
+}
+
+
 def main() -> None:
     """Write every page."""
     DECISION_PAGE.write_text(decision_page(), encoding="utf-8")
+    here = permissions_page(Path("schemas"), Path("schemas/agreements"))
+    PERMISSIONS_PAGE.write_text(here, encoding="utf-8")
 
 
 if __name__ == "__main__":
