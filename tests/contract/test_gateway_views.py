@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -100,8 +100,8 @@ Body = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.flow)])
-def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
-    yield InMemory() if request.param == "memory" else OnKafka(request.getfixturevalue("stack"))
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return InMemory() if request.param == "memory" else OnKafka(request.getfixturevalue("stack"))
 
 
 def run(adapter: Adapter, body: Body) -> None:
