@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors import Stack, ensure_stack, stop_stack
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLACE = ROOT / ".state" / "bench"
 POSTROOM = (sys.executable, "-c", "from postroom.cli import main; main()")
 COMMAND_S = 120
-GONE_S = 30
+GONE_S = 60
 
 
 class Ground:
@@ -75,19 +76,33 @@ class Ground:
         self.admin.create_topics([topic])[name].result()
 
     def wipe(self, keep: Iterable[str] = ()) -> None:
-        """Delete every topic but those to keep, every consumer group and every local store."""
+        """Delete every topic but those to keep, our consumer groups and every local store."""
         doomed = sorted(self.there() - set(keep))
         for future in (self.admin.delete_topics(doomed) if doomed else {}).values():
-            future.result()
-        groups = [group.group_id for group in self.admin.list_consumer_groups().result().valid]
-        for future in (self.admin.delete_consumer_groups(groups) if groups else {}).values():
             future.result()
         deadline = time.monotonic() + GONE_S
         while (left := self.there() & set(doomed)) and time.monotonic() < deadline:
             time.sleep(0.2)
         if left:
             raise SystemExit(f"topics that do not go: {', '.join(sorted(left))}")
+        self._forget_groups(deadline)
         shutil.rmtree(self.settings.state_dir / "workers", ignore_errors=True)
+
+    def _forget_groups(self, deadline: float) -> None:
+        """Delete our groups: their names are fixed. One that was killed stays a while after its members."""
+        listed = self.admin.list_consumer_groups().result().valid
+        groups = [group.group_id for group in listed if group.group_id.startswith("postroom.")]
+        while groups:
+            left = []
+            for name, future in self.admin.delete_consumer_groups(groups).items():
+                try:
+                    future.result()
+                except KafkaException as error:
+                    if time.monotonic() > deadline:
+                        raise SystemExit(f"the group {name} does not go: {error}") from error
+                    left.append(name)
+            groups = left
+            time.sleep(1 if groups else 0)
 
 
 @contextmanager

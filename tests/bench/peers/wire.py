@@ -11,6 +11,7 @@ from typing import Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
+from tests.bench.peers.plain import plain
 from tests.bench.w1.terms import SCHEMAS
 
 BOOTSTRAP = os.environ["W1_BOOTSTRAP"]
@@ -19,13 +20,6 @@ STATE = os.environ["W1_STATE"]
 VIEW = os.environ["W1_VIEW"]
 _HEAD = b"\0" + int(os.environ["W1_VIEW_ID"]).to_bytes(4, "big")
 _FRAME_BYTES = 5
-
-
-def plain(schema: Any) -> Any:
-    """The schema without logical types: a day stays the number that it is on the wire."""
-    if isinstance(schema, dict):
-        return {name: plain(part) for name, part in schema.items() if name not in ("logicalType", "postroom")}
-    return [plain(part) for part in schema] if isinstance(schema, list) else schema
 
 
 _SCHEMAS = {kind: parse_schema(plain(json.loads(path.read_text()))) for kind, path in SCHEMAS.items()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ from pathlib import Path
 from processors import ASSERTIONS_TOPIC, view_topic
 from tests.bench.ground import PLACE, POSTROOM, Ground, say
 from tests.bench.measure import Program
-from tests.bench.w1.terms import AGREEMENTS
+from tests.bench.peers import streams
+from tests.bench.w1.terms import AGREEMENTS, PARTITIONS
 
 STAGES = ("intake", "identity", "persons", "record", "obligations")
 PEERS = Path(__file__).resolve().parents[1] / "peers"
@@ -28,11 +31,12 @@ class NotRun(Exception):  # noqa: N818 - what is so, not what went wrong in code
 
 @dataclass(frozen=True)
 class Entry:
-    """A program of the table: how many events suit it, and how it is made on a ground."""
+    """A program of the table: how many events suit it, how it is made on a ground, whether it makes views."""
 
     name: str
     events: int
     make: Callable[[Ground, str], Program]
+    views: bool = True
     limit_s: float = 240
 
 
@@ -69,22 +73,44 @@ def faust_stock(ground: Ground, name: str) -> Program:
     return _peer(ground, name, (sys.executable, "-m", module, "worker", "-l", "warn", "--without-web"))
 
 
-def _peer(ground: Ground, name: str, command: tuple[str, ...]) -> Program:
-    import json
+def streams_one(ground: Ground, name: str) -> Program:
+    """Kafka Streams, one thread."""
+    return _streams(ground, name, 1)
 
+
+def streams_two(ground: Ground, name: str) -> Program:
+    """Kafka Streams, two threads."""
+    return _streams(ground, name, 2)
+
+
+def _streams(ground: Ground, name: str, threads: int) -> Program:
+    try:
+        command = streams.command(ground.settings.cache_dir, PLACE)
+    except streams.NotBuilt as why:
+        raise NotRun(str(why)) from why
+    return _peer(ground, name, command, W1_THREADS=str(threads))
+
+
+def relay(ground: Ground, name: str) -> Program:
+    """A plain aiokafka consumer and producer: the floor of what Kafka costs from Python."""
+    return _peer(ground, name, (sys.executable, "-m", "tests.bench.peers.relay"))
+
+
+def _peer(ground: Ground, name: str, command: tuple[str, ...], **more: str) -> Program:
     schema = json.loads((PEERS / "view.avsc").read_text())
     state = ground.place / "peer-state"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir()
-    ground.create_topic(PEER_VIEW, 4)
+    ground.create_topic(PEER_VIEW, PARTITIONS)
+    group = f"bench-{time.time_ns()}"  # its own: whoever was killed keeps a group busy for a while
     environ = {
         "W1_BOOTSTRAP": ground.stack.kafka,
-        "W1_GROUP": "bench-peer",
+        "W1_GROUP": group,
         "W1_STATE": str(state),
         "W1_VIEW": PEER_VIEW,
         "W1_VIEW_ID": str(ground.registry.register(f"{PEER_VIEW}-value", schema)),
     }
-    return Program(name, {"peer": command}, "bench-peer", (PEER_VIEW,), PEER_VIEW, environ)
+    return Program(name, {"peer": command}, group, (PEER_VIEW,), PEER_VIEW, environ | more)
 
 
 def _quix_python() -> Path:
@@ -116,4 +142,7 @@ ENTRIES = (
     Entry("Postroom, 1 process", 200_000, postroom_one),
     Entry("Postroom, 2 processes", 200_000, postroom_two),
     Entry("Postroom, a process a stage", 200_000, postroom_stages),
+    Entry("relay (copies each record)", 200_000, relay, views=False),
+    Entry("Kafka Streams, 1 thread", 1_000_000, streams_one),
+    Entry("Kafka Streams, 2 threads", 1_000_000, streams_two),
 )
