@@ -4,9 +4,6 @@ The door of the local stack; other connectors are imported from their own files,
 """
 
 from connectors.local_stack import (
-    PartStatus,
-    Stack,
-    StackSettings,
     ensure_stack,
     find_stack,
     secret_path,
@@ -14,6 +11,7 @@ from connectors.local_stack import (
     stop_stack,
 )
 from connectors.progress import Report, Silent
+from connectors.stack import PartStatus, Stack, StackSettings
 from connectors.trouble import Misused, Trouble, Unreachable
 
 __all__ = [

@@ -11,10 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from connectors import jars, local_part, own_process, reachable
 from connectors.kafka_access import PLAINTEXT, KafkaAccess
@@ -25,6 +23,7 @@ from connectors.local_security import ADMIN, LocalSecurity, find_security
 from connectors.own_process import OwnProcess
 from connectors.ports import is_free
 from connectors.progress import Report, Silent
+from connectors.stack import PartStatus, Stack, StackSettings
 from connectors.state_files import locked, private_directory, read_json, write_json, write_whole
 from connectors.trouble import Misused, Trouble, Unreachable
 
@@ -32,77 +31,6 @@ PORT_ATTEMPTS = 3
 SECRET_BYTES = 32
 
 _writing = threading.Lock()  # two parts start side by side in one process; processes use stack.lock
-
-
-class StackSettings(Protocol):
-    """What the local stack must know; `postroom.config.Settings` has it."""
-
-    @property
-    def kafka(self) -> str | None:
-        """The bootstrap address of an existing cluster, or None."""
-
-    @property
-    def kafka_username(self) -> str | None:
-        """Who we are on Kafka, if anybody said so."""
-
-    @property
-    def kafka_security(self) -> str | None:
-        """How the line is protected, if anybody said so."""
-
-    def kafka_access(self) -> KafkaAccess:
-        """How the existing cluster is reached."""
-
-    def kafka_password_text(self) -> str | None:
-        """What proves who we are, if it was given."""
-
-    @property
-    def registry(self) -> str | None:
-        """The base URL of an existing registry, or None."""
-
-    @property
-    def state_dir(self) -> Path:
-        """Where data, logs and pids are."""
-
-    @property
-    def cache_dir(self) -> Path:
-        """Where jars are kept."""
-
-    @property
-    def kafka_port(self) -> int:
-        """The port wished for, 0 for a free one."""
-
-    @property
-    def registry_port(self) -> int:
-        """The port wished for, 0 for a free one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """How Kafka is reached, and where the registry is (`http://…`); `local` if we started them."""
-
-    access: KafkaAccess
-    registry: str
-    local: bool
-
-    @property
-    def kafka(self) -> str:
-        """Kafka's address, `host:port[,…]`, for a person to read: a client is given `access`."""
-        return self.access.bootstrap
-
-
-@dataclass(frozen=True, slots=True)
-class PartStatus:
-    """One row of `postroom status`. `state`: running, silent, dead, stopped, reachable, unreachable."""
-
-    part: str
-    state: str
-    address: str = ""
-    pid: int | None = None
-    since: str = ""
-    memory_mb: int | None = None
-    log: str = ""
-    data: str = ""
-    problem: str = ""
 
 
 def external(settings: StackSettings) -> Stack | None:

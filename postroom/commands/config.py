@@ -21,7 +21,7 @@ def show(output: Output = Form.TABLE) -> None:
 
     Example: POSTROOM_PARTITIONS=8 postroom config show
     """
-    from postroom.config import BY_NAME
+    from postroom.known_settings import BY_NAME
     from postroom.settings import settings
 
     rows = [

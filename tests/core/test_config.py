@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from postroom.config import HIDDEN, KNOWN, load_settings
+from postroom.config import HIDDEN, load_settings
 from postroom.errors import UserError
+from postroom.known_settings import KNOWN
 
 
 def test_environment_over_file_over_default(tmp_path: Path):
