@@ -38,17 +38,17 @@ def futile_grants(consents: Sequence[Consent], grace_ms: int) -> set[Consent]:
 
     Their source would believe them in force: it stated them after the stop, and not five minutes after.
     """
+    stops = [consent for consent in consents if consent.state != "GRANTED"]
     return {
         grant
         for grant in consents
         if grant.state == "GRANTED"
         and any(
-            stop.state != "GRANTED"
-            and (stop.subscriber, stop.purpose) == (grant.subscriber, grant.purpose)
+            (stop.subscriber, stop.purpose) == (grant.subscriber, grant.purpose)
             and stop.source != grant.source
             and grant.time - grace_ms <= stop.time < grant.time
             and (not stop.categories or not grant.categories or set(stop.categories) & set(grant.categories))
-            for stop in consents
+            for stop in stops
         )
     }
 
@@ -60,12 +60,14 @@ def consented(
 
     ``consents`` are all statements of the person's identifiers about one subscriber and purpose.
     """
-    covering = [consent for consent in consents if covers(consent, attribute)]
-    grants = [consent for consent in covering if consent.state == "GRANTED"]
-    stops = [consent for consent in covering if consent.state != "GRANTED"]
+    grants: list[Consent] = []
+    stops: list[Consent] = []
+    for consent in consents:
+        if covers(consent, attribute):
+            (grants if consent.state == "GRANTED" else stops).append(consent)
     if not grants:
         return Denial.NO_CONSENT
-    standing = [grant for grant in grants if stands(grant, stops, grace_ms)]
+    standing = [grant for grant in grants if stands(grant, stops, grace_ms)] if stops else grants
     if not standing:
         last = max(stops, key=lambda stop: (stop.time, stop.state == "WITHDRAWN", stop.source, stop.id))
         return Denial.CONSENT_WITHDRAWN if last.state == "WITHDRAWN" else Denial.CONSENT_PAUSED

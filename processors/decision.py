@@ -1,15 +1,14 @@
 """The decision on (agreement, person, moment): who may see which attribute, and why (C6).
 
 The order of the questions is a table, so that a policy person can read it; the first that applies denies.
-Every
-permit names what it rests on. The page `docs/decision.md` is rendered from :data:`QUESTIONS`.
+Every permit names what it rests on. The page `docs/decision.md` is rendered from :data:`QUESTIONS`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ from processors.consent import consented, enrolled, objected
 from processors.golden import Citizen, Golden
 from processors.messages import Consent
 from processors.outcomes import Denial
-from processors.rules import DEATH, Rules
+from processors.rules import DEATH, Rules, keyed_hex
 from schemas import Agreement, Basis, Enrolled, Where, scheme_of
 
 PAIRWISE = "pairwise"
@@ -40,7 +39,8 @@ class Decision(NamedTuple):
     attributes: Mapping[str, Permit | Denial]
 
 
-class Question(NamedTuple):
+@dataclass(frozen=True)
+class Question:
     """One asking: may this agreement see this citizen at ``now_ms``?"""
 
     agreement: Agreement
@@ -57,19 +57,19 @@ class Question(NamedTuple):
             return Permit(agreement.basis.value, agreement.gateway)
         said = self.citizen.consents.get((agreement.subscriber, agreement.purpose), ())
         kind = self.rules.contracts.attributes[attribute]
-        answer = consented(list(said), kind, self.now_ms, self.rules.limits.consent_grace_ms)
+        answer = consented(said, kind, self.now_ms, self.rules.limits.consent_grace_ms)
         if isinstance(answer, Consent):
             return Permit(agreement.basis.value, consent=(answer.source, answer.id))
         return answer
 
+    @cached_property
     def key(self) -> str | None:
         """The view's key: pairwise, or the person's identifier of the agreement's scheme (C8)."""
         agreement = self.agreement
         if agreement.subject == PAIRWISE:
-            pairwise_key = self.rules.pairwise_keys[agreement.agreement]
-            return "s-" + hmac.digest(pairwise_key, self.person.encode(), hashlib.sha256).hex()[:32]
+            return "s-" + keyed_hex(self.rules.pairwise_keys[agreement.agreement], self.person)
         live = self.citizen.identifiers - self.citizen.superseded
-        return min((i for i in live if scheme_of(i) == agreement.subject), default=None)
+        return min([i for i in live if scheme_of(i) == agreement.subject], default=None)
 
 
 def _not_in_force(question: Question) -> bool:
@@ -115,7 +115,7 @@ def _objected(question: Question) -> bool:
 
 
 def _no_subject_identifier(question: Question) -> bool:
-    return question.key() is None
+    return question.key is None
 
 
 QUESTIONS: tuple[tuple[Denial, Callable[[Question], bool], str], ...] = (
@@ -144,7 +144,7 @@ def decide(question: Question) -> Decision:
     attributes = {
         grant.attribute: question.permit(grant.attribute) for grant in question.agreement.attributes
     }
-    return Decision(None, question.key(), attributes)
+    return Decision(None, question.key, attributes)
 
 
 def decide_closed(question: Question) -> Decision:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,6 +25,9 @@ VIEW_RETRACTED = b"uk.gov.postroom.view-retracted.v1"
 OBLIGATION = b"uk.gov.postroom.deletion-due.v1"
 ORPHAN_DELETE_WITHIN = parse_duration("P1D")
 """How long to delete what an agreement that no longer exists had shared."""
+
+_moment = lru_cache(maxsize=64)(format_instant)
+"""A step writes the same moment into all that it discloses."""
 
 _encode_json = msgspec.json.Encoder(order="sorted").encode
 
@@ -141,7 +145,7 @@ class Discloser:
             ("ce_id", f"{agreement}/{key}/{sequence}".encode()),
             ("ce_source", SOURCE),
             ("ce_type", ce_type),
-            ("ce_time", format_instant(now_ms).encode()),
+            ("ce_time", _moment(now_ms).encode()),
             ("ce_subject", key.encode()),
             ("postroom_sequence", str(sequence).encode()),
             ("postroom_agreement", agreement.encode()),
@@ -172,7 +176,7 @@ class Discloser:
         )
         entry = {
             "kind": kind,
-            "time": format_instant(now_ms),
+            "time": _moment(now_ms),
             "agreement": name,
             "version": version,
             "subscriber": sent.subscriber,

@@ -8,7 +8,6 @@ from typing import TypeVar
 import msgspec
 
 from processors.messages import (
-    Assertion,
     Consent,
     Enrolment,
     Message,
@@ -16,9 +15,10 @@ from processors.messages import (
     PairStatement,
     Restriction,
     Said,
+    encode,
 )
 from processors.pairs import exposed
-from processors.register import next_expiry
+from processors.register import Register, next_expiry
 
 PROTECTIVE_STATES = frozenset({"PAUSED", "WITHDRAWN", "OBJECTED", "RESTRICTED", "ENDED"})
 
@@ -43,6 +43,14 @@ class Held(Message):
     said: Said
 
 
+class Packed(Message):
+    """A register as it lies in the state: still encoded, because a step touches one or two of many."""
+
+    expires: int
+    """The next moment at which one of its assertions is to be erased (R7), UTC ms."""
+    assertions: msgspec.Raw
+
+
 class IdentityState(Message):
     """The state of one identifier; ``housed`` once anything of it was sent to its person's record."""
 
@@ -55,7 +63,7 @@ class IdentityState(Message):
     housed: bool = False
     asked: int = 0
     answered: int = 0
-    registers: dict[str, tuple[Assertion, ...]] = {}
+    registers: dict[str, Packed] = {}
     annulled: tuple[tuple[str, str], ...] = ()
     consents: tuple[Consent, ...] = ()
     objections: dict[str, Objection] = {}
@@ -66,13 +74,30 @@ class IdentityState(Message):
     unmatched: dict[str, int] = {}
     """Annulments that have found nothing yet, by `source NUL id`: when to report them (R3), UTC ms."""
 
+    def register(self, key: str) -> Register:
+        """Return a register; empty if nothing was said."""
+        packed = self.registers.get(key)
+        return () if packed is None else _decode_register(packed.assertions)
+
+    def contents(self) -> dict[str, Register]:
+        """Return all registers, unpacked."""
+        return {key: self.register(key) for key in self.registers}
+
+    def keep(self, key: str, register: Register) -> None:
+        """Put a register in its place; an empty one has none."""
+        expires = next_expiry(register)
+        if expires is None:
+            self.registers.pop(key, None)
+        else:
+            self.registers[key] = Packed(expires, msgspec.Raw(encode(register)))
+
     def pair(self, other: str) -> OwnPair:
         """Return what is known of the pair with ``other``, from now on kept."""
         return self.pairs.setdefault(other, OwnPair())
 
     def stated_restricted(self) -> bool:
         """Whether any owner protects this very identifier (C3); persons spreads it over the component."""
-        return any(r.state == "RESTRICTED" for r in self.restrictions.values())
+        return bool(self.restrictions) and any(r.state == "RESTRICTED" for r in self.restrictions.values())
 
     def is_worth_a_record(self) -> bool:
         """Whether a record must hold this fragment: it says something, or others name it as a member."""
@@ -87,8 +112,8 @@ class IdentityState(Message):
 
     def next_wake(self) -> int | None:
         """The next moment at which an assertion is erased (R7) or an annulment is reported (R3)."""
-        expiries = (e for e in map(next_expiry, self.registers.values()) if e is not None)
-        return min((*expiries, *self.unmatched.values()), default=None)
+        expiries = [packed.expires for packed in self.registers.values()]
+        return min([*expiries, *self.unmatched.values()], default=None)
 
 
 def latest(kept: dict[str, Latest], key: str, statement: Latest) -> bool:
@@ -120,6 +145,7 @@ def statements_by_key(statements: Mapping[str, Latest]) -> tuple[Latest, ...]:
     return tuple(statements[key] for key in sorted(statements))
 
 
+_decode_register = msgspec.msgpack.Decoder(Register).decode
 _decoder = msgspec.msgpack.Decoder(IdentityState)
 decode_state = _decoder.decode
 encode_state = msgspec.msgpack.Encoder().encode

@@ -1,13 +1,13 @@
 """Identity: one identifier's fragment, its person, and what it has said about its pairs (§7, I2, I6, R2, R3).
 
 A stage with state by identifier. It sends a fragment's changes to its person's record, and to persons only
-what
-can change who is one person. What an event says beside a new statement about a pair waits until persons has
-answered (I6); what takes away never waits.
+what can change who is one person. What an event says beside a new statement about a pair waits until persons
+has answered (I6); what takes away never waits.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 
 import msgspec
@@ -88,6 +88,8 @@ class _Folding:
         self.annulled = set(state.annulled)
         self.cause = NO_CAUSE
         self.protective = False
+        self.registers: dict[str, register.Register] = {}
+        """Those that this step has opened."""
         self.sent_before: dict[str, tuple[Entry, ...] | None] = {}
         self.changed: set[str] = set()
         self.claimed: dict[str, tuple[PairStatement, ...]] = {}
@@ -143,9 +145,9 @@ class _Folding:
                 said.type,
                 said.form,
             )
-            registers = self.state.registers
             depth = self.rules.limits.register_depth
-            registers[key], fallen = register.add(registers.get(key, ()), assertion, self.now_ms, depth)
+            kept, fallen = register.add(self.registers[key], assertion, self.now_ms, depth)
+            self.registers[key] = kept
             if fallen:
                 self.step.outcomes.append(Outcome(said.type, "bounded", "register-depth", fallen))
 
@@ -155,9 +157,11 @@ class _Folding:
         if said.consent is not None and said.consent not in state.consents:
             grace_ms = self.rules.limits.consent_grace_ms
             known_futile = futile_grants(state.consents, grace_ms)
-            state.consents = tuple(sorted((*state.consents, said.consent), key=encode))
+            consents = list(state.consents)
+            insort(consents, said.consent, key=encode)
+            state.consents = tuple(consents)
             self.changed.add("consents")
-            for grant in sorted(futile_grants(state.consents, grace_ms) - known_futile, key=encode):
+            for grant in sorted(futile_grants(consents, grace_ms) - known_futile, key=encode):
                 self._report("consent-never-stands", grant.source, grant.id)
         if said.objection is not None and latest(
             state.objections, objection_key(said.objection), said.objection
@@ -177,12 +181,13 @@ class _Folding:
         self.annulled.add(event)
         self.state.annulled = tuple(sorted(self.annulled))
         found = any((held.said.cause.source, held.said.cause.id) == event for held in self.state.held)
-        for key, assertions in self.state.registers.items():
+        for key in {*self.state.registers, *self.registers}:
+            assertions = self._register(key)
             kept = register.without(assertions, self.annulled)
             if len(kept) != len(assertions):
                 found = True
                 self._touch(key)
-                self.state.registers[key] = kept
+                self.registers[key] = kept
         for other, pair in self.state.pairs.items():
             kept_statements = tuple(s for s in pair.statements if (s.source, s.id) != event)
             found = found or len(kept_statements) != len(pair.statements)
@@ -247,10 +252,15 @@ class _Folding:
 
         What has expired since was sent too: then nothing that can be computed now is what was sent.
         """
-        if key not in self.sent_before:
-            assertions = self.state.registers.get(key, ())
+        if key not in self.registers:
+            assertions = self.registers[key] = self.state.register(key)
             expired = any(a.expires <= self.now_ms for a in assertions)
             self.sent_before[key] = None if expired else register.entries(assertions, self.now_ms)
+
+    def _register(self, key: str) -> register.Register:
+        """A register as it is now: opened in this step, or still as it lies in the state."""
+        opened = self.registers.get(key)
+        return self.state.register(key) if opened is None else opened
 
     def finish(self) -> None:
         """Erase what has expired (R7), then send what changed to persons and to the record."""
@@ -269,15 +279,15 @@ class _Folding:
 
     def _expire(self) -> None:
         depth = self.rules.limits.register_depth
-        for key, assertions in list(self.state.registers.items()):
-            kept = assertions
-            if any(a.expires <= self.now_ms for a in assertions):
+        for key, packed in self.state.registers.items():
+            if packed.expires <= self.now_ms:
                 self._touch(key)
+        for key, assertions in self.registers.items():
+            kept = assertions
+            if any(assertion.expires <= self.now_ms for assertion in assertions):
                 kept, _ = register.bounded(assertions, self.now_ms, depth)
-            if kept:
-                self.state.registers[key] = kept
-            else:
-                del self.state.registers[key]
+                self.registers[key] = kept
+            self.state.keep(key, kept)
 
     def _report_unmatched(self) -> None:
         """Report annulments that have found nothing for an hour, once (R3)."""
@@ -299,7 +309,7 @@ class _Folding:
             return
         whole = not state.housed
         keys = state.registers.keys() if whole else self.sent_before.keys()
-        registers = {key: register.entries(state.registers.get(key, ()), now_ms) for key in sorted(keys)}
+        registers = {key: register.entries(self._register(key), now_ms) for key in sorted(keys)}
         if not whole:
             registers = {
                 key: entries for key, entries in registers.items() if entries != self.sent_before[key]

@@ -47,6 +47,7 @@ from schemas import (
     unframe,
 )
 
+_sorted_json = msgspec.json.Encoder(order="sorted").encode
 OBLIGATION_ID = re.compile(r"o-[0-9a-f]{32}")
 STRUCTURED = b"application/cloudevents+json"
 STATES: Mapping[Kind, frozenset[str]] = {
@@ -212,11 +213,11 @@ class Intake:
             until=until,
             item=data[contract.item] if contract.item else "",
             values=tuple(
-                (f.attribute, canonical_json(data[f.name]))
+                (f.attribute, canonical_json(data[f.name], contract.plain_form))
                 for f in contract.attributes
                 if data[f.name] is not None
             ),
-            form=canonical_json(data),
+            form=canonical_json(data, contract.plain_form),
             annuls=data[contract.prior] if contract.prior else None,
             pairs=pairs,
             **statements,
@@ -299,13 +300,13 @@ def _statement(contract: Contract, event: CloudEvent, data: Mapping[str, Any]) -
             return {"enrolment": Enrolment(*name, event.owner, said["agreement"], said["state"])}
 
 
-def canonical_json(value: Any) -> bytes:
+def canonical_json(value: Any, plain: bool = False) -> bytes:
     """Return the RFC 8785 form of plain data (R2).
 
-    Sorted compact JSON is that form already where there are only texts, safe integers, booleans and nulls
-    under ASCII names; the reference implementation, slower, does the rest.
+    Sorted compact JSON is that form already where there are only texts, integers, booleans and nulls under
+    ASCII names, which ``plain`` asserts; the reference implementation, slower, does the rest.
     """
-    return msgspec.json.encode(value, order="sorted") if _is_plain(value) else _reference_form(value)
+    return _sorted_json(value) if plain or _is_plain(value) else _reference_form(value)
 
 
 def _is_plain(value: Any) -> bool:

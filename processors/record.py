@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record, gathered
+from processors.concern import Concern, Matter
 from processors.decision import PAIRWISE, Decision, Question, decide_closed
 from processors.disclosure import Discloser
 from processors.golden import Citizen, PersonFragment, fold, moments
@@ -20,6 +21,7 @@ from processors.messages import (
     Released,
     decode_for_record,
     encode,
+    register_parts,
 )
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules
@@ -40,6 +42,7 @@ class Records:
         self.rules = rules
         self.rules_version: str | None = rules.version
         self.codecs = {name: ViewCodec(a, rules.contracts) for name, a in rules.agreements.items()}
+        self.concern = Concern(rules.agreements)
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return the persons that ``batch`` speaks of."""
@@ -48,10 +51,13 @@ class Records:
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Fold all messages of one person at a time; decide once, or once more at each departure."""
         step = Step()
+        awake = set(wakes)
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_record(body) if body is not None else RecordState(key.decode())
-            folding = _Folding(self.rules, self.codecs, state, now_ms, step)
+            folding = _Folding(self, state, now_ms, step)
+            if key in awake:
+                folding.touched = None
             for value in values:
                 folding.fold(decode_for_record(value))
             folding.decide()
@@ -62,29 +68,29 @@ class Records:
 class _Folding:
     """One person during one step."""
 
-    def __init__(
-        self, rules: Rules, codecs: dict[str, ViewCodec], state: RecordState, now_ms: int, step: Step
-    ) -> None:
-        self.rules, self.state, self.now_ms, self.step = rules, state, now_ms, step
-        self.discloser = Discloser(rules, codecs, state, step)
-        self.settlement = Settlement(rules, state, self.discloser, now_ms)
+    def __init__(self, stage: Records, state: RecordState, now_ms: int, step: Step) -> None:
+        self.rules, self.concern = stage.rules, stage.concern
+        self.state, self.now_ms, self.step = state, now_ms, step
+        self.discloser = Discloser(stage.rules, stage.codecs, state, step)
+        self.settlement = Settlement(stage.rules, state, self.discloser, now_ms)
         self.cause = TIME_PASSED
         self.protective = False
-        self.undecided = True
+        self.touched: set[Matter] | None = set()
+        """What changed since the last decision; None when it may be anything: time, rules, members."""
 
     # -- what arrives
 
     def fold(self, message: Fragment | Departed | Released) -> None:
         """Fold one message of identity, or of another record."""
         if isinstance(message, Departed):
-            if self.undecided:
-                self.decide()
+            self.decide()
             self.cause = message.cause
+            self.touched = None
             self._depart(message)
             return
         self.cause = message.cause
-        self.undecided = True
         if isinstance(message, Released):
+            self.touched = None
             self._receive(message)
         else:
             self._arrive(message)
@@ -95,6 +101,7 @@ class _Folding:
             return
         before = held if held is not None and not message.whole else None
         self.protective = self.protective or message.protective
+        self._touch(before, message)
         registers = dict(before.registers) if before else {}
         for key, entries in message.registers.items():
             if entries:
@@ -112,6 +119,23 @@ class _Folding:
             message.objections if message.objections is not None else before.objections if before else (),
             message.enrolments if message.enrolments is not None else before.enrolments if before else (),
         )
+
+    def _touch(self, before: PersonFragment | None, message: Fragment) -> None:
+        """Note what a message may change in a view."""
+        if (
+            self.touched is None
+            or before is None
+            or message.objections is not None
+            or message.enrolments is not None
+            or (before.members, before.superseded, before.restricted)
+            != (message.members, message.superseded, message.restricted)
+        ):
+            self.touched = None
+            return
+        self.touched.update(register_parts(key)[0] for key in message.registers)
+        if message.consents is not None:
+            changed = set(before.consents) ^ set(message.consents)
+            self.touched.update((consent.subscriber, consent.purpose) for consent in changed)
 
     def _depart(self, message: Departed) -> None:
         """Let an identifier go: retract what is under its key first, then hand the key over (I6, V2)."""
@@ -164,22 +188,33 @@ class _Folding:
     # -- what is decided
 
     def decide(self, left: str | None = None, merged: bool = False) -> None:
-        """Ask every agreement and write what changed; ``left`` is an identifier that has just gone."""
+        """Ask whom a change concerns and write what changed; ``left`` is an identifier that has just gone."""
+        if self.touched is not None and not self.touched:
+            return
         citizen = fold(self.state.fragments, self.rules.contracts.attributes, self.now_ms)
-        for name, agreement in self.rules.agreements.items():
-            self._decide_one(name, agreement, citizen, left, merged)
+        state = self.state
+        known = (state.sent, state.dropped, state.inherited)
+        for name in self.concern.asked(self.touched, citizen.consents, known):
+            self._decide_one(name, self.rules.agreements[name], citizen, left, merged)
+        if self.touched is None:
+            self._end_orphaned()
+        self.touched = set()
+
+    def _end_orphaned(self) -> None:
+        """Retract what was sent under agreements that no longer exist (V9)."""
         for name in [name for name in self.state.sent if name not in self.rules.agreements]:
             sent = self.state.sent.pop(name)
             self._retract(name, None, sent, None, Retraction.ENDED)
             self.discloser.oblige(name, None, sent.subscriber, sent.key, sent.content, self.now_ms)
         self.settlement.orphaned()
-        self.undecided = False
 
     def _decide_one(
         self, name: str, agreement: Agreement, citizen: Citizen, left: str | None, merged: bool
     ) -> None:
         state = self.state
         sent = state.sent.get(name)
+        if sent is None and not citizen.complete:
+            return  # on half of what was said no view begins, and nothing is settled (I6)
         question = Question(agreement, citizen, state.person, self.rules, self.now_ms, sent is not None)
         decision = decide_closed(question)
         if decision.denied is Denial.ERROR:

@@ -1,8 +1,7 @@
 """Registers: what one owner said of one attribute (and item) of one identifier, over time (R2, R4, R7).
 
 A register is a tuple of assertions with at most one content an event. All functions are pure; the order
-and the
-number of times in which assertions arrive change nothing while no bound is met (R6).
+and the number of times in which assertions arrive change nothing while no bound is met (R6).
 """
 
 from __future__ import annotations
@@ -39,10 +38,23 @@ def bounded(assertions: Iterable[Assertion], now_ms: int, depth: int) -> tuple[R
     A lesser content of an event is kept only while it outlives the greater one, so that erasing the greater
     first or last makes no difference.
     """
+    kept = [assertion for assertion in assertions if assertion.expires > now_ms]
+    if len({(assertion.source, assertion.id) for assertion in kept}) < len(kept):
+        kept = _longest_lived(kept)
+    kept.sort(key=standing, reverse=True)
+    fallen = 0
+    if len(kept) > depth:
+        effective = [a for a in kept if a.effective_at <= now_ms]
+        fallen = len(effective[depth:])
+        kept = [a for a in kept if a.effective_at > now_ms] + effective[:depth]
+    return tuple(kept), fallen
+
+
+def _longest_lived(assertions: Iterable[Assertion]) -> list[Assertion]:
+    """Of an event's contents, the greatest, and those that outlive all greater ones (R2)."""
     by_event: dict[EventName, list[Assertion]] = {}
     for assertion in assertions:
-        if assertion.expires > now_ms:
-            by_event.setdefault((assertion.source, assertion.id), []).append(assertion)
+        by_event.setdefault((assertion.source, assertion.id), []).append(assertion)
     kept: list[Assertion] = []
     for contents in by_event.values():
         outlives = 0
@@ -50,12 +62,7 @@ def bounded(assertions: Iterable[Assertion], now_ms: int, depth: int) -> tuple[R
             if assertion.expires > outlives:
                 kept.append(assertion)
                 outlives = assertion.expires
-    kept.sort(key=standing, reverse=True)
-    effective = [a for a in kept if a.effective_at <= now_ms]
-    fallen = effective[depth:]
-    if fallen:
-        kept = [a for a in kept if a.effective_at > now_ms] + effective[:depth]
-    return tuple(kept), len(fallen)
+    return kept
 
 
 def without(register: Register, annulled: Collection[EventName]) -> Register:
@@ -63,14 +70,16 @@ def without(register: Register, annulled: Collection[EventName]) -> Register:
     return tuple(a for a in register if (a.source, a.id) not in annulled)
 
 
-def _winners(register: Register) -> list[Assertion]:
-    """One content an event: the greatest that is left (R2)."""
+def _winners(assertions: list[Assertion]) -> list[Assertion]:
+    """One content an event, the greatest (R2), in the order of standing, greatest first."""
     best: dict[EventName, Assertion] = {}
-    for assertion in register:
+    for assertion in assertions:
         name = (assertion.source, assertion.id)
         if name not in best or _content(assertion) > _content(best[name]):
             best[name] = assertion
-    return list(best.values())
+    if len(best) < len(assertions):
+        return sorted(best.values(), key=standing, reverse=True)
+    return assertions  # a register lies in this order
 
 
 def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
@@ -79,15 +88,19 @@ def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
     Of the past, one is kept only if it expires after all that stand above it: then it counts again one day,
     and the record must have it by then, or the view would have a gap.
     """
-    winners = sorted(_winners(tuple(a for a in register if a.expires > now_ms)), key=standing, reverse=True)
-    future = [a for a in winners if a.effective_at > now_ms]
-    past: list[Assertion] = []
-    for assertion in winners[len(future) :]:
-        if not past or assertion.expires > past[-1].expires:
-            past.append(assertion)
+    needed: list[Assertion] = []
+    outlives = 0
+    for assertion in _winners([a for a in register if a.expires > now_ms]):
+        if assertion.effective_at > now_ms:
+            needed.append(assertion)
+        elif assertion.expires > outlives:
+            needed.append(assertion)
+            outlives = assertion.expires
     return tuple(
-        Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value)
-        for a in reversed((*future, *past))
+        [
+            Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value)
+            for a in reversed(needed)
+        ]
     )
 
 
@@ -96,7 +109,7 @@ def current(register: Iterable[Entry], now_ms: int) -> Entry | None:
     effective = [e for e in register if e.effective_at <= now_ms < e.expires]
     if not effective:
         return None
-    greatest = max(effective, key=standing)
+    greatest = max(effective, key=standing) if len(effective) > 1 else effective[0]
     return None if greatest.until is not None and greatest.until <= now_ms else greatest
 
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from processors.citizen_state import Handover, RecordState, Sent
-from processors.fragment import Held, IdentityState, OwnPair
+from processors.fragment import Held, IdentityState, OwnPair, Packed
 from processors.golden import PersonFragment
 from processors.messages import (
     Acknowledged,
@@ -57,6 +57,7 @@ FRAGMENT = PersonFragment(MEMBERS[0], 1, MEMBERS, (), True, {"name\0dwp\0": (ENT
 TOLD = Told(
     MEMBERS[0], 3, "p-1", MEMBERS, (MEMBERS[0],), True, ("nino:C",), (("nino:C", "unlinked"),), True, CAUSE
 )
+REGISTERS = {"name\0dwp\0": Packed(99, msgspec.Raw(encode((ASSERTION,))))}
 OWED = Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2)
 SENT = Sent("s-1", 1, "council-leeds", {"name": b'"x"'}, {"name": MEMBERS})
 DELIVERED = Delivered("s-1", "council-leeds", 4, {"name": MEMBERS})
@@ -73,7 +74,7 @@ EXAMPLES = {
     "owed": OWED,
     "acknowledged": Acknowledged("o-1", "council-leeds", 3),
     "identity-state": IdentityState(
-        MEMBERS[0], "p-1", MEMBERS, (), True, 1, True, 3, 2, {"name\0dwp\0": (ASSERTION,)}, (("s", "e0"),),
+        MEMBERS[0], "p-1", MEMBERS, (), True, 1, True, 3, 2, REGISTERS, (("s", "e0"),),
         (CONSENT,), {"k": OBJECTION}, {"police": RESTRICTION}, {"k": ENROLMENT},
         {MEMBERS[1]: OwnPair((PAIR,), True)}, [Held(3, SAID)], {"s\0e9": 77},
     ),

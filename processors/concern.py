@@ -1,0 +1,55 @@
+"""Concern: which agreements a change of a record can show in, so that the others are not asked again (V1).
+
+A subscriber's view is a function of the attributes that its agreement names or asks about, of the consents to
+its purpose, and of what concerns everybody: members, protection, objections, enrolments, death, time, rules.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Set
+
+from processors.rules import DEATH
+from schemas import Agreement, Basis, Where
+
+Matter = str | tuple[str, str]
+"""What a change is about: an attribute, or a (subscriber, purpose) that consents are given to."""
+
+
+class Concern:
+    """Which agreements to ask about a person, in their order."""
+
+    def __init__(self, agreements: Mapping[str, Agreement]) -> None:
+        self._places = {name: place for place, name in enumerate(agreements)}
+        self._matters = {name: frozenset(_matters(a)) for name, a in agreements.items()}
+        self._on_consent: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for name, agreement in agreements.items():
+            if agreement.basis is Basis.CONSENT:
+                self._on_consent[agreement.subscriber, agreement.purpose].append(name)
+        self._always = self._places.keys() - {name for names in self._on_consent.values() for name in names}
+
+    def asked(
+        self,
+        touched: Set[Matter] | None,
+        consents: Iterable[tuple[str, str]],
+        known: Iterable[Iterable[str]],
+    ) -> list[str]:
+        """Return the agreements whose view may change when what is ``touched`` does; None is everything.
+
+        ``consents`` are those that anything was said of, ``known`` the agreements that something was sent by.
+        """
+        # INVARIANT: an agreement on consent has no view where nothing was ever said of that consent (C6).
+        found = self._always | {name for said in consents for name in self._on_consent.get(said, ())}
+        found |= self._places.keys() & {name for names in known for name in names}
+        if touched is not None:
+            found = {name for name in found if not self._matters[name].isdisjoint(touched)}
+        return sorted(found, key=self._places.__getitem__)
+
+
+def _matters(agreement: Agreement) -> Iterator[Matter]:
+    yield DEATH
+    yield from (grant.attribute for grant in agreement.attributes)
+    if isinstance(agreement.scope, Where):
+        yield agreement.scope.attribute
+    if agreement.basis is Basis.CONSENT:
+        yield (agreement.subscriber, agreement.purpose)
