@@ -1,8 +1,9 @@
 """Plain JSON to Avro and back, compiled per schema (E2, E3).
 
-The types of a schema are compiled once into closures; on an event's way nothing is looked up again. fastavro
-does
-the bytes and never hears of logical types; what a day or a decimal is in JSON stands in `plain_scalars`.
+A schema is compiled once: into closures that check JSON, and when first needed into one function that reads
+its bytes and one that writes them (`avro_reader`, `avro_writer`). fastavro reads what another version of the
+schema wrote, which is rare, and is the reference for all else. It never hears of logical types; what a day or
+a decimal is in JSON stands in `plain_scalars`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import copy
 import struct
 from collections.abc import Mapping
+from functools import cached_property
 from io import BytesIO
-from typing import cast
+from typing import NamedTuple, cast
 
 import fastavro
 
 from .avro_parse import parse
+from .avro_reader import Damaged, Reader, compile_reader
 from .avro_type import (
     NULL,
     Array,
@@ -26,6 +29,7 @@ from .avro_type import (
     Union,
     bare_schema,
 )
+from .avro_writer import Writer, compile_writer
 from .plain_containers import Plain, coder
 from .plain_scalars import Problems
 
@@ -70,9 +74,16 @@ class PlainCodec:
         self._coder = coder(type_, self._named_branches)
         self._bare = fastavro.parse_schema(cast("dict[str, object]", bare_schema(type_)))
         # A writer's schema is given as the same object again and again (a registry's cache); ids of objects
-        # that
-        # are kept here cannot be given to others meanwhile.
-        self._writers: dict[int, tuple[object, object | None]] = {}
+        # that are kept here cannot be given to others meanwhile.
+        self._writers: dict[int, tuple[object, _Foreign | None]] = {}
+
+    @cached_property
+    def _read(self) -> Reader:
+        return compile_reader(self.type)
+
+    @cached_property
+    def _write(self) -> Writer:
+        return compile_writer(self.type)
 
     def check(self, data: object) -> Plain:
         """Plain JSON with defaults filled in and every value in its one form; ContractMismatch with all
@@ -86,14 +97,10 @@ class PlainCodec:
 
     def encode(self, plain: Mapping[str, object]) -> bytes:
         """Avro binary of data that `check` has returned; ContractMismatch when it is something else."""
-        out = BytesIO()
-        to_raw = self._coder.to_raw
         try:
-            raw = to_raw(plain) if to_raw is not None else plain
-            fastavro.schemaless_writer(out, self._bare, raw, strict=True)
-        except Exception:  # whatever a damaged value makes the writer raise, its message may hold the value
+            return self._write(plain)
+        except Exception:  # whatever other data makes the writer raise, its message may hold a value
             raise ContractMismatch((("$", "data that was checked"),)) from None
-        return out.getvalue()
 
     def decode(self, body: bytes, writer: Mapping[str, object] | None = None) -> Plain:
         """Plain JSON of Avro binary, written with this schema or with `writer`; ContractMismatch for any
@@ -101,32 +108,30 @@ class PlainCodec:
 
         The caller bounds the size of the body (E7: 1 MiB), and with it what a damaged length can cost.
         """
-        source = BytesIO(body)
-        resolve_from = None if writer is None else self._writer(writer)
+        foreign = None if writer is None else self._foreign(writer)
         try:
-            if resolve_from is None:
-                raw = fastavro.schemaless_reader(
-                    source, self._bare, None, return_named_type=self._named_branches
-                )
-            else:
-                raw = fastavro.schemaless_reader(
-                    source, resolve_from, self._bare, return_named_type=self._named_branches
-                )
-                raw = copy.deepcopy(raw)  # fastavro hands out one and the same default list to every reader
-        except (
-            Exception
-        ):  # EOFError, IndexError, UnicodeDecodeError, SchemaResolutionError, … : all is damage
-            raise ContractMismatch((("$", "Avro data of the contract"),)) from None
-        if source.tell() != len(body):
-            raise ContractMismatch((("$", "no bytes after the Avro data"),))
-        to_plain = self._coder.to_plain
-        try:
-            return cast("Plain", to_plain(raw) if to_plain is not None else raw)
-        except ValueError as unfit:
-            raise ContractMismatch((("$", str(unfit)),)) from None
+            plain = self._read(body) if foreign is None else self._resolve(body, foreign)
+        except Exception as damage:  # IndexError, UnicodeDecodeError, struct.error, … : all is damage
+            # Only our own coders raise a bare ValueError, and name what was expected, never a value.
+            expected = str(damage) if type(damage) is ValueError else "Avro data of the contract"
+            raise ContractMismatch((("$", expected),)) from None
+        return cast("Plain", plain)
 
-    def _writer(self, writer: Mapping[str, object]) -> object | None:
-        """The writer's schema ready for fastavro; None when it writes the same bytes as this one."""
+    def _resolve(self, body: bytes, foreign: _Foreign) -> object:
+        """Read what another version of the schema wrote: strictly as that one, then by fastavro as this."""
+        foreign.read(body)
+        try:
+            raw = fastavro.schemaless_reader(
+                BytesIO(body), foreign.bare, self._bare, return_named_type=self._named_branches
+            )
+        except Exception:  # its message may hold a value
+            raise Damaged from None
+        raw = copy.deepcopy(raw)  # fastavro hands out one and the same default list to every reader
+        to_plain = self._coder.to_plain
+        return raw if to_plain is None else to_plain(raw)
+
+    def _foreign(self, writer: Mapping[str, object]) -> _Foreign | None:
+        """The writer's schema, ready; None when it writes the same bytes as this one."""
         known = self._writers.get(id(writer))
         if known is not None:
             return known[1]
@@ -138,7 +143,7 @@ class PlainCodec:
             ready = (
                 None
                 if bare == bare_schema(self.type)
-                else fastavro.parse_schema(cast("dict[str, object]", bare))
+                else _Foreign(compile_reader(type_), fastavro.parse_schema(cast("dict[str, object]", bare)))
             )
         except Exception:
             raise ContractMismatch((("$", "a value written with a version of this contract"),)) from None
@@ -146,6 +151,13 @@ class PlainCodec:
             self._writers.clear()
         self._writers[id(writer)] = (writer, ready)
         return ready
+
+
+class _Foreign(NamedTuple):
+    """Another version of the schema: our reader of it, and what fastavro resolves from."""
+
+    read: Reader
+    bare: object
 
 
 def _has_wide_union(type_: AvroType) -> bool:

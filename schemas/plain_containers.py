@@ -1,4 +1,5 @@
-"""How values with parts go between plain JSON and raw Avro data: lists, maps, records and unions (E3).
+"""How values with parts are checked as plain JSON, and made of raw Avro data: lists, maps, records and unions
+(E3). How they are written stands in `avro_writer`.
 
 The coders of the parts are compiled into those of the whole, so that on an event's way nothing is looked up.
 Problems get their place on the way out, which costs nothing while there are none.
@@ -57,7 +58,7 @@ def _array(items: Coder) -> Coder:
                 _place(problems, before, f"[{index}]")
         return plain
 
-    return Coder(check, _each(items.to_raw), _each(items.to_plain))
+    return Coder(check, None, _each(items.to_plain))
 
 
 def _each(convert: Convert | None) -> Convert | None:
@@ -81,7 +82,7 @@ def _map(values: Coder) -> Coder:
         return plain
 
     key_check = scalar_coder(Primitive("string")).check
-    return Coder(check, _each_value(values.to_raw), _each_value(values.to_plain))
+    return Coder(check, None, _each_value(values.to_plain))
 
 
 def _each_value(convert: Convert | None) -> Convert | None:
@@ -101,7 +102,6 @@ def _record(type_: Record, named_branches: bool) -> Coder:
         if each.has_default
     }
     checks: tuple[tuple[str, Check], ...] = tuple((name, each.check) for name, each in coders.items())
-    raws = tuple((name, each.to_raw) for name, each in coders.items() if each.to_raw is not None)
     plains = tuple((name, each.to_plain) for name, each in coders.items() if each.to_plain is not None)
 
     def check(value: object, problems: Problems) -> object:
@@ -125,18 +125,12 @@ def _record(type_: Record, named_branches: bool) -> Coder:
             problems.extend(_unknown(value.keys() - coders.keys()))
         return plain
 
-    def to_raw(plain: Plain) -> Plain:
-        raw = dict(plain)
-        for name, convert in raws:
-            raw[name] = convert(plain[name])
-        return raw
-
     def to_plain(raw: Plain) -> Plain:
         for name, convert in plains:
             raw[name] = convert(raw[name])
         return raw
 
-    return Coder(check, to_raw if raws else None, to_plain if plains else None)
+    return Coder(check, None, to_plain if plains else None)
 
 
 def _unknown(names: set[str]) -> Problems:
@@ -159,73 +153,46 @@ def _union(type_: Union, named_branches: bool) -> Coder:
     with_null = len(rest) < len(type_.branches)
     coders = tuple(coder(branch, named_branches) for branch in rest)
     if with_null and len(rest) == 1:
-        return _optional(branch_name(rest[0]), coders[0], named_branches)
+        return _optional(coders[0], named_branches)
     return _wide_union(tuple(map(branch_name, rest)), coders, with_null)
 
 
-def _optional(name: str, inner: Coder, named_branches: bool) -> Coder:
+def _optional(inner: Coder, named_branches: bool) -> Coder:
     """A type or null, the union that nearly every union is.
 
-    With a wide union somewhere in the schema, fastavro is told the branch here too: else it would look into
-    the value to find it, and not understand the branches that it is told in there.
+    With a wide union somewhere in the schema, fastavro tells the branch here too.
     """
-    inner_check, inner_raw, inner_plain = inner
+    inner_check, inner_plain = inner.check, inner.to_plain
 
     def check(value: object, problems: Problems) -> object:
         return None if value is None else inner_check(value, problems)
 
-    def to_raw(plain: object) -> object:
-        return None if plain is None else cast("Convert", inner_raw)(plain)
-
     def to_plain(raw: object) -> object:
         return None if raw is None else cast("Convert", inner_plain)(raw)
-
-    def to_named_raw(plain: object) -> object:
-        return None if plain is None else (name, plain if inner_raw is None else inner_raw(plain))
 
     def named_to_plain(raw: object) -> object:
         value = raw[1] if type(raw) is tuple else raw
         return value if value is None or inner_plain is None else inner_plain(value)
 
     if named_branches:
-        return Coder(check, to_named_raw, named_to_plain)
-    return Coder(
-        check, to_raw if inner_raw is not None else None, to_plain if inner_plain is not None else None
-    )
+        return Coder(check, None, named_to_plain)
+    return Coder(check, None, to_plain if inner_plain is not None else None)
 
 
 def _wide_union(names: tuple[str, ...], coders_of: tuple[Coder, ...], with_null: bool) -> Coder:
-    """Several types, unwrapped in JSON: the first one that fits. fastavro is told the branch and tells it
-    back.
-    """
-    coders = list(zip(names, coders_of, strict=True))
-    plain_of = {name: each.to_plain for name, each in coders}
-
-    def fitting(value: object) -> tuple[str, Coder, object] | None:
-        for name, each in coders:
-            problems: Problems = []
-            plain = each.check(value, problems)
-            if not problems:
-                return name, each, plain
-        return None
+    """Several types, unwrapped in JSON: the first one that fits. fastavro tells the branch."""
+    plain_of = {name: each.to_plain for name, each in zip(names, coders_of, strict=True)}
 
     def check(value: object, problems: Problems) -> object:
         if value is None and with_null:
             return None
-        found = fitting(value)
-        if found is None:
-            problems.append(("", "one of " + ", ".join(names)))
-            return None
-        return found[2]
-
-    def to_raw(plain: object) -> object:
-        if plain is None and with_null:
-            return None
-        found = fitting(plain)
-        if found is None:
-            raise ValueError
-        name, each, _ = found
-        return name, each.to_raw(plain) if each.to_raw is not None else plain
+        for each in coders_of:
+            found: Problems = []
+            plain = each.check(value, found)
+            if not found:
+                return plain
+        problems.append(("", "one of " + ", ".join(names)))
+        return None
 
     def to_plain(raw: object) -> object:
         if raw is None:
@@ -234,7 +201,7 @@ def _wide_union(names: tuple[str, ...], coders_of: tuple[Coder, ...], with_null:
         convert = plain_of[name]
         return value if convert is None else convert(value)
 
-    return Coder(check, to_raw, to_plain)
+    return Coder(check, None, to_plain)
 
 
 def _first_of(*names: str) -> Convert:

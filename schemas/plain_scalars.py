@@ -27,7 +27,9 @@ Convert = Callable[..., object]
 
 
 class Coder(NamedTuple):
-    """The three ways of one type; `to_raw` and `to_plain` are None where plain and raw are the same."""
+    """The three ways of one type; `to_raw` and `to_plain` are None where plain and raw are the same. A type
+    with parts has no `to_raw`: it is written part by part (`avro_writer`).
+    """
 
     check: Check
     to_raw: Convert | None = None

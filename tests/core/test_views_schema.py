@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from schemas import (
     Agreement,
     Attribute,
+    ContractMismatch,
     Contracts,
     Grant,
     PlainCodec,
@@ -117,6 +118,14 @@ def test_what_no_contract_states_yet_is_null_and_comes_with_its_contract():
     assert full_obstacles(parse(view_schema(agreement("a", "b"), later)), parse(codec.schema)) == []
 
 
+@pytest.mark.parametrize("view", [{"practice": 7}, {"benefit": {}}, {"address": {"postcode": b"LS1"}}, "x"])
+def test_what_has_no_place_in_the_schema_is_a_mismatch_that_does_not_repeat_it(view: Any):
+    """V1; an error never holds a value."""
+    with pytest.raises(ContractMismatch, match="a view of the agreement") as caught:
+        ViewCodec(AGREEMENTS["leeds-housing"], CONTRACTS).encode(view)
+    assert caught.value.__suppress_context__
+
+
 def test_no_name_of_a_type_comes_from_a_contract_and_none_clashes():
     """ADR 0010: attributes of one shape, records of one name in two attributes, nested ones too."""
     contracts = catalogue(
@@ -191,6 +200,8 @@ def test_values_of_any_type_are_preserved_exactly(data: st.DataObject):
     }
     codec = ViewCodec(agreement("a", "b"), contracts)
     assert json.dumps(codec.decode(codec.encode(view)), sort_keys=True) == json.dumps(view, sort_keys=True)
+    content = {name: json.dumps(value).encode() for name, value in view.items() if value is not None}
+    assert codec.encode_json(content) == codec.encode(view)
 
 
 @settings(max_examples=100, deadline=None)
