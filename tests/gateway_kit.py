@@ -32,6 +32,7 @@ from connectors.gateway import (
 )
 from connectors.gateway.access import CERTIFICATE, Certificate
 from connectors.gateway.memory import MemoryLedger, MemoryRegistry, MemorySink, MemoryViews
+from connectors.gateway.ports import LastWord
 from postroom.composition import load_rules_files
 from postroom.gateway import last_word
 from schemas import Agreement, Contracts, format_instant
@@ -186,7 +187,12 @@ class Rig:
 
 
 def rig(
-    tmp_path: Path, *, within_s: float = 0.2, events_per_s: float = 10_000, issuer: Issuer = ISSUING
+    tmp_path: Path,
+    *,
+    within_s: float = 0.2,
+    events_per_s: float = 10_000,
+    issuer: Issuer = ISSUING,
+    word: LastWord | None = None,
 ) -> Rig:
     """A gateway of the repository's contracts and agreements."""
     contracts, agreements = rules()
@@ -205,7 +211,7 @@ def rig(
         contracts=contracts,
         access=Access(clients, tokens),
         rates=Rates(events_per_s, made.monotonic_s),
-        judge=Judge(contracts, last_word(contracts)),
+        judge=Judge(contracts, word or last_word(contracts)),
         registered=registry,
         publishing=Publishing(sink, registry, made.monotonic_s, within_s),
         subscribing=Subscribing(views, made.cursors, made.now_ms),

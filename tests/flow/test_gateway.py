@@ -211,7 +211,7 @@ def test_a_newcomer_publishes_reads_and_acknowledges(gateway: Gateway):
 
 
 def test_a_gateway_killed_while_it_publishes_loses_and_doubles_nothing(gateway: Gateway):
-    """kill -9, three times, under clients that retry what was not answered with 202: on the topic every
+    """Killed three times (-9), under clients that retry what was not answered with 202: on the topic every
     acknowledged event is there, and behind the worker each counts once.
     """
     count, written = 300, Counter[int]()
