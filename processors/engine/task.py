@@ -232,7 +232,7 @@ class Task:
         # INVARIANT: only now. The store never leads the log, so what it holds was committed.
         self._store.put(changes, end, before)
         self._fault("store written")
-        self._limit.took(len(fetched), stepped - started, committed - began)
+        self._limit.took(len(fetched), began - started)
         self._count(step, len(fetched), len(wakes), len(portion))
         name = self._stage.name
         metrics.STEP.labels(name).observe(stepped - started)

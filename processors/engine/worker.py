@@ -13,6 +13,8 @@ from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.trouble import stop_process
 
+GC_THRESHOLD = 50_000
+
 
 def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
     """Run stages until SIGTERM or SIGINT and return 0; anything unexpected ends the process with code 70."""
@@ -23,6 +25,8 @@ def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
     # What was loaded so far (contracts, code) stays for good: the collector need not walk it again.
     gc.collect()
     gc.freeze()
+    # Batches make and drop thousands of objects, none of them in circles: look for circles less often.
+    gc.set_threshold(GC_THRESHOLD)
     if config.shell == "faust":
         from processors.engine.faust_shell import run_faust
 
