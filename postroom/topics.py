@@ -18,20 +18,27 @@ from processors import (
     obligations_topic,
     view_topic,
 )
+from processors.engine.settings import MESSAGE_BYTES_MAX
 from schemas import Agreement, Contracts
 
 DAY_MS = 24 * 3600 * 1000
-FOR_EVER = "-1"
+FOR_EVER_MS = -1
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 """The broker's clock is the one that promises are measured from (E2, V7)."""
 
-COMPACTED = {"cleanup.policy": "compact"}
+EVENT_SIZE = {"max.message.bytes": str(3 << 20)}
+"""An event of more than 1 MiB must come far enough to be rejected as oversized (E7)."""
+
+MESSAGE_SIZE = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+"""What follows from events, and a state, may be larger; a topic that refused it would stop its stage."""
+
+COMPACTED = {"cleanup.policy": "compact"} | MESSAGE_SIZE
 VIEW = COMPACTED | {
     # Compaction is not yet deletion: it is bounded, and tombstones stay for whoever is behind (V1).
     "max.compaction.lag.ms": str(DAY_MS),
     "delete.retention.ms": str(30 * DAY_MS),
 }
-INTERNAL_RETENTION = {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+INTERNAL_RETENTION_MS = 7 * DAY_MS
 """Long enough to mend a stopped stage; an input deleted before it was read stops the stage."""
 
 INTERNAL_TOPICS = frozenset({ASSERTIONS_TOPIC, PAIRS_TOPIC, FRAGMENTS_TOPIC, OBLIGATIONS_TOPIC})
@@ -46,32 +53,37 @@ def wanted_topics(
     def topic(name: str, config: dict[str, str], count: int = partitions) -> WantedTopic:
         return WantedTopic(name, count, BROKER_TIME | config)
 
+    internal = _kept(INTERNAL_RETENTION_MS) | MESSAGE_SIZE
     topics = [
-        topic(type_, {"cleanup.policy": "delete", "retention.ms": str(contract.retention.after(0))})
+        topic(type_, _kept(contract.retention.after(0)) | EVENT_SIZE)
         for type_, contract in contracts.by_type.items()
     ]
     topics += [
-        topic(ASSERTIONS_TOPIC, INTERNAL_RETENTION),
-        topic(PAIRS_TOPIC, INTERNAL_RETENTION, 1),  # one total order over the graph of pairs (§7)
-        topic(FRAGMENTS_TOPIC, INTERNAL_RETENTION),
-        topic(OBLIGATIONS_TOPIC, INTERNAL_RETENTION),
+        topic(ASSERTIONS_TOPIC, internal),
+        topic(PAIRS_TOPIC, internal, 1),  # one total order over the graph of pairs (§7)
+        topic(FRAGMENTS_TOPIC, internal),
+        topic(OBLIGATIONS_TOPIC, internal),
         topic(changelog("identity"), COMPACTED),
         topic(changelog("persons"), COMPACTED, 1),
         topic(changelog("record"), COMPACTED),
         topic(changelog("obligations"), COMPACTED),
         topic(changelog("intake"), COMPACTED),
-        topic(DEAD_LETTERS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
-        topic(REPORTS_TOPIC, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
+        topic(DEAD_LETTERS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
+        topic(REPORTS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
         topic(DISPUTES_TOPIC, COMPACTED),
-        topic(DISCLOSURES_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),
-        topic(ACKNOWLEDGEMENTS_TOPIC, {"cleanup.policy": "delete", "retention.ms": FOR_EVER}),
+        topic(DISCLOSURES_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
+        topic(ACKNOWLEDGEMENTS_TOPIC, _kept(FOR_EVER_MS) | EVENT_SIZE),
     ]
     topics += [topic(view_topic(agreement.agreement), VIEW) for agreement in agreements]
     topics += [
-        topic(obligations_topic(subscriber), {"cleanup.policy": "delete", "retention.ms": FOR_EVER})
+        topic(obligations_topic(subscriber), _kept(FOR_EVER_MS) | MESSAGE_SIZE)
         for subscriber in sorted({agreement.subscriber for agreement in agreements})
     ]
     return topics
+
+
+def _kept(retention_ms: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
 
 
 def changelog(stage: str) -> str:

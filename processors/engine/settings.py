@@ -12,6 +12,14 @@ from processors.stage import Record, Stage
 Prepare = Callable[[Sequence[Record]], Awaitable[None]]
 """Called with a batch before it is stepped; it may wait (for a registry), never skip."""
 
+MESSAGE_BYTES_MAX = 32 << 20
+"""The largest record between stages, and the largest state.
+
+An event of 1 MiB (E7) is up to twelve as a message: a byte may need six characters of JSON, and the whole
+stands beside its parts (R2). A state holds up to 64 values of each register. A broker takes 100 MiB in one
+request. Topics are made with it (`postroom/topics.py`).
+"""
+
 Discover = Callable[[], Awaitable[frozenset[str]]]
 """Tells the input topics as they are now; asked again every ``discover_every_s``."""
 
@@ -54,6 +62,11 @@ class EngineConfig:
     fetch_wait_ms_max: int = 25
     """The broker gathers records up to this long: it batches cheaper than a consumer polls (FINDINGS)."""
     partition_fetch_bytes_max: int = 4 << 20
+    """A greater record is fetched all the same, alone: brokers always answer with one."""
+    message_bytes_max: int = MESSAGE_BYTES_MAX
+    batch_bytes_max: int = 8 << 20
+    """Input of one step, at most, but for a single greater record: what comes of it must fit into memory and
+    into one transaction's time."""
     discover_every_s: float = 15.0
     block_cache_bytes: int = 64 << 20
     write_buffer_bytes: int = 64 << 20

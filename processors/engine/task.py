@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -18,7 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from processors.engine import metrics
-from processors.engine.batching import BatchLimit
+from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_state
 from processors.engine.counts import check, sender_of
 from processors.engine.faults import faults_from
@@ -64,7 +63,7 @@ class Task:
             config, config.transactional_id(spec.stage, partition), f"{spec.stage.name}-{partition}"
         )
         self._limit = BatchLimit(spec.batch_max, spec.step_target_ms)
-        self._waiting: deque[Any] = deque()
+        self._waiting = Waiting(config.batch_bytes_max)
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -120,7 +119,7 @@ class Task:
     @property
     def full(self) -> bool:
         """Whether enough is waiting that fetching more can wait too."""
-        return len(self._waiting) >= 2 * self._limit.records
+        return self._waiting.full(self._limit.records)
 
     @property
     def closed(self) -> bool:
@@ -136,7 +135,7 @@ class Task:
         """Take fetched records in order; a closed task drops them, its successor reads them again."""
         if self.closed:
             return
-        self._waiting.extend(records)
+        self._waiting.add(records)
         self.next[topic] = records[-1].offset + 1
         self._arrived.set()
 
@@ -165,7 +164,7 @@ class Task:
         sweeping = self._sweeper.begin(self._stage.rules_version)
         if not (self._waiting or wakes or sweeping):
             return False
-        batch = self._take()
+        batch = self._waiting.take(self._limit.records)
         if batch and self.spec.prepare and not await self._prepared(batch):
             return True
         portion = (
@@ -188,14 +187,6 @@ class Task:
             await asyncio.wait_for(self._arrived.wait(), seconds)
         except TimeoutError:
             return
-
-    def _take(self) -> list[Any]:
-        waiting = self._waiting
-        if len(waiting) <= self._limit.records:
-            batch = list(waiting)
-            waiting.clear()
-            return batch
-        return [waiting.popleft() for _ in range(self._limit.records)]
 
     async def _prepared(self, fetched: list[Any]) -> bool:
         """Let the composition prepare a batch for as long as it takes; False if revoked meanwhile."""

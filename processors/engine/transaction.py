@@ -26,6 +26,10 @@ class TopicMissing(EngineStop):
     """A topic that the stage writes to does not exist."""
 
 
+class RecordTooLarge(EngineStop):
+    """A message or a state is larger than any topic takes."""
+
+
 class Transactor:
     """A task's transactional producer; opening it fences whoever had the task before."""
 
@@ -45,6 +49,7 @@ class Transactor:
             acks="all",
             linger_ms=0,
             max_batch_size=_BATCH_BYTES,
+            max_request_size=self._config.message_bytes_max,
             retry_backoff_ms=10,
         )
         self._producer = producer
@@ -118,15 +123,29 @@ class Transactor:
         self, topic: str, partition: int, records: Iterable[Produced], acks: list[asyncio.Future[Any]]
     ) -> int:
         """Send records in whole batches; append their acknowledgements; return the size of the last one."""
-        producer = self._producer
-        batch = producer.create_batch()
+        batch = self._producer.create_batch()
         for key, value, headers in records:
             if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-                acks.append(await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
+                await self._hand_over(batch, topic, partition, acks)
+                batch = self._producer.create_batch()
                 if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
                     raise EngineStop(f"{topic}-{partition}: a record does not fit into a batch of its own")
         count = int(batch.record_count())
         if count:
-            acks.append(await producer.send_batch(batch, topic, partition=partition))
+            await self._hand_over(batch, topic, partition, acks)
         return count
+
+    async def _hand_over(
+        self, batch: Any, topic: str, partition: int, acks: list[asyncio.Future[Any]]
+    ) -> None:
+        """Send one batch; RecordTooLarge for one that no topic takes."""
+        size = int(batch.size())
+        if size > self._config.message_bytes_max:
+            raise RecordTooLarge(
+                f"{topic}-{partition}: a record of {size} bytes, and {self._config.message_bytes_max} is the "
+                "most that topics are made for"
+            )
+        acks.append(await self._producer.send_batch(batch, topic, partition=partition))
+        if size > _BATCH_BYTES:
+            # One at a time: the client puts what waits for a broker into one request, which has a limit too.
+            await asyncio.gather(*acks)

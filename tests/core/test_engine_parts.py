@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.engine import transaction
 from processors.engine.assignor import TaskAssignor, share_out
-from processors.engine.batching import BatchLimit
+from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TaskMemory, body_of, pack_state, wake_of
 from processors.engine.counts import check, counted, sender_of
 from processors.engine.faults import faults_from
 from processors.engine.partitions import partition_of
+from processors.engine.settings import EngineConfig
 from processors.engine.store import MemoryStore
 from processors.engine.sweep import Sweeper
 from processors.engine.trouble import SenderGap
@@ -183,3 +188,119 @@ def test_a_fault_that_is_misspelt_is_refused():
     with pytest.raises(ValueError, match="names no point"):
         faults_from("somewhere:1")
     faults_from(None)("store written")
+
+
+def sized(*sizes: int | None) -> list[SimpleNamespace]:
+    """Fetched records of these sizes; None is a tombstone."""
+    return [SimpleNamespace(value=None if size is None else b"x" * size) for size in sizes]
+
+
+def taken(waiting: Waiting, records_max: int) -> list[list[int]]:
+    """The sizes of what one step after the other takes, to the end."""
+    batches = []
+    while waiting:
+        batches.append([len(record.value or b"") for record in waiting.take(records_max)])
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("sizes", "records_max", "batches"),
+    [
+        ((1, 2, 3), 5, [[1, 2, 3]]),
+        ((1, 2, 3), 2, [[1, 2], [3]]),
+        ((60, 40, 1), 5, [[60, 40], [1]]),
+        ((60, 41, 1), 5, [[60], [41, 1]]),
+        ((500, 1, 500), 5, [[500], [1], [500]]),
+        ((None, 100, None, 1), 5, [[0, 100, 0], [1]]),
+    ],
+)
+def test_a_step_takes_so_many_records_and_bytes_but_always_one(sizes, records_max, batches):
+    """Or a few hundred events of a MiB would be one transaction, and the memory of the process."""
+    waiting = Waiting(bytes_max=100)
+    waiting.add(sized(*sizes))
+    assert taken(waiting, records_max) == batches
+
+
+def test_fetching_waits_when_two_steps_input_is_here():
+    """By records or by bytes; and goes on when a step has taken some."""
+    waiting = Waiting(bytes_max=100)
+    waiting.add(sized(1, 1, 1))
+    assert not waiting.full(2)
+    waiting.add(sized(1))
+    assert waiting.full(2)
+    waiting.take(2)
+    assert not waiting.full(2)
+    waiting.add(sized(150, 50))
+    assert waiting.full(100)
+    waiting.take(100)
+    assert len(waiting) == 2
+    waiting.take(100)
+    assert not waiting.full(100)
+
+
+class Batch:
+    """A client's batch as the engine sees it: 900 bytes of records, or a greater one alone."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def append(self, *, timestamp, key, value, headers):
+        if self.sizes and self.size() + len(value) > 900:
+            return None
+        self.sizes.append(len(value))
+        return object()
+
+    def record_count(self):
+        return len(self.sizes)
+
+    def size(self):
+        return sum(self.sizes)
+
+
+class Producer:
+    """Remembers each batch with how many were then unacknowledged; acknowledges when it is waited for."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, int]] = []
+        self.open: list[asyncio.Future] = []
+
+    def create_batch(self):
+        return Batch()
+
+    async def send_batch(self, batch, topic, partition):
+        self.open = [ack for ack in self.open if not ack.done()]
+        self.sent.append((batch.size(), len(self.open)))
+        ack = asyncio.get_running_loop().create_future()
+        self.open.append(ack)
+        asyncio.get_running_loop().call_later(0.01, ack.set_result, None)
+        return ack
+
+
+def test_a_batch_greater_than_usual_travels_alone(monkeypatch):
+    """A client puts all that waits for a broker into one request, and a broker takes only so much in one."""
+    monkeypatch.setattr(transaction, "_BATCH_BYTES", 900)
+
+    async def play():
+        transactor = transaction.Transactor(EngineConfig("", None, message_bytes_max=5_000), "id", "s")
+        producer = transactor._producer = Producer()
+        acks = []
+        for partition, sizes in enumerate([(500, 400), (4_000, 500), (5_000,)]):
+            records = [(b"k", b"x" * size, ()) for size in sizes]
+            await transactor._send("t", partition, records, acks)
+        assert producer.sent == [(900, 0), (4_000, 1), (500, 0), (5_000, 1)]
+        assert all(ack.done() for ack in acks)
+
+    asyncio.run(play())
+
+
+def test_a_record_that_no_topic_takes_stops_the_stage_with_its_size(monkeypatch):
+    """One clear line, and nobody's data in it."""
+    monkeypatch.setattr(transaction, "_BATCH_BYTES", 900)
+
+    async def play():
+        transactor = transaction.Transactor(EngineConfig("", None, message_bytes_max=5_000), "id", "s")
+        transactor._producer = Producer()
+        with pytest.raises(transaction.RecordTooLarge, match=r"postroom\.t-3: a record of 5001 bytes.*5000"):
+            await transactor._send("postroom.t", 3, [(b"k", b"x" * 5_001, ())], [])
+
+    asyncio.run(play())
