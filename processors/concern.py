@@ -6,6 +6,7 @@ its purpose, and of what concerns everybody: members, protection, objections, en
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 
@@ -26,7 +27,13 @@ class Concern:
         for name, agreement in agreements.items():
             if agreement.basis is Basis.CONSENT:
                 self._on_consent[agreement.subscriber, agreement.purpose].append(name)
+        self._ends = sorted({end for a in agreements.values() for end in (a.valid_from, a.valid_until)})
         self._always = self._places.keys() - {name for names in self._on_consent.values() for name in names}
+
+    def next_end(self, now_ms: int) -> int | None:
+        """The next instant at which an agreement comes into force or ends (C5, V8)."""
+        place = bisect_right(self._ends, now_ms)
+        return self._ends[place] if place < len(self._ends) else None
 
     def asked(
         self,

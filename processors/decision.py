@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,7 +38,7 @@ class Decision(NamedTuple):
     attributes: Mapping[str, Permit | Denial]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Question:
     """One asking: may this agreement see this citizen at ``now_ms``?"""
 
@@ -49,6 +48,7 @@ class Question:
     rules: Rules
     now_ms: int
     view_is_out: bool
+    _key: tuple[str | None] | None = None
 
     def permit(self, attribute: str) -> Permit | Denial:
         """Whether the agreement's basis permits one attribute (C1, C9)."""
@@ -62,9 +62,14 @@ class Question:
             return Permit(agreement.basis.value, consent=(answer.source, answer.id))
         return answer
 
-    @cached_property
+    @property
     def key(self) -> str | None:
-        """The view's key: pairwise, or the person's identifier of the agreement's scheme (C8)."""
+        """The view's key, found once: pairwise, or the person's identifier of the agreement's scheme (C8)."""
+        if self._key is None:
+            self._key = (self._find_key(),)
+        return self._key[0]
+
+    def _find_key(self) -> str | None:
         agreement = self.agreement
         if agreement.subject == PAIRWISE:
             return "s-" + keyed_hex(self.rules.pairwise_keys[agreement.agreement], self.person)

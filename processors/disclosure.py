@@ -23,6 +23,9 @@ SOURCE = b"urn:gov:postroom:record"
 VIEW_UPDATED = b"uk.gov.postroom.view-updated.v1"
 VIEW_RETRACTED = b"uk.gov.postroom.view-retracted.v1"
 OBLIGATION = b"uk.gov.postroom.deletion-due.v1"
+TIME_PASSED = Cause()
+"""What causes a change that no event does (V8, V9)."""
+
 ORPHAN_DELETE_WITHIN = parse_duration("P1D")
 """How long to delete what an agreement that no longer exists had shared."""
 
@@ -43,38 +46,37 @@ def obligations_topic(subscriber: str) -> str:
 
 
 class Discloser:
-    """Writes what one person's record discloses during one step; every write counts up its key's sequence."""
+    """Writes what one person's record discloses during one step; every write counts up its key's sequence.
 
-    def __init__(self, rules: Rules, codecs: Mapping[str, ViewCodec], state: RecordState, step: Step) -> None:
-        self.rules, self.codecs, self.state, self.step = rules, codecs, state, step
+    :attr:`cause` is the event that set off what is written next, and :attr:`protective` whether one in this
+    step took something away.
+    """
 
-    def update(
-        self,
-        agreement: Agreement,
-        sent: Sent,
-        decision: Decision,
-        supersedes: Iterable[str],
-        cause: Cause,
-        now_ms: int,
+    def __init__(
+        self, rules: Rules, codecs: Mapping[str, ViewCodec], state: RecordState, step: Step, now_ms: int
     ) -> None:
+        self.rules, self.codecs, self.state, self.step, self.now_ms = rules, codecs, state, step, now_ms
+        self.cause = TIME_PASSED
+        self.protective = False
+        self._cause_hash: tuple[Cause, str] | None = None
+
+    def update(self, agreement: Agreement, sent: Sent, decision: Decision, supersedes: Iterable[str]) -> None:
         """Write a view whose content changed, and its disclosure."""
         sequence = self.state.next_sequence(agreement.agreement, sent.key)
-        view = plain_view(agreement, sent.content)
         schema_id = self.rules.view_schema_ids.get(agreement.agreement, 0)
-        value = frame(schema_id, self.codecs[agreement.agreement].encode(view))
-        name = f"{agreement.agreement}@{agreement.version}"
+        value = frame(schema_id, self.codecs[agreement.agreement].encode(plain_view(agreement, sent.content)))
         headers = (
-            *self._headers(VIEW_UPDATED, name, sent.key, sequence, cause, now_ms),
+            *self._headers(VIEW_UPDATED, agreement.agreement, agreement.version, sent.key, sequence),
             ("content-type", b"application/avro"),
-            *(("postroom_supersedes", key.encode()) for key in supersedes),
+            *[("postroom_supersedes", key.encode()) for key in supersedes],
         )
         self.step.outgoing.append(
             Outgoing(view_topic(agreement.agreement), sent.key.encode(), value, headers)
         )
-        self._log("view", agreement, sent, sequence, decision, None, value, cause, now_ms)
+        self._log("view", agreement.agreement, agreement.version, sent, sequence, decision, None, value)
         self.step.outcomes.append(Outcome(agreement.agreement, "view"))
-        if cause.published_ms:
-            self.step.latencies.append(Latency("end_to_end", cause.published_ms))
+        if self.cause.published_ms:
+            self.step.latencies.append(Latency("end_to_end", self.cause.published_ms))
 
     def retract(
         self,
@@ -83,24 +85,19 @@ class Discloser:
         sent: Sent,
         decision: Decision | None,
         reason: Retraction,
-        protective: bool,
-        cause: Cause,
-        now_ms: int,
     ) -> None:
-        """Write the tombstone of a view that ceased or whose key changed: never why, and no successor
-        (V2).
-        """
+        """Write the tombstone of a view that ceased or changed its key: never why, and no successor (V2)."""
         sequence = self.state.next_sequence(name, sent.key)
         version = agreement.version if agreement is not None else sent.version
         headers = (
-            *self._headers(VIEW_RETRACTED, f"{name}@{version}", sent.key, sequence, cause, now_ms),
+            *self._headers(VIEW_RETRACTED, name, version, sent.key, sequence),
             ("postroom_reason", reason.value.encode()),
         )
         self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), None, headers))
-        self._log("retraction", agreement or name, sent, sequence, decision, reason, None, cause, now_ms)
+        self._log("retraction", name, version, sent, sequence, decision, reason, None)
         self.step.outcomes.append(Outcome(name, "retraction", reason.value))
-        if cause.published_ms and protective:
-            self.step.latencies.append(Latency("withdrawal_to_retraction", cause.published_ms))
+        if self.cause.published_ms and self.protective:
+            self.step.latencies.append(Latency("withdrawal_to_retraction", self.cause.published_ms))
 
     def oblige(
         self,
@@ -109,7 +106,6 @@ class Discloser:
         subscriber: str,
         key: str,
         attributes: Iterable[str],
-        now_ms: int,
     ) -> None:
         """Owe the deletion of values that a subscriber holds and may no longer (V4)."""
         fields = sorted(attributes)
@@ -119,64 +115,65 @@ class Discloser:
         within = agreement.delete_within if agreement is not None else ORPHAN_DELETE_WITHIN
         text = f"{name}|{key}|{sequence}|{','.join(fields)}"
         obligation_id = "o-" + keyed_hex(self.rules.keys.commitment, text)
-        deadline_ms = within.after(now_ms)
+        deadline_ms = within.after(self.now_ms)
         obligation = {
             "obligation": obligation_id,
             "agreement": name,
             "key": key,
             "fields": fields,
             "sequence": sequence,
-            "since": format_instant(now_ms),
+            "since": format_instant(self.now_ms),
             "deadline": format_instant(deadline_ms),
         }
         headers = (("ce_type", OBLIGATION), ("content-type", b"application/json"))
         topic = obligations_topic(subscriber)
         self.step.outgoing.append(Outgoing(topic, key.encode(), _encode_json(obligation), headers))
-        owed = Owed(obligation_id, subscriber, name, key, tuple(fields), now_ms, deadline_ms)
+        owed = Owed(obligation_id, subscriber, name, key, tuple(fields), self.now_ms, deadline_ms)
         self.step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, obligation_id.encode(), encode(owed)))
         self.step.outcomes.append(Outcome(name, "obligation"))
 
-    def _headers(
-        self, ce_type: bytes, agreement: str, key: str, sequence: int, cause: Cause, now_ms: int
-    ) -> Headers:
+    def _headers(self, ce_type: bytes, name: str, version: int, key: str, sequence: int) -> Headers:
         """The headers of every view record (V3)."""
+        agreement = f"{name}@{version}"
         headers: Headers = (
             ("ce_specversion", b"1.0"),
             ("ce_id", f"{agreement}/{key}/{sequence}".encode()),
             ("ce_source", SOURCE),
             ("ce_type", ce_type),
-            ("ce_time", _moment(now_ms).encode()),
+            ("ce_time", _moment(self.now_ms).encode()),
             ("ce_subject", key.encode()),
             ("postroom_sequence", str(sequence).encode()),
             ("postroom_agreement", agreement.encode()),
-            ("postroom_cause", self._cause_hash(cause).encode()),
+            ("postroom_cause", self._opaque_cause().encode()),
         )
-        return (*headers, ("traceparent", cause.traceparent.encode())) if cause.traceparent else headers
+        traceparent = self.cause.traceparent
+        return (*headers, ("traceparent", traceparent.encode())) if traceparent else headers
 
-    def _cause_hash(self, cause: Cause) -> str:
-        return keyed_hex(self.rules.keys.cause, f"{cause.source}\0{cause.id}")
+    def _opaque_cause(self) -> str:
+        """The keyed hash of the cause, which only the disclosure log resolves (V3)."""
+        if self._cause_hash is None or self._cause_hash[0] is not self.cause:
+            text = f"{self.cause.source}\0{self.cause.id}"
+            self._cause_hash = (self.cause, keyed_hex(self.rules.keys.cause, text))
+        return self._cause_hash[1]
 
     def _log(
         self,
         kind: str,
-        agreement: Agreement | str,
+        name: str,
+        version: int,
         sent: Sent,
         sequence: int,
         decision: Decision | None,
         reason: Retraction | None,
         value: bytes | None,
-        cause: Cause,
-        now_ms: int,
     ) -> None:
         """Append one entry to the disclosure log: who saw which fields, why, and a salted commitment (V5)."""
-        name = agreement if isinstance(agreement, str) else agreement.agreement
-        version = sent.version if isinstance(agreement, str) else agreement.version
         salt = hmac.digest(
             self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}".encode(), hashlib.sha256
         )
         entry = {
             "kind": kind,
-            "time": _moment(now_ms),
+            "time": _moment(self.now_ms),
             "agreement": name,
             "version": version,
             "subscriber": sent.subscriber,
@@ -186,7 +183,7 @@ class Discloser:
             "fields": sorted(sent.content),
             "decision": _reasons(decision),
             "reason": None if reason is None else reason.value,
-            "cause": {"source": cause.source, "id": cause.id, "hash": self._cause_hash(cause)},
+            "cause": {"source": self.cause.source, "id": self.cause.id, "hash": self._opaque_cause()},
             "commitment": hashlib.sha256(salt + (value or b"")).hexdigest(),
         }
         self.step.outgoing.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from processors.fragment import enrolment_key, latest, objection_key
@@ -51,6 +51,9 @@ class Citizen(NamedTuple):
 
 def is_complete(fragments: Mapping[str, PersonFragment]) -> bool:
     """Whether all fragments name the same members and those are exactly the fragments (I6)."""
+    if len(fragments) == 1:
+        ((identifier, alone),) = fragments.items()
+        return alone.members == (identifier,)
     present = tuple(sorted(fragments))
     return bool(present) and all(fragment.members == present for fragment in fragments.values())
 
@@ -110,18 +113,13 @@ def _trusted(golden: Golden, trust: tuple[str, ...]) -> tuple[int, tuple[int, in
     return (-place, standing(golden.entry), golden.identifier)
 
 
-def moments(fragments: Iterable[PersonFragment]) -> Iterator[int]:
-    """Every instant at which time alone may change the record or its consents (V8)."""
+def next_moment(fragments: Iterable[PersonFragment], now_ms: int) -> int | None:
+    """The next instant at which time alone may change the record or its consents (V8)."""
+    moments: list[int | None] = []
     for fragment in fragments:
         for register in fragment.registers.values():
             for entry in register:
-                yield entry.effective_at
-                yield entry.expires
-                if entry.until is not None:
-                    yield entry.until
+                moments += (entry.effective_at, entry.expires, entry.until)
         for consent in fragment.consents:
-            yield consent.time
-            if consent.begins is not None:
-                yield consent.begins
-            if consent.ends is not None:
-                yield consent.ends
+            moments += (consent.time, consent.begins, consent.ends)
+    return min([moment for moment in moments if moment is not None and moment > now_ms], default=None)

@@ -12,10 +12,9 @@ from processors.citizen_state import Handover, RecordState, Sent, decode_record,
 from processors.concern import Concern, Matter
 from processors.decision import PAIRWISE, Decision, Question, decide_closed
 from processors.disclosure import Discloser
-from processors.golden import Citizen, PersonFragment, fold, moments
+from processors.golden import Citizen, PersonFragment, fold, next_moment
 from processors.messages import (
     FRAGMENTS_TOPIC,
-    Cause,
     Departed,
     Fragment,
     Released,
@@ -29,8 +28,6 @@ from processors.settlement import Settlement
 from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
 from processors.view import project
 from schemas import Agreement, ViewCodec
-
-TIME_PASSED = Cause()
 
 
 class Records:
@@ -71,10 +68,8 @@ class _Folding:
     def __init__(self, stage: Records, state: RecordState, now_ms: int, step: Step) -> None:
         self.rules, self.concern = stage.rules, stage.concern
         self.state, self.now_ms, self.step = state, now_ms, step
-        self.discloser = Discloser(stage.rules, stage.codecs, state, step)
-        self.settlement = Settlement(stage.rules, state, self.discloser, now_ms)
-        self.cause = TIME_PASSED
-        self.protective = False
+        self.discloser = Discloser(stage.rules, stage.codecs, state, step, now_ms)
+        self.settlement = Settlement(stage.rules, state, self.discloser)
         self.touched: set[Matter] | None = set()
         """What changed since the last decision; None when it may be anything: time, rules, members."""
 
@@ -84,11 +79,11 @@ class _Folding:
         """Fold one message of identity, or of another record."""
         if isinstance(message, Departed):
             self.decide()
-            self.cause = message.cause
+            self.discloser.cause = message.cause
             self.touched = None
             self._depart(message)
             return
-        self.cause = message.cause
+        self.discloser.cause = message.cause
         if isinstance(message, Released):
             self.touched = None
             self._receive(message)
@@ -100,7 +95,7 @@ class _Folding:
         if held is not None and held.move > message.move:
             return
         before = held if held is not None and not message.whole else None
-        self.protective = self.protective or message.protective
+        self.discloser.protective = self.discloser.protective or message.protective
         self._touch(before, message)
         registers = dict(before.registers) if before else {}
         for key, entries in message.registers.items():
@@ -204,8 +199,8 @@ class _Folding:
         """Retract what was sent under agreements that no longer exist (V9)."""
         for name in [name for name in self.state.sent if name not in self.rules.agreements]:
             sent = self.state.sent.pop(name)
-            self._retract(name, None, sent, None, Retraction.ENDED)
-            self.discloser.oblige(name, None, sent.subscriber, sent.key, sent.content, self.now_ms)
+            self.discloser.retract(name, None, sent, None, Retraction.ENDED)
+            self.discloser.oblige(name, None, sent.subscriber, sent.key, sent.content)
         self.settlement.orphaned()
 
     def _decide_one(
@@ -230,14 +225,13 @@ class _Folding:
             # The key changed hands or its person changed: what stood under it was not (any more) that person.
             corrected = left is not None or now is not None
             del state.sent[name]
-            self._retract(
-                name, agreement, sent, decision, Retraction.CORRECTED if corrected else Retraction.ENDED
-            )
+            reason = Retraction.CORRECTED if corrected else Retraction.ENDED
+            self.discloser.retract(name, agreement, sent, decision, reason)
         if now is None:
             return
         if sent is None or now.key != sent.key or now.content != sent.content:
             supersedes = self.settlement.supersede(name, now.key) if citizen.complete else ()
-            self.discloser.update(agreement, now, decision, supersedes, self.cause, self.now_ms)
+            self.discloser.update(agreement, now, decision, supersedes)
         state.sent[name] = now
 
     def _view(
@@ -269,23 +263,10 @@ class _Folding:
         # INVARIANT: two records never write one key.
         return self.state.has_custody(key, self.state.fragments[key].move)
 
-    def _retract(
-        self,
-        name: str,
-        agreement: Agreement | None,
-        sent: Sent,
-        decision: Decision | None,
-        reason: Retraction,
-    ) -> None:
-        self.discloser.retract(
-            name, agreement, sent, decision, reason, self.protective, self.cause, self.now_ms
-        )
-
     def next_wake(self) -> int | None:
         """The next moment at which time alone may change a decision on this person (V8)."""
         if not self.state.fragments:
             return None
-        agreements = self.rules.agreements.values()
-        ends = (moment for a in agreements for moment in (a.valid_from, a.valid_until))
-        later = (m for m in (*moments(self.state.fragments.values()), *ends) if m > self.now_ms)
-        return min(later, default=None)
+        own = next_moment(self.state.fragments.values(), self.now_ms)
+        ends = self.concern.next_end(self.now_ms)
+        return min([moment for moment in (own, ends) if moment is not None], default=None)

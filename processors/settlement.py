@@ -24,8 +24,8 @@ from schemas import Agreement, Grant
 class Settlement:
     """Answers for what one person's subscribers received, during one step."""
 
-    def __init__(self, rules: Rules, state: RecordState, discloser: Discloser, now_ms: int) -> None:
-        self.rules, self.state, self.discloser, self.now_ms = rules, state, discloser, now_ms
+    def __init__(self, rules: Rules, state: RecordState, discloser: Discloser) -> None:
+        self.rules, self.state, self.discloser = rules, state, discloser
 
     def carried(self) -> Ledger:
         """Return all that subscribers hold of this person: what a merge takes along."""
@@ -143,7 +143,7 @@ class Settlement:
     def _oblige(
         self, name: str, agreement: Agreement | None, subscriber: str, key: str, due: Iterable[str]
     ) -> None:
-        self.discloser.oblige(name, agreement, subscriber, key, due, self.now_ms)
+        self.discloser.oblige(name, agreement, subscriber, key, due)
 
 
 def _under_another_key(sent: Sent, now: Sent | None) -> bool:
