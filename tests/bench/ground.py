@@ -15,7 +15,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from connectors import Stack, ensure_stack, stop_stack
+from connectors import Stack, ensure_stack, stack_status, stop_stack
 from connectors.registry import Registry
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
@@ -57,6 +57,10 @@ class Ground:
         )
         if done.returncode:
             raise SystemExit(f"postroom {' '.join(words)} failed:\n{done.stderr.decode()}")
+
+    def broker_pid(self) -> int:
+        """The process of this stack's Kafka."""
+        return next(part.pid for part in stack_status(self.settings) if part.part == "kafka" and part.pid)
 
     def there(self) -> set[str]:
         """Every topic but Kafka's own."""

@@ -20,7 +20,7 @@ PARTS = {"w1": w1}
 
 
 def main() -> int:
-    """Measure the parts that are asked for and print a table for each."""
+    """Measure the parts that are asked for and print a table for each; 1 if a program was not done."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--part", choices=PARTS, action="append", help="one part; all unless given")
     parser.add_argument("--events", type=int, help="how many for every program; else what suits each")
@@ -34,7 +34,7 @@ def main() -> int:
     else:
         for name, rows in found.items():
             write_rows(rows, Form(options.output), PARTS[name].COLUMNS)
-    return 0
+    return int(any(row.get("failed") for rows in found.values() for row in rows))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,13 +14,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from processors import ASSERTIONS_TOPIC, view_topic
+from processors import ASSERTIONS_TOPIC, FRAGMENTS_TOPIC, PAIRS_TOPIC, view_topic
 from tests.bench.ground import PLACE, POSTROOM, Ground, say
 from tests.bench.measure import Program
 from tests.bench.peers import streams
 from tests.bench.w1.terms import AGREEMENTS, PARTITIONS
 
+CORES = max(2, min(PARTITIONS, os.cpu_count() or 1))
+"""As many processes or threads as this machine has cores, and at least two; no more than partitions."""
 STAGES = ("intake", "identity", "persons", "record", "obligations")
+INNER = {
+    "postroom.identity": (ASSERTIONS_TOPIC,),
+    "postroom.persons": (PAIRS_TOPIC,),
+    "postroom.record": (FRAGMENTS_TOPIC,),
+}
+"""Between Postroom's stages: what must be read to its end before the last view is the last."""
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 PEER_VIEW = "bench.view"
 INSTALL_S = 300
@@ -31,34 +40,34 @@ class NotRun(Exception):  # noqa: N818 - what is so, not what went wrong in code
 
 @dataclass(frozen=True)
 class Entry:
-    """A program of the table: how many events suit it, how it is made on a ground, whether it makes views."""
+    """A program of the table: how many events suit it, how it is made on a ground, what it makes."""
 
     name: str
     events: int
     make: Callable[[Ground, str], Program]
     views: bool = True
-    limit_s: float = 240
+    one_stage: bool = True
 
 
 def postroom_one(ground: Ground, name: str) -> Program:
     """One process of all stages."""
-    return _postroom(name, {"one": ("all",)})
+    return _postroom(name, {"one": "all"})
 
 
-def postroom_two(ground: Ground, name: str) -> Program:
-    """As many processes of all stages as this machine class has cores: two."""
-    return _postroom(name, {"one": ("all",), "two": ("all",)})
+def postroom_cores(ground: Ground, name: str) -> Program:
+    """A process of all stages for each core, as an operator would start them."""
+    return _postroom(name, {f"worker-{number}": "all" for number in range(CORES)})
 
 
 def postroom_stages(ground: Ground, name: str) -> Program:
     """A process a stage, so that each stage's CPU is seen."""
-    return _postroom(name, {stage: (stage,) for stage in STAGES})
+    return _postroom(name, {stage: stage for stage in STAGES})
 
 
-def _postroom(name: str, workers: dict[str, tuple[str, ...]]) -> Program:
-    commands = {worker: (*POSTROOM, "run", *words, "--instance", worker) for worker, words in workers.items()}
+def _postroom(name: str, workers: dict[str, str]) -> Program:
+    commands = {worker: (*POSTROOM, "run", what, "--instance", worker) for worker, what in workers.items()}
     views = tuple(view_topic(agreement) for agreement in AGREEMENTS.values())
-    return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC)
+    return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC, inner=INNER)
 
 
 def quix(ground: Ground, name: str) -> Program:
@@ -78,9 +87,9 @@ def streams_one(ground: Ground, name: str) -> Program:
     return _streams(ground, name, 1)
 
 
-def streams_two(ground: Ground, name: str) -> Program:
-    """Kafka Streams, two threads."""
-    return _streams(ground, name, 2)
+def streams_cores(ground: Ground, name: str) -> Program:
+    """Kafka Streams, a thread for each core."""
+    return _streams(ground, name, CORES)
 
 
 def _streams(ground: Ground, name: str, threads: int) -> Program:
@@ -136,13 +145,14 @@ def _quix_python() -> Path:
     return python
 
 
+QUIX, FAUST = "Quix Streams", "stock Faust"
 ENTRIES = (
-    Entry("stock Faust", 30_000, faust_stock),
-    Entry("Quix Streams", 200_000, quix),
-    Entry("Postroom, 1 process", 200_000, postroom_one),
-    Entry("Postroom, 2 processes", 200_000, postroom_two),
-    Entry("Postroom, a process a stage", 200_000, postroom_stages),
+    Entry(FAUST, 20_000, faust_stock),
+    Entry(QUIX, 200_000, quix),
+    Entry("Postroom, 1 process", 200_000, postroom_one, one_stage=False),
+    Entry(f"Postroom, {CORES} processes", 200_000, postroom_cores, one_stage=False),
+    Entry("Postroom, a process a stage", 200_000, postroom_stages, one_stage=False),
     Entry("relay (copies each record)", 200_000, relay, views=False),
-    Entry("Kafka Streams, 1 thread", 1_000_000, streams_one),
-    Entry("Kafka Streams, 2 threads", 1_000_000, streams_two),
+    Entry("Kafka Streams, 1 thread", 500_000, streams_one),
+    Entry(f"Kafka Streams, {CORES} threads", 500_000, streams_cores),
 )
