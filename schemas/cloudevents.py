@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
 
 from .times import format_instant, parse_instant
 
@@ -20,6 +22,9 @@ _EXTENSION = re.compile(r"[a-z0-9]+")
 _CORE = frozenset({"specversion", "id", "source", "type", "time", "data", "data_base64"})
 # The trace context has headers of its own (W3C); inside a CloudEvent it is an extension.
 _TRACE = frozenset({"traceparent", "tracestate"})
+_SPECVERSION = SPECVERSION.encode()
+_USUAL = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+_KEPT_BYTES_MAX = 400  # of a source and a type that are kept: both are far shorter
 
 
 class NotACloudEvent(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
@@ -30,8 +35,7 @@ class NotACloudEvent(ValueError):  # noqa: N818 - what is wrong, in the words of
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
+class CloudEvent(NamedTuple):
     """One event's attributes; `data` is plain JSON where the event came as JSON, else None with `has_data`
     False.
     """
@@ -43,7 +47,7 @@ class CloudEvent:
     owner: str
     data: object = None
     has_data: bool = False
-    extensions: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, str] = MappingProxyType({})
 
 
 def parse_type(type_: str) -> tuple[str, str, int] | None:
@@ -74,6 +78,65 @@ def from_json(event: object) -> CloudEvent:
 
 def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
     """The event of a Kafka record's headers in binary mode, without its data; NotACloudEvent."""
+    headers = tuple(headers)
+    return _usual_event(headers) or _any_event(headers)
+
+
+def _usual_event(headers: tuple[tuple[str, bytes | None], ...]) -> CloudEvent | None:
+    """The event of headers as nearly all are; None when anything in them needs a closer look.
+
+    INVARIANT: what this takes, `_any_event` takes too and reads the same; refusing is left to that one.
+    """
+    found = dict(headers)
+    if len(found) != len(headers):
+        return None
+    try:
+        if found["ce_specversion"] != _SPECVERSION or (identity := found["ce_id"]) is None:
+            return None
+        name = identity.decode()
+        source, owner, type_ = _known(found["ce_source"], found["ce_type"])
+        time = parse_instant((found["ce_time"] or b"").decode())
+        usual = len(found) == len(_USUAL) and "content-type" in found  # beside the five above
+        extensions = {} if usual else _extensions(found)
+    except (KeyError, ValueError):
+        return None
+    if not name or not name.isprintable():
+        return None
+    return CloudEvent(name, source, type_, time, owner, None, False, extensions)
+
+
+@lru_cache(maxsize=4096)
+def _known(source: bytes | None, type_: bytes | None) -> tuple[str, str, str]:
+    """Source, owner and type of two headers; ValueError when they are not as E1 has them.
+
+    The same few pairs come with every event; what is wrong or long is not kept.
+    """
+    if not source or not type_ or len(source) + len(type_) > _KEPT_BYTES_MAX:
+        raise ValueError
+    texts = source.decode(), type_.decode()
+    owner = owner_of(texts[0])
+    if owner is None or parse_type(texts[1]) is None:
+        raise ValueError
+    return texts[0], owner, texts[1]
+
+
+def _extensions(found: Mapping[str, bytes | None]) -> dict[str, str]:
+    """What stands in an event's headers beside the core; ValueError when one of these needs a closer look."""
+    extensions: dict[str, str] = {}
+    for name, raw in found.items():
+        if raw is None or name in _USUAL:
+            continue
+        if name in _TRACE:
+            extensions[name] = raw.decode()
+        elif name.startswith("ce_"):
+            if name[3:] in _CORE:
+                raise ValueError
+            extensions[name[3:]] = raw.decode()
+    return extensions
+
+
+def _any_event(headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:
+    """The event of headers, one rule after the other, each with its problem; NotACloudEvent."""
     core: dict[str, object] = {}
     extensions: dict[str, str] = {}
     for name, raw in headers:

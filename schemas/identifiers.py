@@ -47,6 +47,7 @@ class Scheme:
     problem: str
     exclusive: bool
     check: Callable[[str], bool] | None = None
+    built_in: bool = True
 
 
 def _upper_case(value: str) -> str:
@@ -124,8 +125,11 @@ class Schemes:
         row = self._table.get(scheme)
         if row is None:
             raise IdentifierInvalid(scheme, "unknown scheme")
-        normal = row.normalise(value)
-        if row.pattern.fullmatch(normal) is None or (row.check is not None and not row.check(normal)):
+        normal, matches = value, row.pattern.fullmatch(value) is not None
+        if not (matches and row.built_in):  # I1's patterns have no character that normalising changes
+            normal = row.normalise(value)
+            matches = row.pattern.fullmatch(normal) is not None
+        if not matches or (row.check is not None and not row.check(normal)):
             raise IdentifierInvalid(scheme, row.problem)
         return f"{scheme}:{normal}"
 
@@ -152,7 +156,8 @@ class Schemes:
 
 def _own_scheme(name: str, declared: DeclaredScheme) -> Scheme:
     pattern = re.compile(declared.pattern)
-    return Scheme(name, str.strip, pattern, "does not match the scheme's pattern", declared.exclusive)
+    problem = "does not match the scheme's pattern"
+    return Scheme(name, str.strip, pattern, problem, declared.exclusive, built_in=False)
 
 
 def scheme_of(identifier: str) -> str:

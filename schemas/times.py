@@ -77,7 +77,29 @@ def parse_micros(text: str) -> int:
 
 def parse_instant(text: str) -> int:
     """An RFC 3339 timestamp as an instant, what is finer than a millisecond cut off; strict, ValueError."""
-    return parse_micros(text) // 1000
+    usual = _usual_instant(text)
+    return parse_micros(text) // 1000 if usual is None else usual
+
+
+_MINUTES = {f"T{h:02d}:{m:02d}:": (h * 60 + m) * 60_000 for h in range(24) for m in range(60)}
+_SECONDS = {f"{second:02d}.": second * 1000 for second in range(60)}
+_LAST_SECONDS = {f"{second:02d}Z": second * 1000 for second in range(60)}
+_LAST_MILLISECONDS = {f"{ms:03d}Z": ms for ms in range(1000)}
+
+
+def _usual_instant(text: str) -> int | None:
+    """The instant of a text as `format_instant` writes it, and as nearly every event has it; None for others.
+
+    Parts looked up instead of matched: every time of an event comes this way.
+    """
+    try:
+        if len(text) == 20:
+            of_minute = _LAST_SECONDS[text[17:]]
+        else:
+            of_minute = _SECONDS[text[17:20]] + _LAST_MILLISECONDS[text[20:]]
+        return day_number(text[:10]) * DAY_MS + _MINUTES[text[10:17]] + of_minute
+    except (KeyError, ValueError):
+        return None
 
 
 def format_micros(micros: int) -> str:

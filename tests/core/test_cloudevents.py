@@ -1,7 +1,10 @@
 """CloudEvents in JSON and as Kafka headers (E1, E2, E3)."""
 
+import contextlib
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import (
@@ -14,6 +17,7 @@ from schemas import (
     parse_type,
     to_headers,
 )
+from schemas.cloudevents import _any_event, _known, _usual_event
 
 EVENT = {
     "specversion": "1.0",
@@ -146,6 +150,71 @@ def test_foreign_headers_are_left_alone():
         [*to_headers(cloudevent_from_json(EVENT)), ("x-other", b"\xff"), ("ce_none", None)]
     )
     assert event.extensions.keys() == {"traceparent"}
+
+
+USUAL = {
+    "ce_specversion": b"1.0",
+    "ce_id": b"n1",
+    "ce_source": b"urn:gov:dwp:main",
+    "ce_type": b"uk.gov.civil.name.v1",
+    "ce_time": b"2026-06-01T12:00:00Z",
+    "content-type": b"application/avro",
+}
+VALUES = st.sampled_from(
+    [
+        b"",
+        None,
+        b"1.0",
+        b"\xff",
+        b"a\x85",
+        b"\xc2\x85",
+        "\u00e9 \u2028".encode(),
+        b"urn:gov:hmrc:x",
+        b"urn:gov:HMRC:x",
+        b"uk.gov.a.b.v2",
+        b"uk.gov.a.b.v0",
+        b"uk.gov." + b"a" * 500 + b".b.v1",
+        b"2026-06-01T13:00:00.5+01:00",
+        b"2026-06-31T13:00:00Z",
+        b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ]
+)
+NAMES = st.sampled_from(
+    [*USUAL, "traceparent", "tracestate", "ce_traceparent", "ce_subject", "ce_data", "ce_", "ce_ce_id", "x"]
+)
+
+
+@settings(max_examples=500)
+@given(st.dictionaries(NAMES, VALUES, max_size=3), st.lists(st.tuples(NAMES, VALUES), max_size=2), st.data())
+def test_headers_mean_the_same_the_quick_way_and_rule_by_rule(changed: dict, more: list, data: st.DataObject):
+    """E1, E2: the quick way reads what it takes as the rules do, and refuses nothing itself."""
+    headers = data.draw(st.permutations([*{**USUAL, **changed}.items(), *more]))
+    del headers[len(headers) - data.draw(st.integers(0, 1)) :]
+    try:
+        expected = _any_event(headers)
+    except NotACloudEvent as refused:
+        with pytest.raises(NotACloudEvent, match=re.escape(refused.problem)):
+            cloudevent_from_headers(iter(headers))
+    else:
+        assert cloudevent_from_headers(iter(headers)) == expected
+        assert list(cloudevent_from_headers(headers).extensions) == list(expected.extensions)
+
+
+def test_the_usual_headers_are_read_the_quick_way():
+    """E2: with or without a trace; else nothing would be gained."""
+    for trace in ({}, {"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}):
+        assert _usual_event(tuple((USUAL | trace).items())) == _any_event((USUAL | trace).items())
+
+
+def test_what_is_long_or_wrong_is_not_kept():
+    """A memory of sources and types must not become a sender's way to fill it."""
+    before = _known.cache_info().currsize
+    for number in range(10):
+        for changed in ({"ce_type": f"uk.gov.a.{'b' * 1000}.v{number + 1}"}, {"ce_source": f"urn:{number}"}):
+            headers = USUAL | {name: value.encode() for name, value in changed.items()}
+            with contextlib.suppress(NotACloudEvent):
+                cloudevent_from_headers(headers.items())
+    assert _known.cache_info().currsize == before
 
 
 def test_types_and_sources_are_taken_apart():

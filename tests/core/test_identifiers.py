@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
+from schemas.identifiers import SCHEMES as TABLE
+from schemas.identifiers import Scheme
 
 SCHEMES = Schemes(
     {
@@ -142,6 +144,19 @@ def test_normalising_is_idempotent_and_blind_to_separators(value: str, data: st.
             canonical = SCHEMES.canonical(scheme, spaced.lower())
             assert canonical == SCHEMES.canonical(scheme, value) == f"{scheme}:{value}"
             assert SCHEMES.canonical(scheme, canonical.partition(":")[2]) == canonical
+
+
+@given(st.sampled_from(TABLE), st.data())
+def test_what_has_the_pattern_is_normal_already(scheme: Scheme, data: st.DataObject):
+    """I1: so a canonical value need not be normalised again, and no value has two canonical forms."""
+    value = data.draw(st.from_regex(scheme.pattern, fullmatch=True))
+    assert scheme.normalise(value) == value
+
+
+def test_a_declared_scheme_is_trimmed_even_if_its_pattern_takes_spaces():
+    """I1: declared schemes are only trimmed, and always."""
+    schemes = Schemes({"own": DeclaredScheme("", "dwp", " ?[a-z]+ ?", False)})
+    assert schemes.canonical("own", " ab ") == "own:ab"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,25 @@ def test_formatting_and_parsing_an_instant_are_inverse(ms: int):
     assert parse_micros(format_micros(ms * 1000 + 7)) == ms * 1000 + 7
 
 
+SPOILT = st.sampled_from(
+    ["0", "9", "5", "-", ":", ".", "Z", "T", " ", "t", "z", "+", "W", "\n", "\u0661", ""]
+)
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999).map(format_instant), st.data())
+def test_the_usual_way_to_write_an_instant_is_read_as_any_other(text: str, data: st.DataObject):
+    """§1: looked up or matched, the same instant, and what one refuses the other refuses."""
+    for place in data.draw(st.lists(st.integers(0, len(text) - 1), max_size=3)):
+        text = text[:place] + data.draw(SPOILT) + text[place + data.draw(st.integers(0, 1)) :]
+    try:
+        expected = parse_micros(text) // 1000
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011 - of any words
+            parse_instant(text)
+    else:
+        assert parse_instant(text) == expected
+
+
 @pytest.mark.parametrize(
     ("text", "canonical"),
     [
