@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalOperation, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from processors.engine.counts import counted
@@ -18,6 +18,8 @@ from processors.stage import Headers, Outgoing
 
 _BATCH_BYTES = 900_000
 """Below the broker's usual limit of 1 MiB for a record batch; a single greater record goes alone."""
+
+_REASON_S = 1.0
 
 Produced = tuple[bytes, bytes | None, Headers]
 
@@ -145,7 +147,17 @@ class Transactor:
                 f"{topic}-{partition}: a record of {size} bytes, and {self._config.message_bytes_max} is the "
                 "most that topics are made for"
             )
-        acks.append(await self._producer.send_batch(batch, topic, partition=partition))
+        try:
+            acks.append(await self._producer.send_batch(batch, topic, partition=partition))
+        except IllegalOperation as ended:
+            # The broker has ended the transaction, and said why to what was sent before.
+            raise await _reason(acks) or ended from ended
         if size > _BATCH_BYTES:
             # One at a time: the client puts what waits for a broker into one request, which has a limit too.
             await asyncio.gather(*acks)
+
+
+async def _reason(acks: list[asyncio.Future[Any]]) -> BaseException | None:
+    """Return what the broker refused, once it is known; None if it did not say."""
+    done, _ = await asyncio.wait(acks, timeout=_REASON_S) if acks else (set(), set())
+    return next((ack.exception() for ack in done if ack.exception() is not None), None)
