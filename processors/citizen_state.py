@@ -36,6 +36,7 @@ class RecordState(Message):
     - ``dropped``: what left a view while half was said, until a complete decision or a view settles it.
     - ``inherited``: what was delivered under keys that merged into this person; a view that takes their
       place settles it, and ``superseded_keys`` remembers up to which sequence.
+    - ``wake_ms``: the next moment at which time alone changes something (V8).
 
     INVARIANT: what a subscriber received is in a view, or in ``dropped``, ``inherited`` or ``delivered`` of
     some record or message, or settled: superseded, corrected, or owed to be deleted (V4).
@@ -50,6 +51,7 @@ class RecordState(Message):
     dropped: dict[str, tuple[Delivered, ...]] = {}
     inherited: dict[str, tuple[Delivered, ...]] = {}
     superseded_keys: dict[str, dict[str, int]] = {}
+    wake_ms: int | None = None
 
     def has_custody(self, identifier: str, move: int) -> bool:
         """Whether the keys of ``identifier`` at ``move`` are here: its first home, or released to us (V2)."""

@@ -53,12 +53,14 @@ class Records:
             body = states(key)
             state = decode_record(body) if body is not None else RecordState(key.decode())
             folding = _Folding(self, state, now_ms, step)
-            if key in awake:
+            if key in awake or (state.wake_ms is not None and state.wake_ms <= now_ms):
+                # INVARIANT: a moment that has passed concerns everybody, whether or not its wake has come.
                 folding.touched = None
             for value in values:
                 folding.fold(decode_for_record(value))
             folding.decide()
-            step.states[key] = State(encode_record(state), folding.next_wake())
+            state.wake_ms = folding.next_wake()
+            step.states[key] = State(encode_record(state), state.wake_ms)
         return step
 
 

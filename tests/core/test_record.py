@@ -181,6 +181,18 @@ def test_time_alone_ends_a_view_at_the_moment_that_the_state_names() -> None:
     assert leeds.views() == [(NINO, False)]
 
 
+def test_a_moment_that_has_passed_counts_though_its_wake_has_not_come() -> None:
+    """V8: a message about something else must not push the moment away."""
+    leeds = town(ESTATES)
+    until = NOW + 50
+    ending = (Entry(1, 1, "urn:gov:gro:main", "e1", until, NOW * 2, b'"2020-01-01"'),)
+    leeds.tell(P, replace_registers(fragment(P, NINO), {register_key("birth", "gro", ""): ending}))
+    other = replace_registers(fragment(P, NINO), {register_key("address", "gro", ""): entry(ADDRESS)})
+    other.whole = False
+    leeds.tell(P, other, now_ms=until)
+    assert leeds.views() == [(NINO, False)]
+
+
 def replace_registers(whole: Fragment, registers: dict[str, tuple[Entry, ...]]) -> Fragment:
     whole.registers = registers
     return whole

@@ -85,7 +85,7 @@ EXAMPLES = {
     "record-state": RecordState(
         "p-1", {MEMBERS[0]: FRAGMENT}, {"a": SENT},
         {"a\0s-1": 4}, {MEMBERS[0]: 1}, {"k": Handover("p-2", True, CAUSE, {"a": (DELIVERED,)})},
-        {"a": (DELIVERED,)}, {"a": (DELIVERED,)}, {"a": {"s-0": 7}},
+        {"a": (DELIVERED,)}, {"a": (DELIVERED,)}, {"a": {"s-0": 7}}, 99,
     ),
     "obligation": Obligation("o-1", OWED, {"x": 3}, True),
 }  # fmt: skip
