@@ -141,9 +141,21 @@ def test_a_lesser_content_that_cannot_outlive_the_greater_is_not_kept() -> None:
         assert filled(said(1, form=b"a", expires=expires), greater) == (greater,)
 
 
-def test_what_is_known_already_lets_nothing_fall_out() -> None:
-    """R6: the same assertion again is no change to count."""
-    assert register.add((said(1),), said(1), 100, 1) == ((said(1),), 0)
+def test_an_event_of_two_contents_stands_where_the_greater_stands() -> None:
+    """R2, R4: beside the other events of its register."""
+    held = filled(
+        said(1, effective_at=5),
+        said(2, form=b"b", value=b'"b"', expires=150),
+        said(2, form=b"a", value=b'"a"', expires=160),
+    )
+    assert sent(held) == [b'"1"', b'"b"']
+    assert sent(held, 150) == [b'"1"', b'"a"']
+
+
+def test_within_the_bound_nothing_falls_out() -> None:
+    """R2, R6: nor when the same assertion comes again, which is no change to count."""
+    for held in ((), (said(1),)):
+        assert register.add(held, said(1), 100, 1) == ((said(1),), 0)
 
 
 def test_only_the_deepest_effective_ones_fall_out_and_are_counted() -> None:
