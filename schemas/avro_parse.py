@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .avro_type import (
     NAME,
     PARTIAL_DATE,
     PRIMITIVES,
+    WIDER,
     Array,
     AvroType,
     Enum,
@@ -173,12 +175,14 @@ class _Parser:
         names = [branch_name(branch) for branch in branches]
         if not names or len(set(names)) != len(names):
             raise SchemaInvalid(where, "a union needs different branches")
-        for narrow, wide in (("int", "long"), ("float", "double")):
-            if narrow in names and wide in names:
-                raise SchemaInvalid(
-                    where, f"{narrow} and {wide} in one union cannot be told apart; keep {wide}"
-                )
-        return Union(branches)
+        return Union(tuple(_told_apart(branch, names) for branch in branches))
+
+
+def _told_apart(branch: AvroType, names: list[str]) -> AvroType:
+    """A branch of a union, noted if it is a number and the wider one stands there too."""
+    if isinstance(branch, Primitive) and WIDER.get(branch.name) in names:
+        return replace(branch, beside_wider=True)
+    return branch
 
 
 _FIELD_KEYS = frozenset({"name", "type", "default", "aliases", "doc", "order"})

@@ -37,6 +37,8 @@ class Primitive:
     logical: str | None = None
     precision: int = 0
     scale: int = 0
+    beside_wider: bool = False
+    """It stands in a union with the number that Avro would widen it to: only the branch tells them apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,11 @@ class Union:
 AvroType = Primitive | Enum | Fixed | Record | Array | Map | Union
 
 NULL = Primitive("null")
+WIDER = {"int": "long", "float": "double"}
+"""Numbers that one union may hold both of."""
+
+NARROW = "value"
+"""The one field of the record that a number beside a wider one is read and written as."""
 
 
 def nullable(type_: AvroType) -> bool:
@@ -157,10 +164,20 @@ def sorts_to_canonical_json(type_: AvroType) -> bool:
             return True
 
 
+def wire_name(type_: AvroType) -> str:
+    """How the codec's own schema tells the branches of a union apart (:func:`bare_schema`)."""
+    narrow = isinstance(type_, Primitive) and type_.beside_wider
+    return f"postroom.narrow.{branch_name(type_)}" if narrow else branch_name(type_)
+
+
 def bare_schema(type_: AvroType, defined: set[str] | None = None) -> object:
     """The tree as an Avro schema without docs, annotations and logical types: what is on the wire."""
     defined = set() if defined is None else defined
     match type_:
+        case Primitive(name=name, beside_wider=True):
+            # A record of one field has the bytes of that field, and a name, by which its branch is known.
+            only = {"name": NARROW, "type": name}
+            return _once(wire_name(type_), {"type": "record", "fields": [only]}, defined)
         case Primitive(name=name):
             return name
         case Array(items=items):
@@ -184,15 +201,29 @@ def bare_schema(type_: AvroType, defined: set[str] | None = None) -> object:
             return bare | {"type": "record", "fields": [_bare_field(each, defined) for each in fields]}
 
 
-def _default_json(raw: object) -> object:
-    """A default as a schema's JSON writes it, records in it complete: fastavro hands it out as it stands."""
-    match raw:
-        case bytes():
+def _once(name: str, schema: dict[str, object], defined: set[str]) -> object:
+    """A named type where it stands first, its name where it stands again."""
+    if name in defined:
+        return name
+    defined.add(name)
+    return {"name": name} | schema
+
+
+def default_json(type_: AvroType, raw: object) -> object:
+    """A default as the codec's own schema writes it, records complete: fastavro hands it out as it stands."""
+    match type_, raw:
+        case Union(branches=branches), _:
+            return default_json(branches[0], raw)
+        case Primitive(beside_wider=True), _:
+            return {NARROW: raw}
+        case _, bytes():
             return raw.decode("latin-1")
-        case list():
-            return [_default_json(item) for item in raw]
-        case dict():
-            return {key: _default_json(value) for key, value in raw.items()}
+        case Array(items=items), list():
+            return [default_json(items, item) for item in raw]
+        case Map(values=values), dict():
+            return {key: default_json(values, value) for key, value in raw.items()}
+        case Record(fields=fields), dict():
+            return {each.name: default_json(each.type, raw[each.name]) for each in fields}
         case _:
             return raw
 
@@ -200,7 +231,7 @@ def _default_json(raw: object) -> object:
 def _bare_field(each: Field, defined: set[str]) -> dict[str, object]:
     bare: dict[str, object] = {"name": each.name, "type": bare_schema(each.type, defined)}
     if each.has_default:
-        bare["default"] = _default_json(each.default)
+        bare["default"] = default_json(each.type, each.default)
     if each.aliases:
         bare["aliases"] = sorted(each.aliases)
     return bare

@@ -78,6 +78,8 @@ def _promotes(writer: Primitive, reader: Primitive) -> bool:
     # INVARIANT: no promotion across logical types, or a number of days would be read as a number of something
     # else.
     plain = writer.logical is None and reader.logical is None
+    # What stands beside a wider number is told apart by its branch, which a lone number does not have.
+    plain = plain and not (writer.beside_wider or reader.beside_wider)
     return plain and reader.name in PROMOTIONS.get(writer.name, frozenset())
 
 

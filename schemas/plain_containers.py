@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from typing import cast
 
 from .avro_type import (
+    NARROW,
     NULL,
     Array,
     AvroType,
@@ -21,6 +23,8 @@ from .avro_type import (
     SchemaInvalid,
     Union,
     branch_name,
+    default_json,
+    wire_name,
 )
 from .plain_scalars import Check, Coder, Convert, Problems, scalar_coder
 
@@ -41,8 +45,20 @@ def coder(type_: AvroType, named_branches: bool) -> Coder:
             return _record(type_, named_branches)
         case Union():
             return _union(type_, named_branches)
+        case Primitive(beside_wider=True):
+            return _in_a_record(scalar_coder(type_))
         case _:
             return scalar_coder(type_)
+
+
+def _in_a_record(number: Coder) -> Coder:
+    """A number as `bare_schema` disguises it for fastavro."""
+
+    def to_plain(raw: object) -> object:
+        inner = cast("dict[str, object]", raw)[NARROW]
+        return inner if number.to_plain is None else number.to_plain(inner)
+
+    return Coder(number.check, None, to_plain)
 
 
 def _array(items: Coder) -> Coder:
@@ -97,7 +113,7 @@ _SHOWABLE_NAME = re.compile(r"[A-Za-z_]{1,64}")
 def _record(type_: Record, named_branches: bool) -> Coder:
     coders = {each.name: coder(each.type, named_branches) for each in type_.fields}
     defaults = {
-        each.name: _plain_default(coders[each.name], each.default)
+        each.name: _plain_default(coders[each.name], default_json(each.type, each.default))
         for each in type_.fields
         if each.has_default
     }
@@ -154,7 +170,8 @@ def _union(type_: Union, named_branches: bool) -> Coder:
     coders = tuple(coder(branch, named_branches) for branch in rest)
     if with_null and len(rest) == 1:
         return _optional(coders[0], named_branches)
-    return _wide_union(tuple(map(branch_name, rest)), coders, with_null)
+    expected = "one of " + ", ".join(map(branch_name, rest))
+    return _wide_union(expected, dict(zip(map(wire_name, rest), coders, strict=True)), with_null)
 
 
 def _optional(inner: Coder, named_branches: bool) -> Coder:
@@ -179,43 +196,42 @@ def _optional(inner: Coder, named_branches: bool) -> Coder:
     return Coder(check, None, to_plain if inner_plain is not None else None)
 
 
-def _wide_union(names: tuple[str, ...], coders_of: tuple[Coder, ...], with_null: bool) -> Coder:
+def _wide_union(expected: str, coders: Mapping[str, Coder], with_null: bool) -> Coder:
     """Several types, unwrapped in JSON: the first one that fits. fastavro tells the branch."""
-    plain_of = {name: each.to_plain for name, each in zip(names, coders_of, strict=True)}
+    first = next(iter(coders), "")
 
     def check(value: object, problems: Problems) -> object:
         if value is None and with_null:
             return None
-        for each in coders_of:
+        for each in coders.values():
             found: Problems = []
             plain = each.check(value, found)
             if not found:
                 return plain
-        problems.append(("", "one of " + ", ".join(names)))
+        problems.append(("", expected))
         return None
 
     def to_plain(raw: object) -> object:
         if raw is None:
             return None
-        name, value = raw if type(raw) is tuple else (_UNNAMED[type(raw)](plain_of), raw)
-        convert = plain_of[name]
+        if type(raw) is tuple:
+            name, value = raw
+        else:  # a branch without a name of its own, or a default, which is of the first
+            name, value = next((name for name in _UNNAMED[type(raw)] if name in coders), first), raw
+        convert = coders[name].to_plain
         return value if convert is None else convert(value)
 
     return Coder(check, None, to_plain)
 
 
-def _first_of(*names: str) -> Convert:
-    return lambda known: next(name for name in names if name in known)
-
-
-_UNNAMED: dict[type, Convert] = {
-    bool: _first_of("boolean"),
-    int: _first_of("int", "long"),
-    float: _first_of("float", "double"),
-    str: _first_of("string"),
-    bytes: _first_of("bytes"),
-    list: _first_of("array"),
-    dict: _first_of("map"),
+_UNNAMED: dict[type, tuple[str, ...]] = {
+    bool: ("boolean",),
+    int: ("int", "long"),
+    float: ("float", "double"),
+    str: ("string",),
+    bytes: ("bytes",),
+    list: ("array",),
+    dict: ("map",),
 }
 
 

@@ -47,6 +47,8 @@ def scalar_coder(type_: Primitive | Enum | Fixed) -> Coder:
             return _bytes(type_.size)
         case Primitive(name="bytes"):
             return _bytes(None)
+        case Primitive(name="float", beside_wider=True):
+            return Coder(_exact_float, None, _finite)
         case Primitive():
             return _PRIMITIVES[type_.name, type_.logical]
 
@@ -106,6 +108,14 @@ def _float(value: object, problems: Problems) -> object:
     narrowed = _narrow(value, lambda number: float(struct.unpack("<f", struct.pack("<f", float(number)))[0]))
     if narrowed is None:
         problems.append(("", "a number that fits a float"))
+    return narrowed
+
+
+def _exact_float(value: object, problems: Problems) -> object:
+    """A float beside a double: what a float would round is the double's."""
+    narrowed = _float(value, problems)
+    if narrowed is not None and narrowed != value:
+        problems.append(("", "a number that a float holds exactly"))
     return narrowed
 
 

@@ -9,6 +9,7 @@ import fastavro
 
 from schemas.avro_parse import parse
 from schemas.avro_type import (
+    NARROW,
     NULL,
     Array,
     AvroType,
@@ -19,7 +20,7 @@ from schemas.avro_type import (
     Record,
     Union,
     bare_schema,
-    branch_name,
+    wire_name,
 )
 from schemas.plain_containers import coder
 from schemas.plain_scalars import scalar_coder
@@ -69,10 +70,12 @@ def raw_of(type_: AvroType, plain: Any) -> Any:
             if plain is None and NULL in branches:
                 return None
             branch = next(each for each in branches if _fits(each, plain))
-            return branch_name(branch), raw_of(branch, plain)
+            return wire_name(branch), raw_of(branch, plain)
         case _:
             to_raw = scalar_coder(type_).to_raw
-            return plain if to_raw is None else to_raw(plain)
+            raw = plain if to_raw is None else to_raw(plain)
+            # Beside a wider number, fastavro is told the branch by a record's name; the bytes are the same.
+            return {NARROW: raw} if isinstance(type_, Primitive) and type_.beside_wider else raw
 
 
 def _fits(type_: AvroType, plain: Any) -> bool:

@@ -66,6 +66,8 @@ def schemas(draw: st.DrawFn, wide_unions: bool = True) -> Any:
                         [
                             ["null", "string", "long", "boolean"],
                             [PRIMITIVES[7], "string"],
+                            ["null", PRIMITIVES[7], "long"],
+                            ["long", "int", "double", "float"],
                             ["null", record_1, record_2],
                             ["string", record_1, {"type": "array", "items": "string"}],
                             ["double", {"type": "map", "values": "int"}, "bytes"],
@@ -102,6 +104,13 @@ def _decimal(precision: int, scale: int) -> st.SearchStrategy[str]:
     return st.integers(-most, most).map(
         lambda n: f"{'-' if n < 0 else ''}{abs(n) // 10**scale}.{abs(n) % 10**scale:0{scale}d}"
     )
+
+
+def in_a_wider_one(branch: Any, branches: Any) -> bool:
+    """Whether another branch that stands earlier takes all its values first, so that they have its form."""
+    before = [other.name for other in branches[: branches.index(branch)] if isinstance(other, Primitive)]
+    wider = {"int": {"long", "double"}, "float": {"double"}, "long": {"double"}}
+    return isinstance(branch, Primitive) and bool(wider.get(branch.name, set()) & set(before))
 
 
 _FLOAT = st.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -141,7 +150,7 @@ def _values(type_: Any) -> st.SearchStrategy[Any]:
         case Map(values=values):
             return st.dictionaries(TEXT, _values(values), max_size=3)
         case Union(branches=branches):
-            return st.one_of([_values(branch) for branch in branches])
+            return st.one_of([_values(branch) for branch in branches if not in_a_wider_one(branch, branches)])
         case Record(fields=fields):
             return st.fixed_dictionaries({each.name: _values(each.type) for each in fields})
     raise AssertionError(type_)

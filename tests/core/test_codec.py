@@ -208,6 +208,13 @@ def test_the_types_of_json_are_strict(type_: object, good: list, bad: list):
         ([DATE, "string"], "2026-06-01", "2026-06-01"),
         (["double", "long"], 5, 5.0),
         (["long", "double"], 5, 5),
+        (["null", DATE, "long"], "2026-06-01", "2026-06-01"),
+        (["null", DATE, "long"], 5, 5),
+        (["int", "long"], 2**31, 2**31),
+        (["float", "double"], 0.5, 0.5),
+        (["float", "double"], 0.1, 0.1),
+        (["float", "double"], 1e300, 1e300),
+        (["long", {"type": "int", "logicalType": "time-millis"}], "12:00:00", "12:00:00"),
     ],
 )
 def test_a_value_is_kept_in_its_one_form(type_: object, value: object, canonical: object):
@@ -216,6 +223,47 @@ def test_a_value_is_kept_in_its_one_form(type_: object, value: object, canonical
     plain = codec.check({"f": value})
     assert json.dumps(plain) == json.dumps({"f": canonical})
     assert json.dumps(codec.decode(codec.encode(plain))) == json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("type_", "branch", "value", "plain"),
+    [
+        (["null", DATE, "long"], 1, 5, "1970-01-06"),
+        (["null", DATE, "long"], 2, 5, 5),
+        (["int", "long"], 0, 5, 5),
+        (["int", "long"], 1, 5, 5),
+        (["float", "double"], 1, 0.1, 0.1),
+        ([MILLIS, "int"], 0, 0, "1970-01-01T00:00:00Z"),
+        ([MILLIS, "int"], 1, 0, 0),
+    ],
+)
+def test_numbers_beside_wider_ones_are_told_apart_by_their_branch(
+    type_: list, branch: int, value: float, plain: object
+):
+    """E2, E3: a publisher's own library says which branch it means, and a day is not a number."""
+    kind = type_[branch]
+    inner = io.BytesIO()
+    fastavro.schemaless_writer(inner, fastavro.parse_schema(copy.deepcopy(kind)), value)
+    body = bytes([2 * branch]) + inner.getvalue()
+    codec = one(type_)
+    assert json.dumps(codec.decode(body)) == json.dumps({"f": plain})
+    assert codec.check({"f": plain}) == {"f": plain}
+
+
+def test_a_default_of_a_number_beside_a_wider_one_is_filled_in():
+    """E3: from JSON, and from an older writer that does not know the field."""
+    codec = one([DATE, "long"], default=5)
+    assert codec.check({}) == {"f": "1970-01-06"}
+    assert codec.decode(b"", record()) == {"f": "1970-01-06"}
+    for first, default, plain in (
+        (record({"name": "g", "type": "string"}, name="In"), {"g": "x"}, {"g": "x"}),
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, "A", "A"),
+    ):
+        wide = one([first, "long"], default=default)
+        assert wide.check({}) == wide.decode(b"", record()) == {"f": plain}
+    nested = one(record({"name": "g", "type": ["int", "long"]}, name="In"), default={"g": 7})
+    assert nested.check({}) == {"f": {"g": 7}}
+    assert nested.decode(b"", record()) == {"f": {"g": 7}}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ TYPES: tuple[Any, ...] = (
             {"name": "second", "type": ["null", "Owner"], "default": None},
             {"name": "bought", "type": DATE, "default": 10957},
             {"name": "tags", "type": {"type": "array", "items": ["null", DATE, "boolean"]}, "default": []},
+            {"name": "sold", "type": ["null", DATE, "long"], "default": None},
         ],
     },
 )
