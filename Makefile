@@ -4,7 +4,7 @@
 #   make demo    the story in the terminal: departments, consent, a withdrawal, a view that goes
 #   make test    all tests, those on a real Kafka too
 #   make check   format, lint, types
-#   make bench   a small benchmark
+#   make bench   how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
 #   make soak    the long test with crashes (MINUTES=10)
 #   make mutation  break the consent and identity modules line by line; names what no test notices
 #   make lock    write requirements.lock again, from what is installed
@@ -43,8 +43,8 @@ check: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@echo "== bench =="
-	@$(BIN)/python tests/bench/run.py
+	@echo "== bench: W1 on every program that can be had here (tests/bench/README.md) =="
+	@$(BIN)/python tests/bench/run.py $(BENCH)
 
 soak: $(STAMP)
 	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="

@@ -10,6 +10,7 @@ import pytest
 from postroom.composition import load_rules_files
 from processors.replay import replay
 from schemas import load_contracts
+from tests.bench.measure import BROKER, MACHINE, Measured, Program, Sample
 from tests.bench.peers import fold
 from tests.bench.w1.oracle import Oracle, Views, differences
 from tests.bench.w1.terms import AGREEMENTS, AGREEMENTS_DIR, CATEGORIES, CONTRACTS, SCHEMAS, SPECIAL, TOPICS
@@ -85,3 +86,33 @@ def test_the_terms_are_those_of_the_contracts_and_agreements() -> None:
     ] == [SPECIAL]
     assert {(each.subscriber, each.purpose): name for name, each in agreements.items()} == AGREEMENTS
     assert all(each.subject == "nino" for each in agreements.values())
+
+
+@pytest.mark.parametrize("harm", ["missing", "too many", "different"])
+def test_one_wrong_view_is_told_without_naming_anybody(wanted, harm) -> None:
+    """The oracle notices each way of being wrong, and its words hold no identifier."""
+    found = {name: dict(views) for name, views in wanted.items()}
+    some = next(iter(found["bank-lending"]))
+    if harm == "missing":
+        del found["bank-lending"][some]
+    elif harm == "too many":
+        found["bank-lending"]["nino:ZY000000A"] = found["bank-lending"][some]
+    else:
+        found["bank-lending"][some] = {**found["bank-lending"][some], "address": "elsewhere"}
+    (told,) = differences(wanted, found)
+    assert f"1 {harm}" in told
+    assert "nino:" not in told
+
+
+def test_cpu_is_that_between_the_first_record_and_the_last_view() -> None:
+    """Starting up and stopping count for nobody; between two samples it is taken in proportion."""
+    program = Program("p", {"one": (), "two": ()}, "g", ("v",), "v")
+    cpu = [(1000, 5.0, 1.0), (2000, 6.0, 1.0), (3000, 8.0, 2.0), (4000, 9.0, 9.0)]
+    others = {BROKER: 0.0, MACHINE: 0.0}
+    samples = [Sample(at, {"one": one, "two": two, **others}, 0.0, at) for at, one, two in cpu]
+    measured = Measured(program, 4000, 0.0, 1500, 3000, samples, 1, {})
+    assert measured.seconds == 1.5
+    assert measured.start_cpu_s == 6.5
+    assert measured.cpu_s("one") == 2.5
+    assert measured.cpu_s() == 3.5
+    assert measured.warm == (2000, 3.0)

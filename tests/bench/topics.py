@@ -92,6 +92,7 @@ def _reader(ground: Ground, group: str) -> Consumer:
     return Consumer(
         {
             "bootstrap.servers": ground.stack.kafka,
+            "log_level": 0,  # what goes wrong comes as an error
             "group.id": group,
             "isolation.level": "read_committed",
             "enable.auto.commit": False,

@@ -30,6 +30,7 @@ def preload(ground: Ground, count: int) -> Oracle:
     producer = Producer(
         {
             "bootstrap.servers": ground.stack.kafka,
+            "log_level": 0,  # what goes wrong comes as an error
             "partitioner": "murmur2_random",
             "enable.idempotence": True,
             "linger.ms": 20,
