@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from processors.engine.changelog import TASK_KEY, TaskMemory, pack_state
-from processors.engine.counts import counted
+from processors.engine.counts import check, counted, origin_of
+from processors.engine.frames import pack, unpack
 from processors.engine.partitions import partition_of
 from processors.history import Extent, Stretch, topics_of
 from processors.history.decoding import READERS, changelog_of
@@ -103,15 +104,13 @@ class Backbone:
 
     def _transact(self, task: Task, batch: list[Record], due: list[bytes]) -> None:
         self.now_ms += self.chance.randint(2, 20)
-        step = task.stage.step(task.states.get, batch, due, self.now_ms)
         touched = set()
         memory = task.memory
+        messages = []
         for record in batch:
             memory.positions[record.topic] = record.offset + 1
-            if record.topic in READERS:
-                headers = dict(record.headers)
-                seen = memory.seen.setdefault(record.topic, {})
-                seen[headers["postroom_sender"].decode()] = int(headers["postroom_count"])
+            messages += self._messages(record, memory)
+        step = task.stage.step(task.states.get, messages, due, self.now_ms)
         for out in step.outgoing:
             if out.topic not in BESIDE:
                 touched.add(self._send(task, out))
@@ -124,13 +123,23 @@ class Backbone:
         for where in (*touched, log):
             self.ends[where] += 1  # the transaction's marker
 
+    def _messages(self, record: Record, memory: TaskMemory) -> list[Record]:
+        origin = origin_of(record.headers) if record.topic in READERS else None
+        if origin is None:
+            return [record]
+        check(record.topic, record.partition, memory.seen.setdefault(record.topic, {}), origin)
+        framed = unpack(record.value, origin.messages, record.topic)
+        return [record._replace(key=each.key, value=each.value) for each in framed]
+
     def _send(self, task: Task, out: Outgoing) -> tuple[str, int]:
         partition = partition_of(out.key, self.count(out.topic))
-        headers = out.headers
         if out.topic in READERS:
             sent = task.memory.sent.setdefault(out.topic, {})
-            headers = counted(headers, task.sender.encode(), sent, partition)
-        self._append(out.topic, partition, out.key, out.value, headers)
+            for count, frame in pack([out[1:]]):
+                headers = counted(task.sender.encode(), sent, partition, count)
+                self._append(out.topic, partition, None, frame, headers)
+        else:
+            self._append(out.topic, partition, out.key, out.value, out.headers)
         return (out.topic, partition)
 
     def _keep(self, task: Task, key: bytes, state: State | None) -> None:

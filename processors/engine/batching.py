@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 
@@ -33,47 +34,47 @@ class BatchLimit:
 
 
 class Waiting:
-    """Fetched records in their order, until a step takes them: so many, and so many bytes, but always one.
+    """Fetched records in their order, until a step takes them: so many messages, and so many bytes.
 
+    But always one record, and records whole: a step may have the better part of a frame more than its limit.
     What follows from a step's input must fit into memory and into one transaction's time, and a record may be
     a MiB as well as a hundred bytes.
     """
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._bytes = 0
-        self._records: deque[Any] = deque()
+        self._bytes = self._messages = 0
+        self._records: deque[tuple[Any, int, int]] = deque()
+        """With how many messages each holds, and how many bytes."""
 
     def __len__(self) -> int:
         return len(self._records)
 
-    def add(self, records: Sequence[Any]) -> None:
-        """Put records behind those that wait."""
-        self._records.extend(records)
-        self._bytes += sum(map(_bytes_of, records))
+    def add(self, records: Sequence[Any], messages: Iterable[int] = repeat(1)) -> None:
+        """Put records behind those that wait; ``messages`` says how many each of them holds."""
+        for record, held in zip(records, messages, strict=False):
+            size = 0 if record.value is None else len(record.value)
+            self._records.append((record, held, size))
+            self._messages += held
+            self._bytes += size
 
-    def full(self, records_max: int) -> bool:
+    def full(self, messages_max: int) -> bool:
         """Whether two steps' input is here, so that fetching more can wait."""
-        return len(self._records) >= 2 * records_max or self._bytes >= 2 * self._bytes_max
+        return self._messages >= 2 * messages_max or self._bytes >= 2 * self._bytes_max
 
-    def take(self, records_max: int) -> list[Any]:
+    def take(self, messages_max: int) -> list[Any]:
         """Take the next step's input."""
         records = self._records
-        if len(records) <= records_max and self._bytes <= self._bytes_max:
-            batch = list(records)
-            records.clear()
-            self._bytes = 0
-            return batch
-        batch, size = [], 0
-        while records and len(batch) < records_max:
-            size += _bytes_of(records[0])
-            if batch and size > self._bytes_max:
-                size -= _bytes_of(records[0])
+        batch: list[Any] = []
+        messages = size = 0
+        while records and messages < messages_max:
+            record, held, weight = records[0]
+            if batch and size + weight > self._bytes_max:
                 break
-            batch.append(records.popleft())
+            records.popleft()
+            batch.append(record)
+            messages += held
+            size += weight
+        self._messages -= messages
         self._bytes -= size
         return batch
-
-
-def _bytes_of(record: Any) -> int:
-    return 0 if record.value is None else len(record.value)

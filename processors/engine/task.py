@@ -17,9 +17,10 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from processors.engine import metrics
+from processors.engine.admission import admit
 from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_state
-from processors.engine.counts import check, sender_of
+from processors.engine.counts import origin_of
 from processors.engine.faults import faults_from
 from processors.engine.journal import say
 from processors.engine.restore import restore
@@ -135,7 +136,11 @@ class Task:
         """Take fetched records in order; a closed task drops them, its successor reads them again."""
         if self.closed:
             return
-        self._waiting.add(records)
+        if topic in self._config.internal_topics:
+            origins = (origin_of(record.headers) for record in records)
+            self._waiting.add(records, (origin.messages if origin else 1 for origin in origins))
+        else:
+            self._waiting.add(records)
         self.next[topic] = records[-1].offset + 1
         self._arrived.set()
 
@@ -164,14 +169,14 @@ class Task:
         sweeping = self._sweeper.begin(self._stage.rules_version)
         if not (self._waiting or wakes or sweeping):
             return False
-        batch = self._waiting.take(self._limit.records)
+        fetched = self._waiting.take(self._limit.records)
+        offsets, batch = self._offsets(fetched), self._admitted(fetched)
         if batch and self.spec.prepare and not await self._prepared(batch):
             return True
         portion = (
             self._sweeper.portion(max(1, self.spec.wakes_max // (4 if batch else 1))) if sweeping else []
         )
-        if sweeping or wakes or batch:
-            await self._step(batch, wakes, portion, now_ms)
+        await self._step(batch, offsets, wakes, portion, now_ms)
         metrics.SWEEPING.labels(self._stage.name, self.partition).set(self._memory.sweep is not None)
         return True
 
@@ -188,10 +193,10 @@ class Task:
         except TimeoutError:
             return
 
-    async def _prepared(self, fetched: list[Any]) -> bool:
+    async def _prepared(self, batch: list[Record]) -> bool:
         """Let the composition prepare a batch for as long as it takes; False if revoked meanwhile."""
         assert self.spec.prepare is not None  # noqa: S101
-        preparing = asyncio.ensure_future(self.spec.prepare([_record(record) for record in fetched]))
+        preparing = asyncio.ensure_future(self.spec.prepare(batch))
         closing = asyncio.ensure_future(self._closing.wait())
         await asyncio.wait((preparing, closing), return_when=asyncio.FIRST_COMPLETED)
         closing.cancel()
@@ -201,11 +206,16 @@ class Task:
         preparing.cancel()
         return False
 
-    async def _step(self, fetched: list[Any], wakes: list[bytes], portion: list[bytes], now_ms: int) -> None:
+    async def _step(
+        self,
+        batch: list[Record],
+        offsets: dict[TopicPartition, int],
+        wakes: list[bytes],
+        portion: list[bytes],
+        now_ms: int,
+    ) -> None:
         """Fold one batch and write all that follows from it, once."""
         started = time.perf_counter()
-        offsets = self._offsets(fetched)
-        batch = self._admitted(fetched)
         delivered = list(dict.fromkeys((*wakes, *portion)))
         before = self._store.get_many({*self._stage.keys(batch), *delivered})
         step = self._stage.step(self._lookup(before), batch, delivered, now_ms)
@@ -223,8 +233,8 @@ class Task:
         # INVARIANT: only now. The store never leads the log, so what it holds was committed.
         self._store.put(changes, end, before)
         self._fault("store written")
-        self._limit.took(len(fetched), began - started)
-        self._count(step, len(fetched), len(wakes), len(portion))
+        self._limit.took(len(batch), began - started)
+        self._count(step, len(batch), len(wakes), len(portion))
         name = self._stage.name
         metrics.STEP.labels(name).observe(stepped - started)
         metrics.TRANSACTION.labels(name).observe(committed - began)
@@ -235,22 +245,8 @@ class Task:
         return {TopicPartition(topic, self.partition): offset for topic, offset in last.items()}
 
     def _admitted(self, fetched: Sequence[Any]) -> list[Record]:
-        """Check senders and counts (SenderGap) and leave out what no task of ours wrote.
-
-        A record on an internal topic without sender and count is nobody's message: anyone with write access
-        could put it there, and it takes no part in what must not be lost. It is counted and said.
-        """
-        batch = []
-        foreign = 0
-        internal = self._config.internal_topics
-        for record in fetched:
-            if record.topic in internal:
-                sender = sender_of(record.headers)
-                if sender is None:
-                    foreign += 1
-                    continue
-                check(record.topic, self.partition, self._memory.seen.setdefault(record.topic, {}), *sender)
-            batch.append(_record(record))
+        """Return the messages of what was fetched; count and say what no task of ours wrote."""
+        batch, foreign = admit(fetched, self._config.internal_topics, self._memory.seen)
         if foreign:
             metrics.FOREIGN.labels(self._stage.name).inc(foreign)
             say("foreign-records", stage=self._stage.name, partition=self.partition, records=foreign)
@@ -300,15 +296,3 @@ class Task:
             metrics.WAKES.labels(name, "moment").inc(wakes)
         if swept:
             metrics.WAKES.labels(name, "sweep").inc(swept)
-
-
-def _record(fetched: Any) -> Record:
-    return Record(
-        fetched.topic,
-        fetched.partition,
-        fetched.offset,
-        fetched.timestamp,
-        fetched.key,
-        fetched.value,
-        fetched.headers,
-    )

@@ -11,6 +11,7 @@ from aiokafka.errors import IllegalOperation, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from processors.engine.counts import counted
+from processors.engine.frames import Unframed, pack
 from processors.engine.partitions import partition_of
 from processors.engine.settings import EngineConfig
 from processors.engine.trouble import EngineStop
@@ -21,7 +22,8 @@ _BATCH_BYTES = 900_000
 
 _REASON_S = 1.0
 
-Produced = tuple[bytes, bytes | None, Headers]
+Produced = tuple[bytes | None, bytes | None, Headers]
+Routed = dict[tuple[str, int], Iterable[Produced]]
 
 
 class TopicMissing(EngineStop):
@@ -75,22 +77,31 @@ class Transactor:
             known = self._partitions[topic] = len(found)
         return known
 
-    async def routed(
-        self, outgoing: Iterable[Outgoing], sent: dict[str, dict[int, int]]
-    ) -> dict[tuple[str, int], list[Produced]]:
-        """Sort records by destination in their order, counting those that go to another stage."""
-        routed: dict[tuple[str, int], list[Produced]] = {}
+    async def routed(self, outgoing: Iterable[Outgoing], sent: dict[str, dict[int, int]]) -> Routed:
+        """Sort records by destination in their order; frame and count those that go to another stage."""
+        routed: dict[tuple[str, int], list[Unframed]] = {}
         for topic, key, value, headers in outgoing:
             known = self._partitions.get(topic)
             partition = partition_of(key, known if known is not None else await self.partitions(topic))
-            if topic in self._config.internal_topics:
-                headers = counted(headers, self._sender, sent.setdefault(topic, {}), partition)  # noqa: PLW2901
             routed.setdefault((topic, partition), []).append((key, value, headers))
-        return routed
+        internal = self._config.internal_topics
+        return {
+            place: self._framed(messages, sent, *place) if place[0] in internal else messages
+            for place, messages in routed.items()
+        }
+
+    def _framed(
+        self, messages: list[Unframed], sent: dict[str, dict[int, int]], topic: str, partition: int
+    ) -> list[Produced]:
+        counts = sent.setdefault(topic, {})
+        return [
+            (None, packed, counted(self._sender, counts, partition, count))
+            for count, packed in pack(messages)
+        ]
 
     async def commit(
         self,
-        routed: Mapping[tuple[str, int], list[Produced]],
+        routed: Mapping[tuple[str, int], Iterable[Produced]],
         changelog: TopicPartition,
         changes: Mapping[bytes, bytes | None],
         offsets: Mapping[TopicPartition, int],

@@ -1,8 +1,8 @@
 """Between the stages nothing is lost, repeated, or read before it was committed (DESIGN §7, V6).
 
-Every record between stages carries its sender's running count for that partition. The log must hold each
-count once and in order; and each task's memory, committed with its positions, must have seen exactly the
-counts that the log holds below them, and have sent no more than there are.
+Every record between stages carries its sender's running count for that partition, of as many messages as it
+frames. The log must hold each count once and in order; and each task's memory, committed with its positions,
+must have seen exactly the counts that the log holds below them, and have sent no more than there are.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Counts:
     def message(self, place: Place, sent: Sent) -> None:
         """Take a record between stages, each partition's in order."""
         log = self._logs[place.topic, place.partition]
-        self.checked += 1
+        self.checked += sent.last - sent.number + 1
         last = log.last.get(sent.sender)
         if last is None and self.extent.stretches[place.topic, place.partition].begin > 0:
             last = sent.number - 1  # what came before was deleted with the front
@@ -68,7 +68,7 @@ class Counts:
         elif sent.number <= last:
             text = f"number {sent.number} of {sent.sender} again, after number {last}"
             self.findings.add(Anomaly.DUPLICATE_EVENT, place, text)
-        log.last[sent.sender] = max(sent.number, last)
+        log.last[sent.sender] = max(sent.last, last)
         log.ahead.append((place.offset, sent.sender, log.last[sent.sender]))
         log.offset = place.offset
         while log.memories and log.memories[0].position <= log.offset:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processors.engine.changelog import TASK_KEY, TaskMemory, decode_memory
-from processors.engine.counts import sender_of
+from processors.engine.counts import Origin, origin_of
+from processors.engine.frames import FrameGarbled, unpack
 from processors.messages import (
     ASSERTIONS_TOPIC,
     FRAGMENTS_TOPIC,
@@ -46,28 +47,37 @@ STAGES = ("intake", *READERS.values())
 
 
 class Sent(NamedTuple):
-    """What one record between stages holds: its sender, its number in the sender's count, and the messages.
+    """What one record between stages holds: its sender, its first and last number in the sender's count.
 
     ``messages`` is None when they cannot be read.
     """
 
     sender: str
     number: int
+    last: int
     messages: tuple[Message, ...] | None
 
 
 def read_sent(record: Record) -> Sent | None:
     """Take a record of an internal topic apart; None for one that no task of ours wrote (docs/adr/0020)."""
-    named = sender_of(record.headers)
-    if named is None:
+    origin = origin_of(record.headers)
+    if origin is None:
         return None
-    if record.key is None or record.value is None:
-        return Sent(*named, None)
+    return Sent(origin.sender, origin.first, origin.first + origin.messages - 1, _messages_of(record, origin))
+
+
+def _messages_of(record: Record, origin: Origin) -> tuple[Message, ...] | None:
+    decode = DECODERS[record.topic]
     try:
-        record.key.decode()
-        return Sent(*named, (DECODERS[record.topic](record.value),))
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Sent(*named, None)
+        if origin.framed is None:
+            keyed = [(record.key, record.value)]
+        else:
+            keyed = [(each.key, each.value) for each in unpack(record.value, origin.framed, record.topic)]
+        for key, _ in keyed:
+            (key or b"\xff").decode()
+        return tuple(decode(value or b"") for _, value in keyed)
+    except (FrameGarbled, msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def read_memory(record: Record) -> TaskMemory | None:

@@ -184,8 +184,8 @@ def take_an_event_in_twice_and_count_on(backbone: Backbone, chance: Random) -> R
     where, sender = (again.topic, again.partition), dict(again.headers)["postroom_sender"]
     sent = [dict(record.headers) for record in backbone.log[where]]
     number = max(int(headers["postroom_count"]) for headers in sent if headers["postroom_sender"] == sender)
-    headers = (("postroom_sender", sender), ("postroom_count", b"%d" % (number + 1)))
-    return added(backbone, again._replace(headers=headers))
+    headers = dict(again.headers) | {"postroom_count": b"%d" % (number + 1)}
+    return added(backbone, again._replace(headers=tuple(headers.items())))
 
 
 def abort_an_event(backbone: Backbone, chance: Random) -> Records:

@@ -13,7 +13,7 @@ from processors.engine import transaction
 from processors.engine.assignor import TaskAssignor, share_out
 from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TaskMemory, body_of, pack_state, wake_of
-from processors.engine.counts import check, counted, sender_of
+from processors.engine.counts import COUNT, SENDER, Origin, check, counted, origin_of
 from processors.engine.faults import faults_from
 from processors.engine.partitions import partition_of
 from processors.engine.settings import EngineConfig
@@ -46,17 +46,25 @@ def test_a_changelog_value_holds_wake_and_body(body, wake):
     assert (body_of(packed), wake_of(packed)) == (body, wake or 0)
 
 
-def test_counts_rise_by_one_for_each_destination_partition():
+def test_counts_rise_by_one_for_each_message_to_a_partition():
     """What one task sends to one partition is numbered without holes; the receiver accepts exactly that."""
     sent: dict[int, int] = {}
     seen: dict[str, int] = {}
-    for partition, expected in [(0, 1), (1, 1), (0, 2), (0, 3), (1, 2)]:
-        headers = counted((("traceparent", b"x"),), b"intake-3", sent, partition)
-        assert headers[0] == ("traceparent", b"x")
-        assert sender_of(headers) == ("intake-3", expected)
+    for partition, messages, first in [(0, 1, 1), (1, 7, 1), (0, 100, 2), (0, 2, 102), (1, 1, 8)]:
+        origin = origin_of(counted(b"intake-3", sent, partition, messages))
+        assert origin == ("intake-3", first, messages)
         if partition == 0:
-            check("t", 0, seen, *sender_of(headers))
-    assert seen == {"intake-3": 3}
+            check("t", 0, seen, origin)
+    assert seen == {"intake-3": 103}
+
+
+def test_a_record_from_before_frames_is_one_message():
+    """Topics hold them for days after an upgrade."""
+    origin = origin_of(((SENDER, b"intake-3"), (COUNT, b"4")))
+    assert origin == ("intake-3", 4, None)
+    seen = {"intake-3": 3}
+    check("t", 0, seen, origin)
+    assert seen == {"intake-3": 4}
 
 
 @pytest.mark.parametrize(("count", "what"), [(5, "missing"), (3, "repeat"), (1, "repeat")])
@@ -64,7 +72,7 @@ def test_a_gap_and_a_repeat_stop_the_receiver(count, what):
     """Each says which, from whom and where, and leaves the last good number as it was."""
     seen = {"intake-3": 3}
     with pytest.raises(SenderGap, match=what):
-        check("postroom.assertions", 2, seen, "intake-3", count)
+        check("postroom.assertions", 2, seen, Origin("intake-3", count, 2))
     assert seen == {"intake-3": 3}
 
 
@@ -77,11 +85,13 @@ def test_a_gap_and_a_repeat_stop_the_receiver(count, what):
         (("postroom_sender", b"a-1"), ("postroom_count", b"-1")),
         (("postroom_sender", b""), ("postroom_count", b"1")),
         (("postroom_sender", None), ("postroom_count", None)),
+        (("postroom_sender", b"a-1"), ("postroom_count", b"1"), ("postroom_messages", b"many")),
+        (("postroom_sender", b"a-1"), ("postroom_count", b"1"), ("postroom_messages", None)),
     ],
 )
 def test_a_record_that_no_task_wrote_has_no_sender(headers):
     """Half a signature is none."""
-    assert sender_of(headers) is None
+    assert origin_of(headers) is None
 
 
 def test_batches_grow_with_lag_and_shrink_while_steps_are_slow():
@@ -219,6 +229,16 @@ def test_a_step_takes_so_many_records_and_bytes_but_always_one(sizes, records_ma
     waiting = Waiting(bytes_max=100)
     waiting.add(sized(*sizes))
     assert taken(waiting, records_max) == batches
+
+
+def test_a_step_takes_frames_whole_and_at_most_one_beyond_its_limit():
+    """Its limit is of messages, its position is of records."""
+    waiting = Waiting(bytes_max=1_000)
+    waiting.add(sized(*range(1, 7)), [100, 100, 30, 100, 1, 1])
+    assert waiting.full(166)
+    assert not waiting.full(167)
+    assert taken(waiting, 150) == [[1, 2], [3, 4, 5, 6]]
+    assert not waiting.full(1)
 
 
 def test_fetching_waits_when_two_steps_input_is_here():
