@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable
@@ -118,6 +119,7 @@ class Running:
     async def serve(self, say: Say) -> None:
         """Serve until SIGTERM or Ctrl-C."""
         own = self.own
+        logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
         check_transport(own.host, own.tls, behind_tls=own.behind_tls)
         serving = server(create_app(self.gateway()), own.tls)
         listening = listen(own.host, own.port)

@@ -51,6 +51,7 @@ clients:
   consent-web: {owner: consent-service, scopes: [publish]}
   slow: {owner: dwp, scopes: [publish], events_per_s: 1}
   mtls: {owner: dwp, scopes: [publish], proof: certificate, certificate: {san_dns: cis.dwp.example}}
+  mtls-2: {owner: dwp, scopes: [publish], proof: certificate, certificate: {san_dns: second.dwp.example}}
   twice: {owner: dwp, scopes: [publish], proof: both, certificate: {san_uri: "urn:dwp:twice"}}
 """
 

@@ -22,7 +22,7 @@ from tests.gateway_kit import ISSUING, Issuer, Rig, claimant, rig, rules
 CIS = Certificate(frozenset({("DNS", "cis.dwp.example")}), b"der of cis")
 TWICE = Certificate(frozenset({("URI", "urn:dwp:twice")}), b"der of twice")
 STRANGER = Certificate(frozenset({("DNS", "stranger.example")}), b"der of a stranger")
-SHAREDNAMES = Certificate(CIS.names | TWICE.names, b"der of both")
+SHAREDNAMES = Certificate(CIS.names | {("DNS", "second.dwp.example")}, b"der of both")
 
 
 @pytest.fixture

@@ -209,6 +209,9 @@ SOMEBODY: dict[str, tuple[Callable[[Rig], Any], int]] = {
     "a department reads obligations": (lambda m: m.get("/obligations", "dwp-cis"), 403),
     "a department acknowledges": (lambda m: acknowledge(m, {"obligation": LEEDS}, "dwp-cis"), 403),
     "a department publishes another's contract": (lambda m: structured(m, claimant(), "nhs-pds"), 403),
+    "a department publishes another's contract in its own name": (
+        lambda m: structured(m, claimant() | {"source": "urn:gov:nhs:pds"}, "nhs-pds"), 403,
+    ),
     "a department publishes in another's name": (
         lambda m: structured(m, claimant() | {"source": "urn:gov:hmrc:x"}, "dwp-cis"), 403,
     ),

@@ -185,8 +185,8 @@ def test_an_event_of_more_than_a_mebibyte_is_too_large(made: Rig):
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_deep_json_is_refused_and_not_followed(made: Rig, opening: bytes):
     """Nesting costs no stack and no time."""
-    deep = json.dumps(claimant() | {"data": "HERE"}).encode().replace(b'"HERE"', opening * 40 + b"1")
-    deep += (b"]" if opening == b"[" else b"}") * 40 + b"}"
+    nested = opening * 40 + b"1" + (b"]" if opening == b"[" else b"}") * 40
+    deep = json.dumps(claimant() | {"data": "HERE"}).encode().replace(b'"HERE"', nested)
     for content in (deep, opening * 100_000):
         assert type_of(made.publish(content)) == Rejection.UNDECODABLE
 

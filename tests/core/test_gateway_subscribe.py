@@ -229,6 +229,17 @@ def test_a_subscriber_sees_what_it_owes_and_nobody_else_does(made: Rig):
     assert [each["obligation"] for each in found] == [late]
 
 
+def test_a_ledger_that_says_too_much_is_not_passed_on(made: Rig):
+    """The gateway looks at each entry's subscriber itself."""
+    owed(made, 1, "council-york", DAY_MS)
+
+    async def everything(_: str) -> Any:
+        return made.ledger.entries
+
+    made.ledger.of = everything  # type: ignore[method-assign]
+    assert made.get("/obligations").json() == {"obligations": []}
+
+
 def test_an_acknowledgement_is_a_cloudevent_of_the_subscriber(made: Rig):
     """V4, ADR 0004: its source is the subscriber's, its data the obligation; 202 once the broker has it."""
     from processors.intake import read_acknowledgement
