@@ -14,6 +14,7 @@ import msgspec
 from fastapi import FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from connectors.gateway import audit, door
@@ -40,6 +41,15 @@ from schemas import Contracts, Rejection
 
 WAIT_S_MAX = 30.0
 
+# INVARIANT: the framework's own spans and logs would carry paths, which may hold keys, out of this process.
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
 Agreement = Annotated[str, Path(description="the agreement's name")]
 Cursor = Annotated[str | None, Query(max_length=8192, description="where to go on; none: the beginning")]
 
@@ -63,7 +73,9 @@ class Gateway:
 
 def create_app(gateway: Gateway) -> FastAPI:
     """Return the application."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=NO_TELEMETRY
+    )
     app.add_middleware(Door, access=gateway.access, rates=gateway.rates)
     app.add_exception_handler(Problem, door.on_problem)
     app.add_exception_handler(Away, door.on_away)

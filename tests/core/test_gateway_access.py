@@ -113,6 +113,13 @@ def test_an_audit_line_says_why_and_nothing_of_anybody(made: Rig, capsys: pytest
     assert "nobody-known" not in said
 
 
+def test_the_framework_reports_to_nobody(made: Rig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Its spans would carry paths, which may hold keys: off, whatever the environment says."""
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    telemetry = rig(tmp_path).app._telemetry
+    assert not any(telemetry[name] for name in ("tracing", "metrics", "logs", "auto_configure"))
+
+
 # -- the issuer's keys -----------------------------------------------------------------------------------
 
 
