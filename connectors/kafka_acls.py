@@ -97,7 +97,7 @@ class Acls:
                 refused = [error for _, _, error in admin.delete_acls([_filter(acl) for acl in revoked])]
                 _raise_first(refused)
             if granted:
-                _raise_first(admin.create_acls([_kafka_acl(acl) for acl in granted])["failed"])
+                _raise_first(admin.create_acls([to_kafka(acl) for acl in granted])["failed"])
 
     def _found(self) -> tuple[set[Acl], set[Acl]] | None:
         """What is allowed and what is denied, of everybody."""
@@ -118,11 +118,12 @@ class Acls:
                 found, _ = admin.describe_acls(everything)
             except SecurityDisabledError:
                 return None
-        allowed = {_ours_of(acl) for acl in found if acl.permission_type is ACLPermissionType.ALLOW}
-        return allowed, {_ours_of(acl) for acl in found if acl.permission_type is ACLPermissionType.DENY}
+        allowed = {from_kafka(acl) for acl in found if acl.permission_type is ACLPermissionType.ALLOW}
+        return allowed, {from_kafka(acl) for acl in found if acl.permission_type is ACLPermissionType.DENY}
 
 
-def _ours_of(acl: Any) -> Acl:
+def from_kafka(acl: Any) -> Acl:
+    """Read a permission as kafka-python has it."""
     from kafka.admin import ACLResourcePatternType
 
     pattern = acl.resource_pattern
@@ -151,7 +152,8 @@ def _parts(acl: Acl) -> tuple[str, str, Any, Any]:
     return USER + acl.user, host or "*", ACLOperation[operation.upper()], ACLPermissionType.ALLOW
 
 
-def _kafka_acl(acl: Acl) -> Any:
+def to_kafka(acl: Acl) -> Any:
+    """Write a permission as kafka-python has it."""
     from kafka.admin import ACL
 
     return ACL(*_parts(acl), _pattern(acl))

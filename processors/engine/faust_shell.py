@@ -20,9 +20,11 @@ from typing import Any
 import faust
 from aiokafka import TopicPartition
 from faust import auth
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.consumer import Consumer as AnyConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
+from mode import Service
 from mode.threads import QueueServiceThread
 
 from processors.engine.discovery import follow_topics
@@ -50,6 +52,10 @@ PRIVATE: Mapping[Any, Mapping[str, str]] = {
 
 CONSUMER_ATTRIBUTES = ("_isolation_level", "_fetch_min_bytes", "_fetch_max_wait_ms")
 """What of aiokafka's consumer is set between its construction and its start: Faust does not pass it on."""
+
+NOWHERE = TopicPartition("", 0)
+
+GROUP_EVERY_S = 2.0
 
 RESTORE_S_MAX = 600.0
 
@@ -79,6 +85,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def perform_seek(self) -> None:
         """Seek nothing: each task seeks when it has fenced its predecessor and rebuilt its state."""
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def watch_group(self) -> None:
+        """End the process if the group does not let it in: Faust would wait for its first task for good."""
+        while not self.should_stop:
+            await self.sleep(GROUP_EVERY_S)
+            try:
+                await FaustSource(self.app).check()
+            except (*self.consumer_stopped_errors, ConsumerNotStarted):
+                continue
+            except Exception as error:
+                stop_process("group", error)
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:
         """Pump once; yield nothing."""
@@ -147,6 +165,15 @@ class FaustSource:
         """Return the end of a partition as last heard."""
         end: int | None = self._thread._ensure_consumer().highwater(partition)
         return end
+
+    async def check(self) -> None:
+        """Raise the group's troubles: Faust fetches past the place where aiokafka would do so."""
+        consumer = self._thread._ensure_consumer()
+
+        async def ask() -> None:
+            await consumer.getmany(NOWHERE, timeout_ms=0)
+
+        await self._thread.call_thread(ask)
 
 
 def credentials(protection: Mapping[str, Any]) -> auth.Credentials | None:

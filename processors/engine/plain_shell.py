@@ -18,6 +18,8 @@ from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
 from processors.engine.trouble import stop_process
 
+NOWHERE = TopicPartition("", 0)
+
 IDLE_MS_MAX = 24 * 3600 * 1000
 """A worker may hold no task for long; its heartbeat says that it lives."""
 
@@ -52,6 +54,10 @@ class PlainSource:
         """Return the end of a partition as last heard."""
         end: int | None = self.consumer.highwater(partition)
         return end
+
+    async def check(self) -> None:
+        """Ask for records of no topic, which asks for the group's troubles too."""
+        await self.consumer.getmany(NOWHERE, timeout_ms=0)
 
 
 class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]

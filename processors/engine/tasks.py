@@ -56,6 +56,10 @@ class Source(Protocol):
         """Return the end of a partition as last heard, None if not heard yet."""
         ...
 
+    async def check(self) -> None:
+        """Raise what has ended this consumer's membership of its group, if something has."""
+        ...
+
 
 class Tasks:
     """The tasks of one stage, from one assignment to the next."""
@@ -158,6 +162,10 @@ class Tasks:
             if wanted:
                 await self._feed(wanted)
         if not wanted:
+            if not self._tasks:
+                # INVARIANT: a group that does not let us in ends the process. Without a task nothing is
+                # fetched, so nothing else would ever say so, and the worker would idle for good.
+                await self._source.check()
             await asyncio.sleep(FETCH_WAIT_MS / 1000 / 10)
         self._measure_lag()
 

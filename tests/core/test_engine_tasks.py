@@ -47,6 +47,9 @@ class Consumer:
     async def seek(self, offsets):
         self.position = offsets[INPUT]
 
+    async def check(self):
+        """The group has nothing against it."""
+
     def highwater(self, partition):
         return 10
 
@@ -104,6 +107,17 @@ def tasks(monkeypatch):
 async def settle():
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def test_a_group_that_does_not_let_it_in_is_heard_without_a_task(tasks):
+    """Nothing is fetched then, so nothing else would ever say so."""
+
+    class Shut(Consumer):
+        async def check(self):
+            raise PermissionError
+
+    with pytest.raises(PermissionError):
+        asyncio.run(tasks(Shut()).pump())
 
 
 def test_a_fetch_that_spans_a_rebalance_costs_its_successor_nothing(tasks):

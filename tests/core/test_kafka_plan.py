@@ -1,7 +1,17 @@
 """What differs on Kafka, as it is told to a person: granted, revoked, bounded, and what is left alone."""
 
+import pytest
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+)
+
 from connectors.kafka_access import KafkaAccess
-from connectors.kafka_acls import Acl, AclChange, AclPlan, Acls
+from connectors.kafka_acls import Acl, AclChange, AclPlan, Acls, from_kafka, to_kafka
 from connectors.kafka_quotas import QuotaChange, Quotas
 from connectors.kafka_topics import Change, WantedTopic
 from postroom.access import ours
@@ -47,6 +57,19 @@ def test_a_permission_for_one_host_is_not_the_one_that_is_wanted():
     plan = Found({narrow}, set()).plan({VIEW})
     assert plan is not None
     assert set(plan.changes) == {AclChange("grant", VIEW), AclChange("revoke", narrow)}
+
+
+@pytest.mark.parametrize("host", ["*", "10.0.0.1"])
+@pytest.mark.parametrize("prefixed", [False, True])
+def test_what_kafka_holds_and_what_we_ask_of_it_are_the_same(host: str, prefixed: bool):
+    """There and back: who, what, on what, from where; or a permission for one host would pass for all."""
+    kind = ACLResourcePatternType.PREFIXED if prefixed else ACLResourcePatternType.LITERAL
+    pattern = ResourcePattern(ResourceType.TRANSACTIONAL_ID, "postroom.", kind)
+    held = ACL("User:postroom.worker", host, ACLOperation.WRITE, ACLPermissionType.ALLOW, pattern)
+    ours_of_it = from_kafka(held)
+    assert to_kafka(ours_of_it) == held
+    wanted = Acl("postroom.worker", "transactional_id", "postroom.", "write", prefixed)
+    assert (ours_of_it == wanted) == (host == "*")
 
 
 def test_a_denial_is_nobodys_to_release_but_his_who_made_it():
