@@ -293,13 +293,13 @@ def test_a_broker_that_is_away_is_told_and_nothing_acknowledged_is_lost(gateway:
 
 
 def test_a_gateway_ends_cleanly_with_open_streams(gateway: Gateway):
-    """SIGTERM: exit 0 within seconds, whoever is reading."""
+    """SIGTERM: exit 0 before a supervisor loses its patience, whoever is reading."""
     headers = gateway.auth("leeds")
     with gateway.http.stream("GET", f"/views/{HOUSING}/events", headers=headers) as answer:
         assert answer.status_code == 200
         started = time.monotonic()
         assert gateway.stop() == 0, gateway.own.said("gateway")
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 30
     gateway.start()
 
 
