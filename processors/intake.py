@@ -218,7 +218,7 @@ class Intake:
                 if data[f.name] is not None
             ),
             form=canonical_json(data, contract.plain_form),
-            annuls=data[contract.prior] if contract.prior else None,
+            annuls=annulled_by(contract, data),
             pairs=pairs,
             **statements,
         )
@@ -345,6 +345,14 @@ def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | 
     if not isinstance(obligation, str) or OBLIGATION_ID.fullmatch(obligation) is None:
         return None
     return Acknowledged(obligation, event.owner, event.time)
+
+
+def annulled_by(contract: Contract, data: Mapping[str, Any]) -> str | None:
+    """The id of the event that this one annuls; a `prior` of other kinds than these says nothing (R3)."""
+    if contract.prior is None or contract.kind not in (Kind.FACT, Kind.ANNULMENT):
+        return None
+    annulled: str | None = data[contract.prior]
+    return annulled
 
 
 def dead_letter(record: Record, rejected: Rejected) -> Outgoing:

@@ -322,8 +322,8 @@ class ContractReader:
     def _check_prior(self) -> None:
         if self._kind is Kind.ANNULMENT and not self._priors:
             self._problem("", Reason.PRIOR, "an annulment names no earlier event")
-        for field in self._priors if self._kind not in (Kind.FACT, Kind.ANNULMENT) else self._priors[1:]:
-            self._problem(field.name, Reason.PRIOR, "a prior stands once, in an annulment or a fact")
+        for field in self._priors[1:]:
+            self._problem(field.name, Reason.PRIOR, "an event names one earlier event at most")
         for field in self._priors:
             if self._kind is Kind.ANNULMENT and avro_type.nullable(field.type):
                 self._problem(field.name, Reason.PRIOR, "an annulment's prior is never null")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from .times import format_instant, parse_instant
+from .times import format_instant, parse_event_time
 
 SPECVERSION = "1.0"
 OWNER_PATTERN = r"[a-z][a-z0-9-]{1,30}"
@@ -95,7 +95,7 @@ def _usual_event(headers: tuple[tuple[str, bytes | None], ...]) -> CloudEvent | 
             return None
         name = identity.decode()
         source, owner, type_ = _known(found["ce_source"], found["ce_type"])
-        time = parse_instant((found["ce_time"] or b"").decode())
+        time = parse_event_time((found["ce_time"] or b"").decode())
         usual = len(found) == len(_USUAL) and "content-type" in found  # beside the five above
         extensions = {} if usual else _extensions(found)
     except (KeyError, ValueError):
@@ -194,7 +194,7 @@ def _event(
     if _TYPE.fullmatch(texts["type"]) is None:
         raise NotACloudEvent("`type` is not uk.gov.<domain>.<fact>.v<N>")
     try:
-        time = parse_instant(texts["time"])
+        time = parse_event_time(texts["time"])
     except ValueError:
         raise NotACloudEvent("`time` is not an RFC 3339 timestamp with an offset") from None
     return CloudEvent(texts["id"], texts["source"], texts["type"], time, owner, data, has_data, extensions)

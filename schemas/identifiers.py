@@ -51,15 +51,16 @@ class Scheme:
 
 
 def _upper_case(value: str) -> str:
+    value = value.strip()
     return value.translate(_NO_SEPARATORS).upper() if value.isascii() else value  # 'ı'.upper() is an ASCII I
 
 
 def _digits(value: str) -> str:
-    return value.translate(_NO_SEPARATORS)
+    return value.strip().translate(_NO_SEPARATORS)
 
 
 def _digits_without_k(value: str) -> str:
-    digits = value.translate(_NO_SEPARATORS)
+    digits = _digits(value)
     return digits[1:] if digits[:1] in ("K", "k") else digits
 
 

@@ -48,6 +48,7 @@ _SPELT = {
     "boolean": "true or false",
     "bytes": "bytes (base64)",
 }
+_UNDOES = {Kind.ANNULMENT: "annuls", Kind.FACT: "corrects"}
 _EXAMPLES: dict[str, object] = {
     "date": "2026-06-01",
     PARTIAL_DATE: "1986-05",
@@ -119,7 +120,7 @@ def _meaning(name: str, contract: Contract, contracts: Contracts) -> str:
     if name == contract.item:
         words.append("**item**: which one of an attribute that repeats")
     if name == contract.prior:
-        undoes = "annuls" if contract.kind is Kind.ANNULMENT else "corrects"
+        undoes = _UNDOES.get(contract.kind, "names, which is for the reader alone")
         words.append(f"**prior**: the id of the earlier event that this one {undoes}")
     return ", ".join(words) or "operational: never enters the record"
 

@@ -71,9 +71,7 @@ MEND: dict[Reason, str] = {
     Reason.ITEM: (
         'mark a text field {"item": true} exactly when the contract\'s attributes repeat (items: true)'
     ),
-    Reason.PRIOR: (
-        "a prior is the text id of an earlier event: in an annulment always, in a fact optionally, else never"
-    ),
+    Reason.PRIOR: ("a prior is the text id of one earlier event; an annulment always has it"),
     Reason.FIELD_TYPE: "give the field a type that its annotation can use",
     Reason.NOT_COMPATIBLE: (
         "add fields with a default only, change no type; a new meaning is a new version, v<N+1>"

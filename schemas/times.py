@@ -24,6 +24,7 @@ with files("tzdata.zoneinfo").joinpath("Europe/London").open("rb") as _zone:
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _INSTANT_MIN_US = (date.min.toordinal() - _EPOCH_ORDINAL) * DAY_MS * 1000
 _INSTANT_END_US = (date.max.toordinal() + 1 - _EPOCH_ORDINAL) * DAY_MS * 1000
+_YEAR_ZERO = "0000"
 _GREGORIAN_CYCLE_YEARS, _GREGORIAN_CYCLE_DAYS = 400, 146_097
 
 _RFC3339 = re.compile(
@@ -57,22 +58,39 @@ def day_text(number: int) -> str:
 def parse_micros(text: str) -> int:
     """An RFC 3339 timestamp as microseconds since the epoch; what is finer is cut off.
 
-    Strict: an offset is required, the day must exist, a leap second (`:60`) has no instant. ValueError.
+    Strict: an offset is required, the day must exist, a leap second (`:60`) has no instant, and the instant
+    has a year from 0001 to 9999 in UTC. ValueError.
     """
+    micros = _micros(text)
+    if not _INSTANT_MIN_US <= micros < _INSTANT_END_US:
+        raise ValueError("outside the years 0001 to 9999 in UTC")
+    return micros
+
+
+def parse_event_time(text: str) -> int:
+    """The `time` of an event as an instant, of whatever year: a well-formed one is not damaged (E7)."""
+    return _micros(text) // 1000
+
+
+def _micros(text: str) -> int:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError("not an RFC 3339 timestamp with an offset")
     day, hour, minute, second, fraction, sign, offset_hour, offset_minute = match.groups()
-    seconds = (day_number(day) * 24 + int(hour)) * 3600 + int(minute) * 60 + int(second)
+    number = day_number(day) if day[:4] != _YEAR_ZERO else _day_of_year_zero(day)
+    seconds = (number * 24 + int(hour)) * 3600 + int(minute) * 60 + int(second)
     if sign is not None:
         offset_s = int(offset_hour) * 3600 + int(offset_minute) * 60
         seconds += -offset_s if sign == "+" else offset_s
     micros = seconds * 1_000_000
     if fraction is not None:
         micros += int(fraction[:6].ljust(6, "0"))
-    if not _INSTANT_MIN_US <= micros < _INSTANT_END_US:
-        raise ValueError("outside the years 0001 to 9999 in UTC")
     return micros
+
+
+def _day_of_year_zero(day: str) -> int:
+    """RFC 3339 can write the year before year 1, the standard library cannot; the calendar repeats."""
+    return day_number(f"{_GREGORIAN_CYCLE_YEARS:04d}{day[4:]}") - _GREGORIAN_CYCLE_DAYS
 
 
 def parse_instant(text: str) -> int:

@@ -112,7 +112,9 @@ def test_a_moment_is_a_date_a_partial_date_or_a_timestamp(tmp_path: Path, type_:
         ("annulment", (field("event", "string", {"prior": True}),)),
         ("link", (OTHER,)),
         ("unlink", (OTHER,)),
+        ("unlink", (OTHER, field("event", "string", {"prior": True}))),
         ("consent", CONSENT),
+        ("consent", (*CONSENT, field("event", TEXT_OR_NULL, {"prior": True}))),
         (
             "consent",
             (
@@ -341,9 +343,14 @@ FAULTY = [
         ("p", Reason.PRIOR),
     ),
     (
-        "a prior in a consent",
-        record(*CONSENT, field("p", TEXT_OR_NULL, {"prior": True}), kind="consent"),
-        ("p", Reason.PRIOR),
+        "two priors in a consent",
+        record(
+            *CONSENT,
+            field("p", TEXT_OR_NULL, {"prior": True}),
+            field("q", TEXT_OR_NULL, {"prior": True}),
+            kind="consent",
+        ),
+        ("q", Reason.PRIOR),
     ),
     (
         "two priors",

@@ -56,7 +56,7 @@ def test_a_value_is_normalised_and_checked(scheme: str, value: str, canonical: s
         ("nino", "AB123456E"),
         ("nino", "AB12345C"),
         ("nino", "AB123456"),
-        ("nino", "AB123456C\n"),
+        ("nino", "AB123456C\n1"),
         ("nino", "AB١23456C"),
         ("nino", "AB123456C D"),
         ("nino", ""),
@@ -64,7 +64,7 @@ def test_a_value_is_normalised_and_checked(scheme: str, value: str, canonical: s
         ("nhs", "9912003889"),
         ("nhs", "991200388"),
         ("nhs", "99120038881"),
-        ("nhs", "9912003888\n"),
+        ("nhs", "99120\n03888"),
         ("nhs", "٩٩١٢٠٠٣٨٨٨"),
         ("nhs", "K9912003888"),
         ("nhs", ""),
@@ -151,6 +151,26 @@ def test_what_has_the_pattern_is_normal_already(scheme: Scheme, data: st.DataObj
     """I1: so a canonical value need not be normalised again, and no value has two canonical forms."""
     value = data.draw(st.from_regex(scheme.pattern, fullmatch=True))
     assert scheme.normalise(value) == value
+
+
+@given(
+    st.sampled_from(["nino:AB123456C", "nhs:9912003888", "utr:1955839661", "driver:MORGA753116SM9IJ"])
+    | st.sampled_from(["passport:123456789", "onelogin:urn:fdc:gov.uk:2022:abcdefgh"]),
+    st.text(st.sampled_from(" \t\n\r\v\f\u00a0\u2003\u3000"), max_size=3),
+    st.text(st.sampled_from(" \t\n\r\v\f\u00a0\u2003\u3000"), max_size=3),
+)
+def test_white_space_around_a_value_is_nobodys_meaning(canonical: str, before: str, after: str):
+    """I1: trimmed, of whatever white space; a line's end comes with many an export."""
+    scheme, _, value = canonical.partition(":")
+    assert SCHEMES.canonical(scheme, before + value + after) == canonical
+
+
+@pytest.mark.parametrize("inside", ["\n", "\t", "\u00a0"])
+def test_white_space_within_a_value_is_no_separator_but_the_space(inside: str):
+    """I1: spaces, hyphens, dots and strokes separate; anything else is a mistake."""
+    for scheme, value in (("nino", "AB123456C"), ("nhs", "9912003888"), ("passport", "123456789")):
+        with pytest.raises(IdentifierInvalid):
+            SCHEMES.canonical(scheme, value[:4] + inside + value[4:])
 
 
 def test_a_declared_scheme_is_trimmed_even_if_its_pattern_takes_spaces():

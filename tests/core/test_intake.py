@@ -70,6 +70,21 @@ def test_of_several_reasons_the_first_is_given(first: int):
     assert reason(stage.accept_record(record)) is JSON_FAULTS[first][0]
 
 
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("0000-01-01T00:00:00Z", Rejection.TIME_TOO_OLD),
+        ("0001-01-01T00:00:00+00:01", Rejection.TIME_TOO_OLD),
+        ("9999-12-31T23:59:59-00:01", Rejection.TIME_IN_FUTURE),
+        ("0000-02-30T00:00:00Z", Rejection.UNDECODABLE),
+    ],
+)
+def test_a_time_of_any_year_is_well_formed(time: str, expected: Rejection):
+    """E7: it is too old or in the future, and not damaged, by every way in."""
+    assert reason(intake().accept_json(line(award() | {"time": time}), NOW_MS)) is expected
+    assert reason(intake().accept_record(with_header(binary(award()), "ce_time", time.encode()))) is expected
+
+
 def with_header(record: Record, name: str, value: bytes) -> Record:
     """The record with one header changed."""
     return record._replace(headers=tuple((n, value if n == name else v) for n, v in record.headers))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from processors.intake import Intake
+from processors.intake import Intake, annulled_by
 from processors.messages import (
     ASSERTIONS_TOPIC,
     Cause,
@@ -90,6 +90,15 @@ def test_a_correction_names_what_it_annuls():
     assert accepted(award(prior="e-0")).annuls == "e-0"
     annulment = event("uk.gov.corrections.annulment.v1", subject="nino:AB123456C", event="e-0")
     assert accepted(annulment).annuls == "e-0"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind not in (Kind.FACT, Kind.ANNULMENT)])
+def test_a_prior_of_any_other_kind_says_nothing(kind: Kind):
+    """R3: facts and annulments annul; what a link or a consent names is for its reader."""
+    contract = replace(CONTRACTS.by_type[AWARD], prior="prior")
+    assert annulled_by(contract, {"prior": "e-0"}) == "e-0"
+    assert annulled_by(replace(contract, kind=Kind.ANNULMENT), {"prior": "e-0"}) == "e-0"
+    assert annulled_by(replace(contract, kind=kind), {"prior": "e-0"}) is None
 
 
 def test_two_spellings_of_an_identifier_are_one_content():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import Duration, beginning, ending, format_instant, parse_duration, parse_instant
-from schemas.times import DAY_MS, day_number, format_micros, is_partial_date, parse_micros
+from schemas.times import DAY_MS, day_number, format_micros, is_partial_date, parse_event_time, parse_micros
 
 HOUR_MS = 3_600_000
 NAIVE_MIN, NAIVE_MAX = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 - bounds of st.datetimes
@@ -101,6 +101,23 @@ def test_what_is_not_rfc_3339_is_refused(text: str):
     """E1, E3: strict, because a department's typing error must not move an event in time."""
     with pytest.raises(ValueError, match=r".+"):
         parse_instant(text)
+
+
+def test_an_events_time_has_an_instant_whatever_its_year():
+    """E7: well-formed is well-formed, however far from any calendar of ours."""
+    assert parse_event_time("2026-06-01T12:00:00.5Z") == parse_instant("2026-06-01T12:00:00.5Z")
+    first, last = parse_instant("0001-01-01T00:00:00Z"), parse_instant("9999-12-31T23:59:59.999Z")
+    assert parse_event_time("0001-01-01T00:00:00+00:01") == first - 60_000
+    assert parse_event_time("9999-12-31T23:59:59.999-23:59") == last + 86_340_000
+    assert parse_event_time("0000-12-31T23:59:59.999Z") == first - 1
+    assert parse_event_time("0000-01-01T00:00:00Z") == first - 366 * DAY_MS  # it is a leap year
+
+
+@pytest.mark.parametrize("text", ["0000-02-30T00:00:00Z", "0000-00-01T00:00:00Z", "2026-01-01", ""])
+def test_an_events_time_must_be_well_formed(text: str):
+    """E7: else it is `undecodable`."""
+    with pytest.raises(ValueError, match=r"."):
+        parse_event_time(text)
 
 
 @pytest.mark.parametrize("ms", [-62_135_596_800_001, 253_402_300_800_000])

@@ -30,14 +30,17 @@ def instant(text: str) -> int:
     if not found:
         raise ValueError("not an RFC 3339 timestamp")
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    local = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    shift_days = 0
+    if year == 0:  # a leap year that datetime does not have; 400 years later all days are the same
+        year, shift_days = 400, 146_097
+    local = datetime(year, month, day, hour, minute, second, tzinfo=UTC) - EPOCH - timedelta(days=shift_days)
     fraction_ms = int(((found[7] or "") + "000")[:3])
     offset_minutes = 0
     if found[8]:
         if int(found[9]) > 23 or int(found[10]) > 59:
             raise ValueError("not an offset")
         offset_minutes = (int(found[9]) * 60 + int(found[10])) * (1 if found[8] == "+" else -1)
-    return (local - EPOCH) // MILLISECOND + fraction_ms - offset_minutes * 60_000
+    return local // MILLISECOND + fraction_ms - offset_minutes * 60_000
 
 
 def text_of(instant_ms: int) -> str:

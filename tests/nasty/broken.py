@@ -47,6 +47,7 @@ BAD_TIMES = (
     "2026-01-01T00:00:00+1:00",
     "2026-01-01T00:00:00+24:00",
     "2026-01-01T00:00:00.Z",
+    "0000-02-30T00:00:00Z",
     "yesterday",
     "",
     1767225600,
@@ -126,12 +127,19 @@ def _other_owner(rng: Random, event: Event, *_: Any) -> None:
 
 def _too_old(rng: Random, event: Event, *_: Any) -> None:
     event["time"] = rng.choice(
-        ("1999-12-31T23:59:59.999Z", "2000-01-01T00:00:00+00:01", "0001-01-01T00:00:00Z")
+        (
+            "1999-12-31T23:59:59.999Z",
+            "2000-01-01T00:00:00+00:01",
+            "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+00:01",
+            "0000-02-29T00:00:00Z",
+        )
     )
 
 
 def _in_future(rng: Random, event: Event, contract: Contract, rules: Rules, at_ms: int) -> None:
-    event["time"] = text_of(at_ms + FIVE_MINUTES_MS + rng.choice((1, 1000, 86_400_000)))
+    soon = text_of(at_ms + FIVE_MINUTES_MS + rng.choice((1, 1000, 86_400_000)))
+    event["time"] = rng.choice((soon, soon, soon, "9999-12-31T23:59:59-12:00"))
 
 
 def _unknown_field(rng: Random, event: Event, *_: Any) -> None:

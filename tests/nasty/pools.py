@@ -76,7 +76,7 @@ def written(rng: Random, scheme: str, value: str) -> str:
     loose = separator.join((loose[: cut[0]], loose[cut[0] : cut[-1]], loose[cut[-1] :]))
     if scheme == "utr" and rng.random() < 0.5:
         loose = "K" + loose
-    return rng.choice((loose, f" {loose} "))
+    return rng.choice((loose, f" {loose} ", f"{loose}\n", f"\u00a0{loose}\t"))
 
 
 def wrong_value(rng: Random, scheme: str, value: str) -> str:

@@ -179,6 +179,8 @@ class _World:
         owners = (
             self.owners if kind != "fact" else rng.sample(self.owners, k=rng.randint(1, len(self.owners)))
         )
+        if kind not in ("fact", "annulment") and rng.random() < 0.3:
+            fields = [*fields, self.prior(["null", "string"])]  # it may stand there, and says nothing
         said: dict[str, Any] = {"owners": sorted(owners), "retention": rng.choice(RETENTIONS)}
         if kind != "fact" or rng.random() < 0.5:
             said["kind"] = kind
