@@ -22,6 +22,7 @@ from .avro_type import (
 )
 from .catalogue import Contracts
 from .contract import Contract, IdentifierField, Kind
+from .pattern_example import example_of
 
 #: Identifiers that are valid and belong to nobody.
 EXAMPLE_IDENTIFIERS = {
@@ -110,7 +111,7 @@ def _meaning(name: str, contract: Contract, contracts: Contracts) -> str:
     identifiers = (contract.subject, *contract.links, *filter(None, (contract.other,)))
     for identifier in identifiers:
         if identifier.name == name:
-            return f"**{identifier.role}**: {_scheme(identifier)}"
+            return f"**{identifier.role}**: {_scheme(identifier, contracts)}"
     words = [
         f"attribute **{each.attribute}** ({contracts.attributes[each.attribute].category})"
         for each in contract.attributes
@@ -125,7 +126,10 @@ def _meaning(name: str, contract: Contract, contracts: Contracts) -> str:
     return ", ".join(words) or "operational: never enters the record"
 
 
-def _scheme(identifier: IdentifierField) -> str:
+def _scheme(identifier: IdentifierField, contracts: Contracts) -> str:
+    declared = contracts.schemes.declared.get(identifier.scheme)
+    if declared is not None:
+        return f"a `{identifier.scheme}` ({declared.description.rstrip('.')}, `{declared.pattern}`)"
     if identifier.scheme != "*":
         return f"a `{identifier.scheme}`"
     if identifier.schemes is None:
@@ -180,7 +184,10 @@ def _example_identifier(identifier: IdentifierField, contracts: Contracts) -> st
         scheme = min(identifier.schemes or ("nino",), key=contracts.schemes.rank)
     value = EXAMPLE_IDENTIFIERS.get(scheme)
     if value is None:
-        return None if identifier.nullable else f"(a {scheme})"  # a declared pattern cannot be guessed
+        pattern = contracts.schemes.declared[scheme].pattern
+        value = example_of(pattern)
+        if value is None:  # it defies guessing
+            return None if identifier.nullable else f"(a {scheme}: {pattern})"
     return f"{scheme}:{value}" if identifier.scheme == "*" else value
 
 

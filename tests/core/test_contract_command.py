@@ -138,12 +138,28 @@ def test_the_examples_on_the_page_are_events(where: str):
         event = cloudevent_from_json(shown)
         assert event.owner in each.owners
         data = each.from_json(event.data)
-        if each.subject.scheme in contracts.schemes.declared:
-            continue  # a declared pattern cannot be guessed
         if each.subject.scheme == "*":
             contracts.schemes.parse(str(data[each.subject.name]), each.subject.schemes)
         else:
             assert contracts.schemes.canonical(each.subject.scheme, str(data[each.subject.name]))
+
+
+def test_the_page_in_the_documents_is_todays():
+    """`postroom contract docs --to docs/contracts.md` writes it again."""
+    written = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+    assert written == page(load_contracts(ROOT / "schemas"))
+
+
+def test_a_declared_scheme_is_explained_where_it_stands(directory: Path):
+    """E5: what it is, what it looks like, and an example that matches; a pattern that defies one is shown."""
+    account = field("account", "string", {"identifier": "ctax", "role": "subject"})
+    write(directory, {PATH: record(account, NAME)})
+    shown = contract(directory, "docs").stdout
+    assert "**subject**: a `ctax` (Account, `[0-9]{8}`)" in shown
+    assert '"account": "11111111"' in shown
+    hard = "schemes:\n  ctax: {description: Account, owner: council-leeds, pattern: '(?!1)[0-9]{8}'}\n"
+    (directory / "identifiers.yaml").write_text(hard)
+    assert '"account": "(a ctax: (?!1)[0-9]{8})"' in contract(directory, "docs").stdout
 
 
 def test_a_field_that_breaks_a_markdown_table_does_not(directory: Path):
