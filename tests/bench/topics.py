@@ -18,11 +18,18 @@ Place = tuple[str, int]
 
 
 def ends(ground: Ground, topics: Iterable[str]) -> dict[Place, int]:
-    """Where each partition ends now."""
+    """Where each partition ends now; asked again while a new topic has no leader yet."""
     found = ground.admin.list_topics(timeout=ASK_S).topics
     wanted = [TopicPartition(topic, number) for topic in topics for number in found[topic].partitions]
-    futures = ground.admin.list_offsets({each: OffsetSpec.latest() for each in wanted})
-    return {(each.topic, each.partition): future.result().offset for each, future in futures.items()}
+    deadline = time.monotonic() + ASK_S
+    while True:
+        futures = ground.admin.list_offsets({each: OffsetSpec.latest() for each in wanted})
+        try:
+            return {(each.topic, each.partition): future.result().offset for each, future in futures.items()}
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 class Group:
