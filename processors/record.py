@@ -141,9 +141,9 @@ class _Folding:
         held = state.fragments.get(message.identifier)
         if held is not None and held.move < message.move:
             del state.fragments[message.identifier]
-        self.decide(left=message.identifier, merged=message.merged)
         if not message.merged:
-            self.settlement.left(message.identifier)
+            self.settlement.left(message.identifier)  # before a decision settles it in another way
+        self.decide(left=message.identifier, merged=message.merged)
         if not state.fragments:
             self.settlement.forget()
         handover = Handover(message.successor, message.merged, message.cause, carried)

@@ -252,6 +252,16 @@ def test_what_came_from_an_identifier_that_leaves_is_owed_and_the_rest_stays() -
     assert leeds.views() == [(NINO, True)]
 
 
+def test_what_half_a_record_dropped_of_it_is_owed_though_a_view_stands_at_once() -> None:
+    """V4: the last to hear of a separation is the record that is whole again by it."""
+    leeds = town(ESTATES)
+    leeds.tell(P, fragment(P, NINO, NINO, NHS, name=NAME), fragment(P, NHS, NINO, NHS, birth="2000-01-01"))
+    leeds.tell(P, fragment(P, NHS, NINO, NHS), fragment(P, NINO, name=NAME))
+    assert leeds.owed() == {}
+    leeds.tell(P, departed(P, NHS, Q, merged=False))
+    assert leeds.owed() == {NINO: ["birth"]}
+
+
 def test_when_the_key_itself_leaves_all_that_stood_under_it_is_owed() -> None:
     """V2, V4: what is under somebody else's number was about somebody else."""
     leeds = town(ESTATES)
