@@ -182,6 +182,21 @@ def test_an_event_of_more_than_a_mebibyte_is_too_large(made: Rig):
     assert not made.sink.sent
 
 
+def test_a_body_without_end_is_not_read_to_its_end(made: Rig):
+    """What one request can cost is bounded, whatever it says of itself."""
+    read = 0
+
+    async def parts() -> Any:
+        nonlocal read
+        for _ in range(1_000):
+            read += 1
+            yield b" " * 65_536
+
+    headers = {"content-type": "application/cloudevents+json", **made.auth()}
+    assert made.http.post("/events", content=parts(), headers=headers).status_code == 413
+    assert read < 20
+
+
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_deep_json_is_refused_and_not_followed(made: Rig, opening: bytes):
     """Nesting costs no stack and no time."""
