@@ -81,6 +81,7 @@ def test_stages_equal_model_in_other_worlds(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.timeout(900)  # half a minute alone, minutes beside other work
 def test_an_overgrown_component_is_cut_at_its_real_size() -> None:
     """I3: more than 4,096 edges, in a chain so that there is no hub; explicit ones remain."""
     rng = Random(4096)
