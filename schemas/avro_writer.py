@@ -145,13 +145,10 @@ def _write_record(source: Source, record: Record, value: str, fitting: bool) -> 
 
 def _write_union(source: Source, branches: Sequence[AvroType], value: str, fitting: bool) -> list[str]:
     rest = [branch for branch in branches if branch != NULL]
-    if len(rest) == len(branches) or len(rest) > 1:
+    if len(rest) != 1 or len(branches) == 1:
         return [f"{source.constant(_choosing(branches))}({value})"]
     held = source.name()
     source.add(f"if {value} is None: {held} = {zigzag(branches.index(NULL))!r}")
-    if not rest:
-        source.add("else: raise NotOfTheType")
-        return [held]
     with source.block("else:"):
         parts = _write(source, rest[0], value, fitting)
         source.add(f"{held} = {_joined([repr(zigzag(branches.index(rest[0]))), *parts])}")
@@ -159,10 +156,10 @@ def _write_union(source: Source, branches: Sequence[AvroType], value: str, fitti
 
 
 def _choosing(branches: Sequence[AvroType]) -> Writer:
-    """The writer of a union of several types: of the first one that the value fits, null before all."""
+    """The writer of a union of several types: of the first one that the value fits."""
     choices: list[tuple[Check, bytes, Writer]] = [
         (coder(branch, named_branches=False).check, zigzag(place), compile_writer(branch))
-        for place, branch in sorted(enumerate(branches), key=lambda each: each[1] != NULL)
+        for place, branch in enumerate(branches)
     ]
 
     def write(value: object) -> bytes:
@@ -186,7 +183,6 @@ def _write_array(source: Source, items: AvroType, value: str, fitting: bool) -> 
 
 
 def _write_map(source: Source, values: AvroType, value: str, fitting: bool) -> list[str]:
-    source.add(f"if type({value}) is not dict: raise NotOfTheType")
     written, key, text, item = source.name(), source.name(), source.name(), source.name()
     source.add(f"{written} = [LONG[len({value})]] if {value} else []")
     with source.block(f"for {key}, {item} in {value}.items():"):

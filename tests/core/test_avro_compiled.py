@@ -146,7 +146,7 @@ def test_damage_is_refused_at_any_depth_and_costs_nothing(type_: Any, body: byte
 
 @example(DEPTH_MAX - 1, 1)
 @example(DEPTH_MAX, 1)
-@example(30, 1)
+@example(80, 1)
 @settings(deadline=None)
 @given(st.integers(0, 2 * DEPTH_MAX), st.integers(0, 2))
 def test_types_may_lie_as_deep_as_they_like(depth: int, items: int):
