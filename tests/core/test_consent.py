@@ -26,7 +26,8 @@ HOUSING: Agreement = load_agreements(CASES / "agreements", CONTRACTS)["leeds-hou
 def stated(state: Any, minute: float, source: str = "a", **changes: Any) -> Consent:
     """A statement about everything, in a minute of the hour, as it comes from a topic."""
     given_as: dict[str, Any] = {"subscriber": "s", "purpose": "p", "categories": (), "state": state}
-    consent = Consent(int(minute * MINUTE_MS), source, f"{state}{minute}", **(given_as | changes))
+    name = f"urn:gov:{source}:main", f"{state}{minute}"
+    consent = Consent(int(minute * MINUTE_MS), *name, **(given_as | changes))
     return msgspec.msgpack.decode(encode(consent), type=Consent)
 
 
