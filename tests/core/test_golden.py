@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from processors.golden import Citizen, PersonFragment, fold, is_complete, moments
+from processors.golden import Citizen, PersonFragment, fold, is_complete, next_moment
 from processors.messages import Consent, Enrolment, Entry, Objection, register_key
 from schemas import load_contracts
 from tests.nasty.generate import CASES
@@ -114,6 +114,8 @@ def test_a_record_is_complete_when_all_name_the_same_members_and_all_are_there()
     assert not is_complete({NHS: nhs})
     assert not is_complete({NHS: nhs, NINO: fragment(NINO)})
     assert not is_complete({NHS: nhs, NINO: nino, "utr:1": fragment("utr:1", members=both)})
+    assert is_complete({NINO: fragment(NINO)})
+    assert not is_complete({NINO: nino})
     assert not is_complete({})
 
 
@@ -168,4 +170,5 @@ def test_every_moment_at_which_time_alone_acts_is_named() -> None:
         Consent(9, "s", "b", "x", "y", (), "GRANTED"),
     )
     several = [fragment(NINO, ("gro", value), consents=consents), fragment(NHS, ("gro", endless))]
-    assert sorted(moments(several)) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [next_moment(several, now_ms) for now_ms in range(10)] == [*range(1, 10), None]
+    assert next_moment([], 0) is None
