@@ -28,6 +28,7 @@ from mode import Service
 from mode.threads import QueueServiceThread
 
 from processors.engine.discovery import follow_topics
+from processors.engine.gathering import set_gathering
 from processors.engine.journal import say
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
@@ -165,6 +166,10 @@ class FaustSource:
         """Return the end of a partition as last heard."""
         end: int | None = self._thread._ensure_consumer().highwater(partition)
         return end
+
+    def gather(self, wait_ms: int, bytes_min: int) -> None:
+        """Tell the fetcher, which reads both for each request; two numbers, so from any thread."""
+        set_gathering(self._thread._ensure_consumer(), wait_ms, bytes_min)
 
     async def check(self) -> None:
         """Raise the group's troubles: Faust fetches past the place where aiokafka would do so."""

@@ -1,4 +1,4 @@
-"""The plain shell: aiokafka's consumer around the same engine, with nothing private.
+"""The plain shell: aiokafka's consumer around the same engine, with nothing private but `gathering.py`.
 
 It is the yardstick for what Faust costs, and the way out if an upgrade breaks what Faust keeps private.
 """
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from processors.engine.assignor import TaskAssignor
 from processors.engine.discovery import follow_topics
+from processors.engine.gathering import set_gathering
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
@@ -54,6 +55,10 @@ class PlainSource:
         """Return the end of a partition as last heard."""
         end: int | None = self.consumer.highwater(partition)
         return end
+
+    def gather(self, wait_ms: int, bytes_min: int) -> None:
+        """Tell the fetcher, which reads both for each request."""
+        set_gathering(self.consumer, wait_ms, bytes_min)
 
     async def check(self) -> None:
         """Ask for records of no topic, which asks for the group's troubles too."""

@@ -49,6 +49,7 @@ class Task:
         config: EngineConfig,
         partition: int,
         store: Store,
+        hungry: Callable[[], None],
         clock: Callable[[], int] = wall_clock_ms,
     ) -> None:
         self.spec, self.partition = spec, partition
@@ -56,6 +57,9 @@ class Task:
         """The next offset to feed, by input topic."""
         self.ready = False
         """Set by the owner once the consumer stands where this task begins."""
+        self.resting = True
+        """Whether it has nothing to do; ``hungry`` is called when that becomes so."""
+        self._hungry = hungry
         self._config, self._store, self._clock = config, store, clock
         self._stage = spec.stage
         self._group = config.group(spec.stage)
@@ -142,6 +146,7 @@ class Task:
         else:
             self._waiting.add(records)
         self.next[topic] = records[-1].offset + 1
+        self.resting = False
         self._arrived.set()
 
     async def _run(self) -> None:
@@ -184,6 +189,8 @@ class Task:
         self._arrived.clear()
         if self._waiting or self.closed:
             return
+        self.resting = True
+        self._hungry()
         next_wake = self._store.next_wake_ms()
         seconds = LOOK_AGAIN_S
         if next_wake is not None:
@@ -217,8 +224,9 @@ class Task:
         """Fold one batch and write all that follows from it, once."""
         started = time.perf_counter()
         delivered = list(dict.fromkeys((*wakes, *portion)))
-        before = self._store.get_many({*self._stage.keys(batch), *delivered})
-        step = self._stage.step(self._lookup(before), batch, delivered, now_ms)
+        wanted = {*self._stage.keys(batch), *delivered}
+        before = self._store.get_many(wanted)
+        step = self._stage.step(self._lookup(before, wanted), batch, delivered, now_ms)
         changes = self._changes(step, wakes, before, now_ms)
         stepped = time.perf_counter()
         routed = await self._transactor.routed(step.outgoing, self._memory.sent)
@@ -252,10 +260,10 @@ class Task:
             say("foreign-records", stage=self._stage.name, partition=self.partition, records=foreign)
         return batch
 
-    def _lookup(self, before: dict[bytes, bytes]) -> Callable[[bytes], bytes | None]:
+    def _lookup(self, before: dict[bytes, bytes], wanted: set[bytes]) -> Callable[[bytes], bytes | None]:
         """Return what a step reads states by; what was not loaded with the batch is loaded when asked for."""
         store = self._store
-        absent: set[bytes] = set()
+        absent = wanted - before.keys()
 
         def lookup(key: bytes) -> bytes | None:
             packed = before.get(key)

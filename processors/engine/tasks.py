@@ -26,6 +26,9 @@ from processors.engine.trouble import InputDeleted, stop_process
 LAG_EVERY_S = 1.0
 FETCH_WAIT_MS = 100
 """How long one fetch waits; also how long a task that has become hungry waits for the fetch of the others."""
+QUIET_AFTER_S = 1.0
+QUIET_WAIT_MS = 500
+"""How long one fetch waits when nothing has come for a while. The broker then answers at the first record."""
 
 MARKERS_MAX = 16
 """Deleted offsets that are taken for transaction markers rather than for records."""
@@ -56,6 +59,10 @@ class Source(Protocol):
         """Return the end of a partition as last heard, None if not heard yet."""
         ...
 
+    def gather(self, wait_ms: int, bytes_min: int) -> None:
+        """Let the broker answer a fetch after so long, or once it has so much; from the next fetch on."""
+        ...
+
     async def check(self) -> None:
         """Raise what has ended this consumer's membership of its group, if something has."""
         ...
@@ -73,6 +80,9 @@ class Tasks:
         self._pump_lock = asyncio.Lock()
         self._rewind = False
         self._lag_due = 0.0
+        self._hungry = asyncio.Event()
+        self._heard = time.monotonic()
+        self._quiet = False
         self._kept: dict[int, MemoryStore] = {}
         self._name = spec.stage.name
 
@@ -92,7 +102,7 @@ class Tasks:
             if missing:
                 say("task-waits", stage=self._name, partition=partition, not_assigned=sorted(missing))
                 continue
-            task = Task(self.spec, self.config, partition, self._store(partition))
+            task = Task(self.spec, self.config, partition, self._store(partition), self._hungry.set)
             self._tasks[partition] = task
             self._openers.append(asyncio.create_task(self._open(task, topics)))
         metrics.TASKS.labels(self._name).set(len(self._tasks))
@@ -154,6 +164,7 @@ class Tasks:
 
     async def pump(self) -> None:
         """Fetch once for the tasks that have room, and feed them."""
+        await self._until_hungry()
         async with self._pump_lock:
             if self._rewind:
                 await self._source.seek({tp: task.next[tp.topic] for tp, task in self._inputs.items()})
@@ -169,13 +180,21 @@ class Tasks:
             await asyncio.sleep(FETCH_WAIT_MS / 1000 / 10)
         self._measure_lag()
 
+    async def _until_hungry(self) -> None:
+        """Wait a little while every task works: meanwhile more comes, and one fetch brings it all."""
+        self._hungry.clear()
+        if self._inputs and not any(task.resting for task in self._inputs.values()):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hungry.wait(), FETCH_WAIT_MS / 1000)
+
     async def _feed(self, wanted: Mapping[TopicPartition, Task]) -> None:
         try:
-            fetched = await self._source.fetch(wanted, FETCH_WAIT_MS)
+            fetched = await self._source.fetch(wanted, QUIET_WAIT_MS if self._quiet else FETCH_WAIT_MS)
         except BaseException:
             # INVARIANT: what a broken fetch had taken is read again. The consumer has already moved past it.
             self._rewind = True
             raise
+        self._listen(bool(fetched))
         for (topic, partition), records in fetched.items():
             tp = TopicPartition(topic, partition)
             if not records:
@@ -185,6 +204,17 @@ class Tasks:
                 # Transaction markers leave such gaps, and so does deletion.
                 self._nothing_deleted({tp: task.next[topic]}, await self._source.beginnings([tp]))
             task.feed(topic, records)
+
+    def _listen(self, something: bool) -> None:
+        """Ask seldom while nothing comes: idling should cost nothing, and the first record not wait."""
+        now = time.monotonic()
+        if something:
+            self._heard = now
+        quiet = now - self._heard > QUIET_AFTER_S
+        if quiet != self._quiet:
+            self._quiet = quiet
+            busy = (self.config.fetch_wait_ms_max, self.config.fetch_bytes_min)
+            self._source.gather(*((QUIET_WAIT_MS, 1) if quiet else busy))
 
     def _measure_lag(self) -> None:
         """Tell the lag, once a second: every partition of every topic is asked."""

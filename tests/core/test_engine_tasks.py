@@ -47,6 +47,9 @@ class Consumer:
     async def seek(self, offsets):
         self.position = offsets[INPUT]
 
+    def gather(self, wait_ms, bytes_min):
+        self.gathering = (wait_ms, bytes_min)
+
     async def check(self):
         """The group has nothing against it."""
 
@@ -59,7 +62,8 @@ class Fed:
 
     lives: list[Fed] = []
 
-    def __init__(self, spec, config, partition, store):
+    def __init__(self, spec, config, partition, store, hungry):
+        self.resting, self.hungry = True, hungry
         self.partition, self.ready, self.closed, self.full, self.lag_fed = partition, False, False, False, 0
         self.next, self.offsets = {}, []
         self.lives.append(self)
@@ -193,6 +197,54 @@ def test_a_full_task_is_not_fetched_for_and_keeps_nobody_waiting(tasks):
         Fed.lives[0].full = False
         await owned.pump()
         assert Fed.lives[0].offsets == list(range(3, 10))
+
+    asyncio.run(play())
+
+
+def test_while_all_tasks_work_more_is_let_come_until_one_is_hungry(tasks, monkeypatch):
+    """One fetch then brings what several would have; but not for longer than one fetch would wait."""
+    monkeypatch.setattr(tasks_module, "FETCH_WAIT_MS", 60_000)
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        task = Fed.lives[0]
+        task.resting = False
+        pumping = asyncio.create_task(owned.pump())
+        await settle()
+        assert not consumer.began.is_set()
+        task.resting = True
+        task.hungry()
+        await pumping
+        assert task.offsets == list(range(3, 10))
+        task.resting = False
+        consumer.began.clear()
+        monkeypatch.setattr(tasks_module, "FETCH_WAIT_MS", 1)
+        await owned.pump()
+        assert consumer.began.is_set()
+
+    asyncio.run(play())
+
+
+def test_a_stage_to_which_nothing_comes_asks_seldom_and_hears_the_first_record_at_once(tasks, monkeypatch):
+    """It goes back to letting the broker gather when something has come."""
+    monkeypatch.setattr(tasks_module, "QUIET_AFTER_S", 0.0)
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        consumer.position = 10
+        await owned.pump()
+        assert consumer.gathering == (tasks_module.QUIET_WAIT_MS, 1)
+        consumer.position = 9
+        monkeypatch.setattr(tasks_module, "QUIET_AFTER_S", 60.0)
+        await owned.pump()
+        assert consumer.gathering == (owned.config.fetch_wait_ms_max, owned.config.fetch_bytes_min)
+        assert Fed.lives[0].offsets == [9]
 
     asyncio.run(play())
 

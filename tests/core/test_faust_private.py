@@ -13,6 +13,7 @@ import pytest
 from aiokafka.consumer.fetcher import Fetcher
 
 from processors.engine import faust_shell
+from processors.engine.gathering import FETCHER_ATTRIBUTES
 
 
 def named():
@@ -46,6 +47,15 @@ def test_what_the_consumer_is_told_before_its_start_reaches_its_fetcher():
     assert {"isolation_level", "fetch_min_bytes", "fetch_max_wait_ms"} <= set(
         inspect.signature(Fetcher.__init__).parameters
     )
+
+
+def test_the_fetcher_reads_for_each_request_how_long_the_broker_gathers():
+    """Both are set while it runs."""
+    source = inspect.getsource(Fetcher._get_actions_per_node)
+    for attribute in FETCHER_ATTRIBUTES:
+        assert f"self.{attribute}," in source
+        assert f"self.{attribute} = " in inspect.getsource(Fetcher.__init__)
+    assert "self._fetcher = Fetcher(" in inspect.getsource(aiokafka.AIOKafkaConsumer)
 
 
 def test_faust_resumes_the_flow_after_it_called_perform_seek():
