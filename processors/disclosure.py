@@ -16,7 +16,6 @@ from processors.messages import DISCLOSURES_TOPIC, OBLIGATIONS_TOPIC, Cause, Owe
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules, keyed_hex
 from processors.stage import Headers, Latency, Outcome, Outgoing, Step
-from processors.view import plain_view
 from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
 
 SOURCE = b"urn:gov:postroom:record"
@@ -64,7 +63,7 @@ class Discloser:
         """Write a view whose content changed, and its disclosure."""
         sequence = self.state.next_sequence(agreement.agreement, sent.key)
         schema_id = self.rules.view_schema_ids.get(agreement.agreement, 0)
-        value = frame(schema_id, self.codecs[agreement.agreement].encode(plain_view(agreement, sent.content)))
+        value = frame(schema_id, self.codecs[agreement.agreement].encode_json(sent.content))
         headers = (
             *self._headers(VIEW_UPDATED, agreement.agreement, agreement.version, sent.key, sequence),
             ("content-type", b"application/avro"),

@@ -47,11 +47,3 @@ def project(
 def _narrow(golden: Golden, fields: tuple[str, ...] | None) -> Any:
     value = decode_json(golden.entry.value)
     return value if fields is None else {name: value.get(name) for name in fields}
-
-
-def plain_view(agreement: Agreement, content: Content) -> dict[str, Any]:
-    """Return the view as plain data with every attribute of its agreement, null where there is none (C7)."""
-    return {
-        grant.attribute: decode_json(content[grant.attribute]) if grant.attribute in content else None
-        for grant in agreement.attributes
-    }
