@@ -23,6 +23,7 @@ from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_stat
 from processors.engine.counts import origin_of
 from processors.engine.faults import faults_from
 from processors.engine.journal import say
+from processors.engine.poison import step_or_say_where
 from processors.engine.restore import restore
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.store import Store, StoreCorrupt
@@ -226,7 +227,7 @@ class Task:
         delivered = list(dict.fromkeys((*wakes, *portion)))
         wanted = {*self._stage.keys(batch), *delivered}
         before = self._store.get_many(wanted)
-        step = self._stage.step(self._lookup(before, wanted), batch, delivered, now_ms)
+        step = step_or_say_where(self._stage, self._lookup(before, wanted), batch, delivered, now_ms)
         changes = self._changes(step, wakes, before, now_ms)
         stepped = time.perf_counter()
         routed = await self._transactor.routed(step.outgoing, self._memory.sent)

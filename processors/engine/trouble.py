@@ -40,10 +40,11 @@ def stop_process(where: str, error: BaseException) -> NoReturn:
     """Print why and end the process with code 70, at once: no handler gets to write anything any more.
 
     Messages of foreign exceptions may quote data (a stage's ValueError may hold an identifier), so only our
-    own and Kafka's are printed; of the others the type and the lines of code.
+    own and Kafka's are printed; of the others the type and the lines of code. Where an error has a cause,
+    the lines are the cause's.
     """
     shown = str(error) if _is_safe(error) else "message withheld, it may hold personal data"
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    frames = traceback.extract_tb((error.__cause__ or error).__traceback__)[-4:]
     say(
         "stopped",
         where=where,
