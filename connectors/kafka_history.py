@@ -21,7 +21,10 @@ from connectors.trouble import Trouble
 HELD_UP_S_MAX = 60.0
 """Longer than any transaction may last and be cleaned up."""
 LOOK_AGAIN_S = 0.1
-RECORDS_MAX = 5_000
+WHATEVER_CAME = 1 << 30
+"""Records of one poll: all that were fetched, which fetch.max.bytes bounds. kafka-python 3.0.12 never again
+fetches a partition that is paused while part of a fetch is left of it (`_paused_partition_records`).
+"""
 
 Where = tuple[str, int]
 """Topic and partition."""
@@ -155,7 +158,7 @@ class _Merge:
         ahead = set(self._ends) - self._hungry
         self._consumer.pause(*(ahead - self._consumer.paused()))
         self._consumer.resume(*(self._hungry & self._consumer.paused()))
-        for tp, records in self._consumer.poll(timeout_ms=POLL_MS, max_records=RECORDS_MAX).items():
+        for tp, records in self._consumer.poll(timeout_ms=POLL_MS, max_records=WHATEVER_CAME).items():
             end = self._ends[tp]
             self._waiting[tp].extend(raw_record(record) for record in records if record.offset < end)
         helped = False
