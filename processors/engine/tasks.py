@@ -27,7 +27,7 @@ LAG_EVERY_S = 1.0
 FETCH_WAIT_MS = 100
 """How long one fetch waits; also how long a task that has become hungry waits for the fetch of the others."""
 QUIET_AFTER_S = 1.0
-QUIET_WAIT_MS = 500
+QUIET_WAIT_MS = 250
 """How long one fetch waits when nothing has come for a while. The broker then answers at the first record."""
 
 MARKERS_MAX = 16
@@ -132,6 +132,7 @@ class Tasks:
                 self._nothing_deleted(positions, beginnings)
                 await self._source.seek(positions)
                 self._inputs.update(dict.fromkeys(inputs, task))
+                self._heard = time.monotonic()
                 task.start()
         except asyncio.CancelledError:
             raise
@@ -189,7 +190,7 @@ class Tasks:
 
     async def _feed(self, wanted: Mapping[TopicPartition, Task]) -> None:
         try:
-            fetched = await self._source.fetch(wanted, QUIET_WAIT_MS if self._quiet else FETCH_WAIT_MS)
+            fetched = await self._source.fetch(wanted, self._fetch_wait_ms())
         except BaseException:
             # INVARIANT: what a broken fetch had taken is read again. The consumer has already moved past it.
             self._rewind = True
@@ -204,6 +205,11 @@ class Tasks:
                 # Transaction markers leave such gaps, and so does deletion.
                 self._nothing_deleted({tp: task.next[topic]}, await self._source.beginnings([tp]))
             task.feed(topic, records)
+
+    def _fetch_wait_ms(self) -> int:
+        """Be brief also while tasks open: each needs the lock once, and time is passing (V8)."""
+        opening = not all(task.ready for task in self._tasks.values())
+        return FETCH_WAIT_MS if opening or not self._quiet else QUIET_WAIT_MS
 
     def _listen(self, something: bool) -> None:
         """Ask seldom while nothing comes: idling should cost nothing, and the first record not wait."""

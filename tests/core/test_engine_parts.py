@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
-from processors.engine import transaction
+from processors.engine import metrics, transaction
 from processors.engine.assignor import TaskAssignor, share_out
 from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TaskMemory, body_of, pack_state, wake_of
@@ -20,7 +21,7 @@ from processors.engine.settings import EngineConfig
 from processors.engine.store import MemoryStore
 from processors.engine.sweep import Sweeper
 from processors.engine.trouble import SenderGap
-from processors.stage import State
+from processors.stage import Latency, Outcome, State
 
 
 @pytest.mark.parametrize(
@@ -324,3 +325,24 @@ def test_a_record_that_no_topic_takes_stops_the_stage_with_its_size(monkeypatch)
             await transactor._send("postroom.t", 3, [(b"k", b"x" * 5_001, ())], [])
 
     asyncio.run(play())
+
+
+def test_what_a_step_counts_and_measures_is_all_told():
+    """Many outcomes of one kind are one sum; each latency is observed."""
+    outcomes = [
+        Outcome("t", "accepted"),
+        Outcome("t", "rejected", "shape", 2),
+        Outcome("t", "accepted", "", 3),
+    ]
+    metrics.count_step("toy-metrics", outcomes, [Latency("end-to-end", 900), Latency("other", 400)], 1_000)
+    told = {(each.name, *each.labels.values()): each.value for each in samples("toy-metrics")}
+    assert told["postroom_events_total", "toy-metrics", "t", "accepted", ""] == 4
+    assert told["postroom_events_total", "toy-metrics", "t", "rejected", "shape"] == 2
+    assert told["postroom_end_to_end_seconds_sum", "toy-metrics"] == pytest.approx(0.1)
+    assert told["postroom_latency_seconds_sum", "toy-metrics", "other"] == pytest.approx(0.6)
+
+
+def samples(stage):
+    """What Prometheus would be told of a stage."""
+    families = REGISTRY.collect()
+    return [each for family in families for each in family.samples if each.labels.get("stage") == stage]

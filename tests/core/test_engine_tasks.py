@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
 
+from processors.engine import task as task_module
 from processors.engine import tasks as tasks_module
+from processors.engine.changelog import pack_state
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.store import MemoryStore
 from processors.engine.tasks import Tasks
+from processors.stage import State
 
 INPUT = TopicPartition("in", 0)
 
@@ -31,6 +36,7 @@ class Consumer:
         self.began = asyncio.Event()
 
     async def fetch(self, partitions, wait_ms):
+        self.waited_ms = wait_ms
         self.began.set()
         try:
             await self.let_go.wait()
@@ -240,6 +246,10 @@ def test_a_stage_to_which_nothing_comes_asks_seldom_and_hears_the_first_record_a
         consumer.position = 10
         await owned.pump()
         assert consumer.gathering == (tasks_module.QUIET_WAIT_MS, 1)
+        for ready, wait_ms in ((False, tasks_module.FETCH_WAIT_MS), (True, tasks_module.QUIET_WAIT_MS)):
+            Fed.lives[0].ready = ready
+            await owned.pump()
+            assert consumer.waited_ms == wait_ms
         consumer.position = 9
         monkeypatch.setattr(tasks_module, "QUIET_AFTER_S", 60.0)
         await owned.pump()
@@ -271,5 +281,54 @@ def test_records_deleted_before_they_were_read_stop_the_process(tasks, monkeypat
         owned.assign([there], {topic: 1})
         await settle()
         assert stopped == (["InputDeleted"] if stops else [])
+
+    asyncio.run(play())
+
+
+class Asked(MemoryStore):
+    """A store that remembers for which keys it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def get_many(self, keys):
+        keys = list(keys)
+        self.asked += keys
+        return super().get_many(keys)
+
+
+def lone_task(store, hungry=lambda: None):
+    return task_module.Task(StageSpec(Nameless(), ("in",)), EngineConfig("", None), 0, store, hungry)
+
+
+def test_a_step_asks_the_store_for_a_key_once_whether_it_is_there_or_not():
+    """New citizens are the most of a first load, and each was asked for twice."""
+    store = Asked()
+    store.put({key: pack_state(State(key)) for key in (b"loaded", b"later")}, 1)
+    wanted = {b"loaded", b"new"}
+    lookup = lone_task(store)._lookup(store.get_many(wanted), wanted)
+    store.asked.clear()
+    assert [lookup(key) for key in (b"loaded", b"new", b"loaded", b"new")] == [b"loaded", None] * 2
+    assert store.asked == []
+    assert [lookup(key) for key in (b"later", b"newer") * 2] == [b"later", None] * 2
+    assert store.asked == [b"later", b"newer"]
+
+
+def test_a_task_rests_until_it_is_fed_and_says_when_it_is_hungry_again(monkeypatch):
+    """Whoever feeds it lets it work in peace meanwhile."""
+    monkeypatch.setattr(task_module, "LOOK_AGAIN_S", 0.001)
+    called = []
+
+    async def play():
+        task = lone_task(MemoryStore(), lambda: called.append(True))
+        assert task.resting
+        task.feed("in", [SimpleNamespace(offset=4, value=b"x")])
+        assert not task.resting
+        await task._idle()
+        assert (task.resting, called) == (False, [])  # what it was fed still waits
+        task._waiting.take(1)
+        await task._idle()
+        assert (task.resting, called) == (True, [True])
 
     asyncio.run(play())
