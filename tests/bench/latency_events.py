@@ -95,7 +95,7 @@ class Population:
 
     def _decision(self, nino: str, state: str) -> Told:
         subscriber, purpose = tuple(AGREEMENTS)[int(nino[2:8]) % len(AGREEMENTS)]
-        data = {"subscriber": subscriber, "purpose": purpose, "state": state}
+        data: dict[str, Any] = {"subscriber": subscriber, "purpose": purpose, "state": state}
         data |= {"categories": sorted(CATEGORIES.values()), "valid_from": None, "valid_until": None}
         part = WITHDRAWN if state == "WITHDRAWN" else ""
         return self._told(nino, "consent", CONSENT_SOURCES[0], part, data)

@@ -14,10 +14,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the repository's tests are not installed
 
 from postroom.output import Form, write_json, write_rows
-from tests.bench import latency
+from tests.bench import latency, w2
 from tests.bench.w1 import part as w1
 
-PARTS = {"w1": w1, "latency": latency}
+PARTS = {"w1": w1, "w2": w2, "latency": latency}
 
 
 def main() -> int:

@@ -68,6 +68,11 @@ def latest_values(ground: Ground, topics: Sequence[str]) -> tuple[dict[tuple[str
     return latest, stamps
 
 
+def committed(ground: Ground, topic: str) -> Iterator[Message]:
+    """Every committed record of a topic."""
+    return _read(ground, dict.fromkeys(ends(ground, [topic]), OFFSET_BEGINNING))
+
+
 def first_ms(ground: Ground, topic: str) -> int:
     """When the first committed record of a topic was appended."""
     places = [{place: OFFSET_BEGINNING} for place in ends(ground, [topic])]

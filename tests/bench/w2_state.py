@@ -1,0 +1,82 @@
+"""What a run of W2 leaves: state by stage, pairs, claims, and bytes on disks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from connectors import stack_status
+from processors import PAIRS_TOPIC
+from processors.engine.changelog import TASK_KEY, body_of
+from processors.persons import read_node
+from tests.bench.ground import Ground
+from tests.bench.topics import committed
+
+STATEFUL = ("identity", "persons", "record", "obligations")
+
+
+class Left(NamedTuple):
+    """State as the changelogs have it once compacted; disks as they are, before any compaction."""
+
+    state_bytes: dict[str, int]
+    pairs: int
+    claims: int
+    stores_bytes: int
+    inputs_bytes: int
+    topics_bytes: int
+
+
+def left_by(ground: Ground) -> Left:
+    """Look at changelogs, the pairs' topic and the directories of stores and broker."""
+    state, pairs = {}, set()
+    for stage in STATEFUL:
+        latest = _latest(ground, changelog(stage))
+        state[stage] = sum(len(key) + len(value) for key, value in latest.items())
+        if stage == "persons":
+            for value in latest.values():
+                node = read_node(body_of(value))
+                pairs |= {frozenset((node.identifier, other)) for other in node.others()}
+    claims = sum(_messages(message) for message in committed(ground, PAIRS_TOPIC))
+    inputs = set(ground.inputs())
+    logs = {each: _bytes(each, "*.log") for each in _data(ground).iterdir() if each.is_dir()}
+    return Left(
+        state,
+        len(pairs),
+        claims,
+        _bytes(ground.settings.state_dir / "workers", "*"),
+        sum(size for each, size in logs.items() if _topic(each) in inputs),
+        sum(size for each, size in logs.items() if _topic(each) not in inputs and _topic(each)[:2] != "__"),
+    )
+
+
+def changelog(stage: str) -> str:
+    """The name of a stage's changelog."""
+    return f"postroom.{stage}.changelog"
+
+
+def _latest(ground: Ground, topic: str) -> dict[bytes, bytes]:
+    latest: dict[bytes, bytes] = {}
+    for message in committed(ground, topic):
+        if message.value() is None:
+            latest.pop(message.key(), None)
+        elif message.key() != TASK_KEY:
+            latest[message.key()] = message.value()
+    return latest
+
+
+def _messages(message: object) -> int:
+    """A frame says in a header how many messages it holds (adr/0006)."""
+    headers = dict(message.headers() or ())  # type: ignore[attr-defined]
+    return int(headers.get("postroom_messages", b"1"))
+
+
+def _data(ground: Ground) -> Path:
+    return next(Path(part.data) for part in stack_status(ground.settings) if part.part == "kafka")
+
+
+def _topic(directory: Path) -> str:
+    return directory.name.rpartition("-")[0]
+
+
+def _bytes(directory: Path, pattern: str) -> int:
+    return sum(each.stat().st_size for each in directory.rglob(pattern) if each.is_file())
