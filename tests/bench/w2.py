@@ -4,9 +4,8 @@ a stage, growing along one axis at a time: citizens, agreements, identifiers a p
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,12 +71,11 @@ SCALE_POINTS = (
 )
 
 
-def measure(events: int | None, only: str | None) -> list[Row]:
-    """A row for each point. ``events`` caps the citizens at so many events, ``only`` names an axis' figure.
+def measure(events: int | None, only: str | None, points: Sequence[Point] = POINTS) -> list[Row]:
+    """A row for each point.
 
-    With BENCH_SCALE in the environment the large points instead (`make bench-scale`).
+    ``events`` caps the citizens at so many events, ``only`` names a number of citizens or `8 agreements`.
     """
-    points = SCALE_POINTS if os.environ.get("BENCH_SCALE") else POINTS
     rows: list[Row] = []
     loaded = None
     with prepared(CONTRACTS, AGREEMENTS, PARTITIONS) as stack:

@@ -16,6 +16,7 @@ from tests.bench.measure import BROKER, Measured, NotDone, run
 from tests.bench.w1.oracle import Oracle, Views, differences
 from tests.bench.w1.preload import preload
 from tests.bench.w1.programs import ENTRIES, FAUST, PEER_VIEW, QUIX, STAGES, Entry, NotRun
+from tests.bench.w1.stages import alone
 from tests.bench.w1.terms import AGREEMENTS, AGREEMENTS_DIR, CONTRACTS, PARTITIONS
 
 COLUMNS = (
@@ -36,24 +37,36 @@ FAUST_NOMINAL = 1500
 """Events/s of stock Faust on two quiet cores; a machine on which it does less gets fewer events."""
 EVENTS_LEAST = 20_000
 LIMIT_S = 120.0
+ALONE = "the stages alone, no kafka"
+STAGES_EVENTS = 50_000
 Row = dict[str, Any]
 
 
 def measure(events: int | None, only: str | None) -> list[Row]:
     """A row for each program; SystemExit when a program's views are not the oracle's."""
-    entries = [each for each in ENTRIES if only is None or only.lower() in each.name.lower()]
+    wanted = "" if only is None else only.lower()
+    entries = [each for each in ENTRIES if wanted in each.name.lower()]
+    rows = _run_all(entries, events) if entries else []
+    if wanted in ALONE:
+        say(ALONE)
+        rows += [{"program": ALONE}, *alone(STAGES_EVENTS)]
+    return _with_ratios(rows)
+
+
+def _run_all(entries: Sequence[Entry], events: int | None) -> list[Row]:
+    """One program after the other on one stack; the smallest first, which says how fast the machine is."""
     rows: list[Row] = []
     scale, preloaded = 1.0, 0
     with prepared(CONTRACTS, AGREEMENTS_DIR, PARTITIONS) as ground:
         for entry in sorted(entries, key=lambda each: 0 if events else each.events):
-            count = events or max(EVENTS_LEAST, round(entry.events * scale, -4))
+            count = events or max(EVENTS_LEAST, int(round(entry.events * scale, -4)))
             if count != preloaded:
                 say(f"preloading {count} events")
                 oracle, preloaded = preload(ground, count), count
             rows += _rows_of(entry, ground, oracle)
             if entry.name == FAUST and "events_per_s" in rows[-1]:
                 scale = min(1.0, rows[-1]["events_per_s"] / FAUST_NOMINAL)
-    return _with_ratios(rows)
+    return rows
 
 
 def _rows_of(entry: Entry, ground: Ground, oracle: Oracle) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import Producer
 from fastavro import parse_schema, schemaless_writer
@@ -13,9 +14,21 @@ from schemas import frame
 from tests.bench.ground import Ground
 from tests.bench.w1.oracle import Oracle
 from tests.bench.w1.terms import SCHEMAS, TOPICS
-from tests.bench.w1.workload import events
+from tests.bench.w1.workload import Event, events
 
 POLL_EVERY = 1000
+
+
+def framed(ids: Mapping[str, int]) -> Callable[[Event], bytes]:
+    """Writes an event's data under the registry's ids by kind, in the Confluent wire format."""
+    schemas = {kind: parse_schema(json.loads(path.read_text())) for kind, path in SCHEMAS.items()}
+
+    def write(event: Event) -> bytes:
+        body = io.BytesIO()
+        schemaless_writer(body, schemas[event.kind], event.data)
+        return frame(ids[event.kind], body.getvalue())
+
+    return write
 
 
 def preload(ground: Ground, count: int) -> Oracle:
@@ -26,7 +39,7 @@ def preload(ground: Ground, count: int) -> Oracle:
         kind: ground.registry.register(f"{topic}-value", ground.contracts.by_type[topic].schema)
         for kind, topic in TOPICS.items()
     }
-    schemas = {kind: parse_schema(json.loads(path.read_text())) for kind, path in SCHEMAS.items()}
+    value_of = framed(ids)
     producer = Producer(
         {
             "bootstrap.servers": ground.stack.kafka,
@@ -41,9 +54,7 @@ def preload(ground: Ground, count: int) -> Oracle:
     landed = lambda error, _message: failed.append(error) if error else None  # noqa: E731
     for number, event in enumerate(events(count)):
         oracle.take(event)
-        body = io.BytesIO()
-        schemaless_writer(body, schemas[event.kind], event.data)
-        value = frame(ids[event.kind], body.getvalue())
+        value = value_of(event)
         while True:
             try:
                 producer.produce(
