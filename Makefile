@@ -5,6 +5,7 @@
 #   make test    all tests, those on a real Kafka too
 #   make check   format, lint, types
 #   make bench   how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
+#   make bench-scale  the same backbone with 10^5 citizens and more, 100 agreements, 10^6 records
 #   make soak    the long test with crashes (MINUTES=10)
 #   make mutation  break the consent and identity modules line by line; names what no test notices
 #   make lock    write requirements.lock again, from what is installed
@@ -14,7 +15,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak mutation lock clean venv
+.PHONY: help demo test check bench bench-scale soak mutation lock clean venv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -43,8 +44,12 @@ check: $(STAMP)
 	@$(BIN)/mypy
 
 bench: $(STAMP)
-	@echo "== bench: W1 on every program that can be had here (tests/bench/README.md) =="
+	@echo "== bench: W1 beside the peers, W2, latency, recovery, gateway (docs/performance.md) =="
 	@$(BIN)/python tests/bench/run.py $(BENCH)
+
+bench-scale: $(STAMP)
+	@echo "== bench-scale: hours rather than minutes (docs/performance.md) =="
+	@$(BIN)/python tests/bench/run.py --scale $(BENCH)
 
 soak: $(STAMP)
 	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="
