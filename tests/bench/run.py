@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,9 @@ PARTS: Mapping[str, Part] = {
 def main() -> int:
     """Measure the parts that are asked for and print a table for each; 1 if a program was not done."""
     options = _options()
+    signal.signal(
+        signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT)
+    )  # the stack is stopped then too
     form = Form(options.output)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": sys.version.split()[0]}
     found = {}
