@@ -66,9 +66,7 @@ PARTS: Mapping[str, Part] = {
 def main() -> int:
     """Measure the parts that are asked for and print a table for each; 1 if a program was not done."""
     options = _options()
-    signal.signal(
-        signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT)
-    )  # the stack is stopped then too
+    signal.signal(signal.SIGTERM, _end)
     form = Form(options.output)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": sys.version.split()[0]}
     found = {}
@@ -84,6 +82,12 @@ def main() -> int:
     if form is Form.JSON:
         write_json({"machine": machine, "parts": found})
     return int(any(row.get("failed") for rows in found.values() for row in rows))
+
+
+def _end(*_: object) -> None:
+    """Let `kill` end the run as Ctrl-C does, once: the stack is stopped on the way out."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.raise_signal(signal.SIGINT)
 
 
 def _options() -> argparse.Namespace:
