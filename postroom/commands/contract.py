@@ -1,5 +1,5 @@
-"""`postroom contract check|register|freeze|docs`: the gate, the registration, the history, a readable page
-(E6).
+"""`postroom contract new|check|test|register|freeze|docs`: a department's contract from its first line to the
+registry (E6).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from postroom.commands import noun
+from postroom.contract_new import new
+from postroom.contract_trial import try_events
 from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 
@@ -34,7 +36,9 @@ def register(app: typer.Typer) -> None:
     group = noun(
         app, "contract", "What departments publish: the gate, the registration, a readable page.", "Rules"
     )
+    group.command()(new)
     group.command()(check)
+    group.command(name="test")(try_events)
     group.command(name="register")(register_contracts)
     group.command()(freeze)
     group.command()(docs)

@@ -1,0 +1,289 @@
+"""The questions of `postroom contract new`, in the order in which a person thinks about them.
+
+What an option says is not asked. Without a terminal nothing is, and what has no safe default is then wrong
+use: how long something about citizens is kept, or how sensitive it is, is not for a tool to guess.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+
+from postroom.errors import UserError
+
+if TYPE_CHECKING:
+    from schemas import Attribute, Contracts, DeclaredScheme, Kind
+    from schemas.scaffold import Answers, Named
+
+NONE = "none"
+YES_NO = ("yes", "no")
+_WORD = re.compile(r"[a-z][a-z0-9-]*")
+
+Check = Callable[[str], str | None]
+"""Says what is wrong with an answer, None if nothing is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the options say; None where they say nothing. What is said of an attribute is said by its name."""
+
+    domain: str | None = None
+    fact: str | None = None
+    version: int = 1
+    owners: list[str] | None = None
+    doc: str | None = None
+    kind: str | None = None
+    subject: str | None = None
+    scheme_pattern: str | None = None
+    scheme_description: str | None = None
+    scheme_exclusive: bool | None = None
+    same_person: list[str] | None = None
+    superseded_by: list[str] | None = None
+    other: str | None = None
+    attributes: list[str] | None = None
+    categories: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    sensitivities: Mapping[str, str] = field(default_factory=dict)
+    repeats: list[str] | None = None
+    item: str | None = None
+    effective: str | None = None
+    until: str | None = None
+    correctable: bool = True
+    retention: str | None = None
+
+
+class Questions:
+    """Makes answers of what was said and, at a terminal, of what is asked."""
+
+    def __init__(self, said: Said, known: Contracts) -> None:
+        self._said = said
+        self._known = known
+
+    def answers(self) -> Answers:
+        """Ask what is not said; UserError when nobody can answer."""
+        from schemas import Kind
+        from schemas.scaffold import Answers
+
+        said, kinds = self._said, [each.value for each in Kind]
+        domain = ask("--domain", "Domain", said.domain, check=_is_word)
+        fact = ask("--fact", "Fact, what the events are about", said.fact, check=_is_word)
+        owners = tuple(said.owners or _list(ask("--owner", "Owners, who may publish it", None)))
+        doc = ask("--doc", "What has happened, in one sentence", said.doc)
+        kind = Kind(ask("--kind", f"Kind ({', '.join(kinds)})", said.kind, "fact", one_of(kinds)))
+        schemes = ", ".join(self._known.schemes.names)
+        subject = ask("--subject", f"Scheme that names the person ({schemes}, *, or a new one)", said.subject)
+        new_schemes = self._new_schemes(subject, owners)
+        other, same_person = self._linked(kind, schemes)
+        attributes = self._attributes() if kind is Kind.FACT else ()
+        new_attributes = self._new_attributes(attributes, owners)
+        moments = self._moments() if kind is Kind.FACT else (None, None)
+        return Answers(
+            domain, fact, owners, doc, subject,
+            ask("--retention", "How long it counts (P7Y, P90D)", said.retention, check=_is_duration),
+            version=said.version,
+            kind=kind,
+            same_person=same_person,
+            superseded_by=tuple(said.superseded_by or ()),
+            other=other,
+            attributes=attributes,
+            item=self._item(attributes, new_attributes),
+            effective=moments[0],
+            until=moments[1],
+            correctable=said.correctable,
+            new_attributes=new_attributes,
+            new_schemes=new_schemes,
+        )  # fmt: skip
+
+    def _new_schemes(self, name: str, owners: tuple[str, ...]) -> dict[str, DeclaredScheme]:
+        from schemas import DeclaredScheme
+
+        said = self._said
+        if name == "*" or name in self._known.schemes:
+            return {}
+        ask("--subject", "", name, check=_is_word)
+        pattern = ask(
+            "--scheme-pattern", f"Pattern of the whole of a {name}", said.scheme_pattern, check=_is_pattern
+        )
+        description = ask("--scheme-description", f"What a {name} is", said.scheme_description)
+        exclusive = said.scheme_exclusive
+        if exclusive is None:
+            question = f"Does a person have one {name} at a time"
+            exclusive = ask("--scheme-exclusive", question, None, "no", one_of(YES_NO)) == "yes"
+        return {name: DeclaredScheme(description, owners[0], pattern, exclusive)}
+
+    def _linked(self, kind: Kind, schemes: str) -> tuple[str | None, tuple[str, ...]]:
+        """The scheme of the other side, and those of the same person."""
+        from schemas import Kind
+
+        said = self._said
+        if kind in (Kind.LINK, Kind.UNLINK):
+            return ask("--other", f"Scheme of the other side ({schemes} or *)", said.other), ()
+        if said.same_person is None:
+            question = "Other schemes of the same person, that the events may name"
+            return said.other, tuple(_list(ask("--same-person", question, None, NONE)))
+        return said.other, tuple(each for each in said.same_person if each != NONE)
+
+    def _attributes(self) -> tuple[Named, ...]:
+        from schemas.scaffold import stated_type
+
+        said = self._said.attributes
+        if said is None:
+            names = ", ".join(sorted(self._known.attributes))
+            said = _list(ask("--attribute", f"Attributes that it states ({names}, or new ones)", None, NONE))
+        named = [_named(each) for each in said if each != NONE]
+        return tuple(
+            each if each.type or stated_type(each.name, self._known) is not None else self._typed(each)
+            for each in named
+        )
+
+    def _typed(self, named: Named) -> Named:
+        from dataclasses import replace
+
+        from schemas.scaffold import ONE_OF, TYPES, UnknownType, type_of
+
+        def check(word: str) -> str | None:
+            try:
+                type_of(word, named.name)
+            except UnknownType as unknown:
+                return str(unknown)
+            return None
+
+        question = f"Type of {named.name} ({', '.join(TYPES)}, {ONE_OF}A|B)"
+        return replace(named, type=ask(f"--attribute {named.name}:TYPE", question, None, check=check))
+
+    def _new_attributes(self, named: Iterable[Named], owners: tuple[str, ...]) -> dict[str, Attribute]:
+        unknown = [each.name for each in named if each.name not in self._known.attributes]
+        return {name: self._new_attribute(name, owners) for name in unknown}
+
+    def _new_attribute(self, name: str, owners: tuple[str, ...]) -> Attribute:
+        from schemas import Attribute
+        from schemas.catalogue import SENSITIVITIES
+
+        said = self._said
+        categories = sorted({each.category for each in self._known.attributes.values()})
+        category = f"Category of {name}, to which a citizen consents ({', '.join(categories)}, or a new one)"
+        sensitivity = f"Sensitivity of {name} ({', '.join(SENSITIVITIES)})"
+        return Attribute(
+            name,
+            ask(f"--category {name}=…", category, said.categories.get(name), check=_is_word),
+            ask(f"--describe {name}=…", f"What {name} is", said.descriptions.get(name)),
+            ask(
+                f"--sensitivity {name}=…",
+                sensitivity,
+                said.sensitivities.get(name),
+                check=one_of(SENSITIVITIES),
+            ),
+            items=self._repeats(name),
+            trust=owners,
+        )
+
+    def _repeats(self, name: str) -> bool:
+        if self._said.repeats is not None:
+            return name in self._said.repeats
+        question = f"Does a person have several {name} at once"
+        return ask(f"--repeats {name}", question, None, "no", one_of(YES_NO)) == "yes"
+
+    def _item(self, named: Iterable[Named], new: Mapping[str, Attribute]) -> str:
+        attributes = {**self._known.attributes, **new}
+        if not any(attributes[each.name].items for each in named):
+            return ""
+        return ask("--item", "Field that says which of several it is", self._said.item, "reference")
+
+    def _moments(self) -> tuple[Named | None, Named | None]:
+        return (
+            _moment("--effective", "From when it is true: FIELD", self._said.effective),
+            _moment("--until", "Until when it is true: FIELD", self._said.until),
+        )
+
+
+def at_a_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
+
+
+def ask(
+    option: str, question: str, said: str | None, default: str | None = None, check: Check | None = None
+) -> str:
+    """What the option says, else what the terminal answers, else the default; UserError when nobody says."""
+    from postroom.console import say
+
+    while True:
+        answer = said
+        if answer is None and at_a_terminal():
+            answer = typer.prompt(question, default=default, err=True)
+        answer = answer if answer is not None else default
+        if answer is None:
+            raise UserError(
+                f"{option.partition(' ')[0]} is not given",
+                where=question,
+                why="there is no terminal to ask at",
+                mend=option,
+            )
+        wrong = check(answer) if check is not None else None
+        if wrong is None:
+            return answer
+        if said is not None or not at_a_terminal():
+            raise UserError(f"{option.partition(' ')[0]} does not fit", where=answer, why=wrong)
+        say(wrong)
+
+
+def _is_word(text: str) -> str | None:
+    return None if _WORD.fullmatch(text) else "it is lower case with hyphens: reading-card"
+
+
+def _is_duration(text: str) -> str | None:
+    from schemas import parse_duration
+
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _is_pattern(text: str) -> str | None:
+    try:
+        re.compile(text)
+    except re.error as error:
+        return f"not a regular expression: {error}"
+    return None
+
+
+def one_of(words: Iterable[str]) -> Check:
+    """A check that takes these words only."""
+    words = tuple(words)
+    return lambda text: None if text in words else f"one of: {', '.join(words)}"
+
+
+def _list(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip() not in ("", NONE)]
+
+
+def _named(text: str) -> Named:
+    from schemas.scaffold import Named
+
+    name, _, type_ = text.partition(":")
+    return Named(name.strip(), type_.strip() or None)
+
+
+def _moment(option: str, question: str, said: str | None) -> Named | None:
+    from schemas.scaffold import MOMENTS
+
+    named = _named(ask(option, f"{question} or FIELD:TYPE ({', '.join(MOMENTS)})", said, NONE))
+    return None if named.name == NONE else named
+
+
+def by_name(said: list[str] | None, option: str) -> dict[str, str]:
+    """What `--option NAME=TEXT` says, by name; UserError when there is no `=`."""
+    pairs = {}
+    for each in said or ():
+        name, equals, text = each.partition("=")
+        if not equals:
+            raise UserError(f"--{option} does not fit", where=each, mend=f"--{option} NAME=…")
+        pairs[name.strip()] = text.strip()
+    return pairs
