@@ -154,6 +154,9 @@ def _space(point: Point, left: Left) -> Row:
         "stores_kib": each(left.stores_bytes),
         "inputs_kib": each(left.inputs_bytes),
         "topics_kib": each(left.topics_bytes),
+        "disclosures_kib": each(left.disclosures_bytes),
+        "views_kib": each(left.views_bytes),
+        **{f"{stage}_keys": round(count / point.citizens, 2) for stage, count in left.keys.items()},
     }
 
 
