@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from processors.engine.settings import EngineConfig
 from tests.bench.ground import Ground, prepared, say
 from tests.bench.latency import opened, said, still_runs, worker
@@ -19,8 +21,8 @@ COLUMNS = ("what", "seconds", "records", "records_per_s", "cpu_s_per_million", "
 RATE = 300
 BEFORE_S, AFTER_S = 10, 40
 DRAIN_S = 60
-JOIN_S = 10
-"""What the second worker has to join and take its half before anything is measured."""
+SETTLE_S, CALM_S = 60, 2
+"""How long the two workers may take to share the work, and what a second's events then take to be seen."""
 PROMPT_MS = 1_000.0
 """Caught up: everything appended from then on is seen within this, or twice the 99th percentile of before."""
 RECORDS, RECORDS_SCALE = 100_000, 1_000_000
@@ -70,7 +72,7 @@ def _kill(ground: Ground) -> Row:
     people = Population(Encoder(ground), "AH", RATE * 2, 0, time.time_ns() // 1_000_000)
     with worker(ground, "stays") as stays, worker(ground, "dies") as dies:
         opened(ground, people, stays)
-        time.sleep(JOIN_S)
+        _settle(ground, people, stays)
         live = people.live(RATE * (BEFORE_S + AFTER_S), 0)
         ledger, watcher = Ledger(ground), Watcher(ground)
         say(f"killing a worker under {RATE} events/s")
@@ -91,6 +93,19 @@ def _kill(ground: Ground) -> Row:
         say(words)
         return {"what": "SIGKILL of one of two workers", "failed": True, "note": words.partition("\n")[0]}
     return _caught_up(ledger.shown, killed[0])
+
+
+def _settle(ground: Ground, people: Population, process: psutil.Popen) -> None:
+    """Play a second's events again and again until they are seen soon: joining stops everybody for a while."""
+    deadline = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline:
+        ledger, watcher = Ledger(ground), Watcher(ground)
+        play(ground, ledger, people.live(RATE, 0), RATE)
+        began = time.monotonic()
+        drain(ledger, watcher, SETTLE_S, lambda: still_runs(ground, process))
+        watcher.stop()
+        if time.monotonic() - began < CALM_S:
+            return
 
 
 def _caught_up(shown: list[Shown], killed_ms: float) -> Row:
