@@ -96,7 +96,7 @@ def _kill(ground: Ground) -> Row:
 
 
 def _settle(ground: Ground, people: Population, process: psutil.Popen) -> None:
-    """Play a second's events again and again until they are seen soon: joining stops everybody for a while."""
+    """Play a second's events, again and again, until they are seen soon: joining stops everybody."""
     deadline = time.monotonic() + SETTLE_S
     while time.monotonic() < deadline:
         ledger, watcher = Ledger(ground), Watcher(ground)
