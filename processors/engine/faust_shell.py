@@ -97,6 +97,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             except (*self.consumer_stopped_errors, ConsumerNotStarted):
                 continue
             except Exception as error:
+                if self.should_stop:
+                    return  # the thread that was asked has ended with the worker
                 stop_process("group", error)
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:
