@@ -64,8 +64,8 @@ def _run_all(entries: Sequence[Entry], events: int | None) -> list[Row]:
                 say(f"preloading {count} events")
                 oracle, preloaded = preload(ground, count), count
             rows += _rows_of(entry, ground, oracle)
-            if entry.name == FAUST and "events_per_s" in rows[-1]:
-                scale = min(1.0, rows[-1]["events_per_s"] / FAUST_NOMINAL)
+            if entry.name == FAUST:
+                scale = min(1.0, rows[-1].get("events_per_s", count / LIMIT_S) / FAUST_NOMINAL)
     return rows
 
 
