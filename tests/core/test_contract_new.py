@@ -114,6 +114,9 @@ def test_authority_alone_remains_where_all_else_is_known(directory: Path, capsys
     said = capsys.readouterr()
     assert [row["lines"] for row in json.loads(said.out)] == ["", "library: [[nhs, nino]]\n"]
     assert "no-authority: library has no authority over nhs with nino" in said.err
+    more = ("--version", "2", "--owner", "dwp")  # which has that authority
+    assert new(directory, *arguments, *more, "-o", "json") == 1
+    assert rows(capsys)[1]["lines"] == "library: [[nhs, nino]]\n"
 
 
 def test_an_existing_contract_is_never_written_over(directory: Path, capsys: pytest.CaptureFixture[str]):

@@ -218,6 +218,23 @@ def test_an_agreement_of_the_enrolled_needs_enrolment_and_perhaps_consent(tried:
     }
 
 
+def test_what_the_persons_have_consented_to_already_needs_nothing_more(tried: Try, directory: Path):
+    """C1: the decisions that stand beside count, and no view is counted twice."""
+    state = {"type": "enum", "name": "State", "symbols": ["GRANTED", "WITHDRAWN"]}
+    terms = {"subscriber": "string", "purpose": "string", "categories": {"type": "array", "items": "string"}}
+    made = [field(name, type_, {"term": name}) for name, type_ in (terms | {"state": state}).items()]
+    write(directory, {PATH: CARD, "consent/decision.v1.avsc": record(*made, kind="consent")})
+    said = {"subscriber": "council-leeds", "purpose": "reading", "categories": [], "state": "GRANTED"}
+    granted = changed(id="g-1", type="uk.gov.consent.decision.v1", data={"nino": "NC123456C"} | said)
+    beside = directory.parent / "beside.jsonl"
+    beside.write_text(json.dumps(granted) + "\n")
+    _, document, _ = tried([EVENT], "--beside", str(beside))
+    assert [(v["agreement"], v["needs"]) for v in document["views"]] == [
+        ("leeds-asks", ""),
+        ("leeds-power", ""),
+    ]
+
+
 def test_the_gate_comes_first(tried: Try, directory: Path):
     """E6: a contract without authority is refused, and its events are tried all the same; exit 1."""
     (directory / "authority.yaml").write_text("gro: [[nino, nhs]]\n")
