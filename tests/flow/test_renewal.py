@@ -16,10 +16,15 @@ from postroom.config import Settings
 from postroom.topics import wanted_topics
 from tests.flow.spine import PARTITIONS, ROOT, Installation, event, installation, now_ms, registered
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SHELLS = ("faust", "plain")
 WITHIN_S = 60
+"""What is promised, from the moment that all that the rules need is there."""
+
+PATIENCE_S = 180
+"""What a crowded machine may need for all else."""
+
 NHS, OTHER_NHS = "9912003888", "9434765919"
 MOBILITY = """\
   mobility:
@@ -96,13 +101,13 @@ def test_running_workers_take_up_a_contract_and_an_agreement(
         reread(own)
         told = {"nhs_number": NHS, "stairs": "none"}
         own.publish([event("v1", "urn:gov:nhs:visits", "uk.gov.health.outreach.v1", now_ms() - 1000, told)])
-        needed_s = until(lambda: seen(own, "nhs-safeguarding", NHS).get("mobility") == "none", own)
+        needed_s = until(lambda: seen(own, "nhs-safeguarding", NHS).get("mobility") == "none", own, WITHIN_S)
         print(f"{shell}: a contract is taken up after {needed_s:.0f} s")
 
         (rules / "agreements" / "nhs-visitors.yaml").write_text(VISITORS)
         own.prepare()
         reread(own)
-        needed_s = until(lambda: seen(own, "nhs-visitors", NHS) == {"mobility": "none"}, own)
+        needed_s = until(lambda: seen(own, "nhs-visitors", NHS) == {"mobility": "none"}, own, WITHIN_S)
         print(f"{shell}: an agreement is taken up after {needed_s:.0f} s")
 
         assert own.exits == []
@@ -114,14 +119,14 @@ def test_running_workers_take_up_a_contract_and_an_agreement(
         assert set(own.stop().values()) == {0}
 
 
-def until(true: Callable[[], bool], own: Installation) -> float:
+def until(true: Callable[[], bool], own: Installation, within_s: float = PATIENCE_S) -> float:
     """Wait for it while no worker ends; return the seconds."""
     started = time.monotonic()
     while not true():
         ended = {name: worker.poll() for name, (worker, _) in own.workers.items()}
         logs = "\n".join(f"== {name}\n{own.said(name)}" for name in own.workers)
         assert set(ended.values()) == {None}, f"{ended}\n{logs}"
-        assert time.monotonic() - started < WITHIN_S, f"not within {WITHIN_S} s\n{logs}"
+        assert time.monotonic() - started < within_s, f"not within {within_s} s\n{logs}"
         time.sleep(0.5)
     return time.monotonic() - started
 
