@@ -19,7 +19,8 @@ from typing import Any
 
 KIB_PER_TIB = 1 << 30
 YEAR_S = 365 * 86_400
-AGREEMENTS = 8
+WEEK_S = 7 * 86_400
+AGREEMENTS, STAGES = 8, 5
 Row = Mapping[str, Any]
 
 
@@ -53,13 +54,15 @@ def table(w2: Row, restore: Row, country: Country) -> list[tuple[str, str, str]]
     keys = {stage: w2[f"{stage}_keys"] * citizens for stage in ("identity", "persons", "record")}
     per_task = restore["records_per_s"] * country.restore_s_max
     partitions = max(math.ceil(keys["identity"] / per_task), math.ceil(keys["record"] / per_task), 1)
+    between_kib = (w2["topics_kib"] - w2["disclosures_kib"] - w2["views_kib"]) / events_each
+    between_tib = per_s * WEEK_S * between_kib * country.replicas / KIB_PER_TIB
     kept = year * country.years_kept / events_each
     log = country.replicas * citizens / KIB_PER_TIB
     claims_s = per_s * w2["claims"] / w2["events"]
     return [
         ("events a second, mean and peak", f"{per_s:.0f}, {peak:.0f}", "assumed"),
         ("cores at the peak", f"{cores:.1f}", "`cpu_s_per_million`"),
-        ("claims a second at the peak", f"{claims_s * country.peak:.0f}", "`claims` / `events`"),
+        ("claims a second at the peak, at most (as many an event as in W2)", f"{claims_s * country.peak:.0f}", "`claims` / `events`"),
         (
             "persons: cores at the peak",
             f"{claims_s * country.peak / w2['claims_per_cpu_s']:.2f}",
@@ -109,6 +112,16 @@ def table(w2: Row, restore: Row, country: Country) -> list[tuple[str, str, str]]
             f"disclosures of {country.years_kept:.0f} years, TiB",
             f"{w2['disclosures_kib'] * kept * log:.1f}",
             "`disclosures_kib`, `events`, replicas",
+        ),
+        (
+            "between stages, with changelogs before compaction, 7 days, TiB",
+            f"{between_tib:.1f}",
+            "`topics_kib` less disclosures and views, replicas",
+        ),
+        (
+            "memory of the workers at the peak, GiB, caches apart",
+            f"{math.ceil(cores) * w2['rss_mib'] / STAGES / 1024:.1f}",
+            "`rss_mib`, a process a core",
         ),
         ("views before compaction, TiB", f"{w2['views_kib'] * log:.1f}", "`views_kib`, replicas"),
     ]
