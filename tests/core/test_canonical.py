@@ -27,6 +27,7 @@ def test_an_integer_without_a_form_keeps_its_digits_and_changes_nothing_else():
     """Beyond 2^53 the RFC has no form; what stands beside such an integer keeps its own."""
     value = {"n": 9007199254740993, "x": 1e21, "\U0001f600": 1, "\ufb01": 2}
     assert canonical_json(value) == '{"n":9007199254740993,"x":1e+21,"\U0001f600":1,"\ufb01":2}'.encode()
+    assert canonical_json([9007199254740993, 1e21]) == b"[9007199254740993,1e+21]"
 
 
 @given(st.data())
