@@ -62,7 +62,11 @@ def table(w2: Row, restore: Row, country: Country) -> list[tuple[str, str, str]]
     return [
         ("events a second, mean and peak", f"{per_s:.0f}, {peak:.0f}", "assumed"),
         ("cores at the peak", f"{cores:.1f}", "`cpu_s_per_million`"),
-        ("claims a second at the peak, at most (as many an event as in W2)", f"{claims_s * country.peak:.0f}", "`claims` / `events`"),
+        (
+            "claims a second at the peak, at most (as many an event as in W2)",
+            f"{claims_s * country.peak:.0f}",
+            "`claims` / `events`",
+        ),
         (
             "persons: cores at the peak",
             f"{claims_s * country.peak / w2['claims_per_cpu_s']:.2f}",
