@@ -85,6 +85,7 @@ def _rows_of(entry: Entry, ground: Ground, oracle: Oracle) -> list[Row]:
         if wrong:
             raise SystemExit(f"bench: {entry.name} gave other views than the oracle: {'; '.join(wrong)}")
     rows = [_row(measured, entry.one_stage)]
+    say(" ".join(f"{name}={value}" for name, value in rows[0].items() if name != "program"))
     if set(measured.program.commands) == set(STAGES):
         rows += [_stage_row(measured, stage) for stage in STAGES]
     return rows
