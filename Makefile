@@ -52,7 +52,9 @@ bench-scale: $(STAMP)
 	@$(BIN)/python tests/bench/run.py --scale $(BENCH)
 
 soak: $(STAMP)
-	@echo "== soak: $(MINUTES) minutes of crashes and restarts =="
+	@echo "== soak: $(MINUTES) minutes of kills, zombies, lost brokers, full disks (SOAK_SEED=n repeats one) =="
+	@SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -m slow tests/flow/test_faults.py $(PYTEST_ARGS)
+	@echo "== soak: the other slow tests =="
 	@$(BIN)/python -m pytest tests -m slow --timeout=0 $(PYTEST_ARGS)
 	@echo "== soak: $(SEEDS) seeds, stages against the slow model =="
 	@POSTROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -s tests/simulation/test_replay_equals_model.py

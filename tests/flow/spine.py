@@ -109,10 +109,13 @@ class Installation:
         self.registry = Registry(stack.registry)
         self.workers: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
         self.exits: list[tuple[str, int]] = []
-        self._admin = AdminClient({"bootstrap.servers": stack.kafka, "log_level": 0})
-        self._producer = Producer(
-            {"bootstrap.servers": stack.kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 5}
-        )
+        self.reconnect()
+        settings = {"bootstrap.servers": stack.kafka, "acks": "all", "enable.idempotence": True}
+        self._producer = Producer(settings | {"linger.ms": 5, "log_level": 0})
+
+    def reconnect(self) -> None:
+        """Ask Kafka through a new client: librdkafka's would hold on to the epochs of a broker that died."""
+        self._admin = AdminClient({"bootstrap.servers": self.stack.kafka, "log_level": 0})
 
     # -- what an operator does -------------------------------------------------------------------------
 
