@@ -203,7 +203,8 @@ class History:
             unproven = self._replayed.finish(at_ms)
             if unproven is not None:
                 unchecked.append(f"views against a replay of the events: {unproven}")
-        return Verdict(self._findings.in_order(), self._findings.counts, self._checked(), unchecked)
+        counts = {anomaly: count for anomaly in Anomaly if (count := self._findings.counts[anomaly])}
+        return Verdict(self._findings.in_order(), Counter(counts), self._checked(), unchecked)
 
     def _gone(self) -> list[str]:
         """What is no longer there, and which checks begin later for it."""
@@ -231,7 +232,7 @@ class History:
             "view records": self._writes.views,
             "disclosures": self._writes.disclosures,
             "disclosures that rest on consent": self._withdrawals.checked,
-            "endings": self._debts.checked,
+            "ended views": self._debts.checked,
         }
         if self._replayed is not None:
             counted["views compared with a replay"] = self._replayed.compared

@@ -60,7 +60,7 @@ def test_the_story_as_it_must_be_has_no_finding(hand: ByHand):
     verdict = hand.verdict()
     assert verdict.findings == []
     assert verdict.clean
-    looked_at = ("events", "messages between stages", "view records", "disclosures", "endings")
+    looked_at = ("events", "messages between stages", "view records", "disclosures", "ended views")
     assert all(verdict.checked[what] for what in looked_at), verdict.checked
     assert verdict.unchecked == ["views against a replay of the events: not asked for"]
 
