@@ -213,6 +213,7 @@ def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadi
         stream_wait_empty=False,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=config.partition_fetch_bytes_max,
+        consumer_metadata_max_age_ms=config.metadata_max_age_ms,
         broker_session_timeout=config.session_timeout_ms / 1000,
         broker_heartbeat_interval=config.session_timeout_ms / 5000,
         broker_request_timeout=RESTORE_S_MAX,

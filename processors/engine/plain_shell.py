@@ -81,6 +81,7 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
             fetch_min_bytes=config.fetch_bytes_min,
             fetch_max_wait_ms=config.fetch_wait_ms_max,
             max_partition_fetch_bytes=config.partition_fetch_bytes_max,
+            metadata_max_age_ms=config.metadata_max_age_ms,
             session_timeout_ms=config.session_timeout_ms,
             heartbeat_interval_ms=config.session_timeout_ms // 5,
             max_poll_interval_ms=IDLE_MS_MAX,

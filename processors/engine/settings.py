@@ -61,6 +61,9 @@ class EngineConfig:
     fetch_bytes_min: int = 1 << 20
     fetch_wait_ms_max: int = 25
     """The broker gathers records up to this long: it batches cheaper than a consumer polls (FINDINGS)."""
+    metadata_max_age_ms: int = 10_000
+    """How long a group may divide what its leader knew: one that joined while the broker was starting knew of
+    no topic, gave nothing to anybody, and by default would have asked again after five minutes."""
     partition_fetch_bytes_max: int = 4 << 20
     """A greater record is fetched all the same, alone: brokers always answer with one."""
     message_bytes_max: int = MESSAGE_BYTES_MAX

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
-from processors.engine import faust_shell
+from processors.engine import EngineConfig, StageSpec, faust_shell
+from processors.engine.plain_shell import PlainShell
+from processors.engine.rocks import RocksMemory
 
 
 class Stopping:
@@ -48,3 +50,25 @@ def test_a_thread_that_ends_by_itself_is_trouble():
     watch = faust_shell.Consumer.watch_group.fun
     with pytest.raises(SystemExit, match="group"):
         asyncio.run(watch(Stopping(stops=False)))
+
+
+class Idle:
+    """A stage that does nothing."""
+
+    name, rules_version = "idle", None
+
+
+@pytest.mark.parametrize("shell", ["faust", "plain"])
+def test_a_group_soon_asks_again_which_topics_there_are(tmp_path, shell):
+    """While a broker starts a leader may know of none, and gives nothing to anybody until it asks again."""
+    config = EngineConfig("127.0.0.1:9", None)
+    spec, memory = StageSpec(Idle(), ("in",)), RocksMemory(1 << 20, 1 << 20)
+    if shell == "faust":
+        found = faust_shell.stage_app(spec, config, memory, tmp_path).conf.consumer_metadata_max_age_ms
+    else:
+
+        async def asked():
+            return PlainShell(spec, config, memory)._consumer._client._metadata_max_age_ms
+
+        found = asyncio.run(asked())
+    assert found == config.metadata_max_age_ms <= 10_000
