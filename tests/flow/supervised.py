@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ class Supervisor:
     def said(self, name: str) -> list[dict[str, Any]]:
         """What a worker said, over all of its lives."""
         lines = (self.own.place / f"{name}.log").read_text(errors="replace").splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return [said for line in lines if (said := _last_object(line)) is not None]
 
     def wait_said(self, name: str, since: int, timeout_s: float = 120, **fields: Any) -> dict[str, Any]:
         """Wait for a line of the log with these fields, after the first ``since`` lines."""
@@ -167,6 +168,16 @@ class Supervisor:
     def unexpected(self) -> list[tuple[str, int]]:
         """Ends that no supervisor should have to see."""
         return [(name, code) for name, code in self.exits if code not in RESTARTED]
+
+
+def _last_object(line: str) -> dict[str, Any] | None:
+    """The JSON object that ends a line: who is killed may end within one, and its next life goes on there."""
+    start = line.find("{")
+    while start >= 0:
+        with suppress(ValueError):
+            return dict(json.loads(line[start:]))
+        start = line.find("{", start + 1)
+    return None
 
 
 def in_namespace() -> list[str]:
