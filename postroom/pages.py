@@ -9,6 +9,7 @@ from pathlib import Path
 
 from postroom.access import Role, roles
 from postroom.composition import load_rules_files
+from postroom.metrics_page import METRICS_PAGE, metrics_page
 from processors.decision import QUESTIONS
 from processors.explain import MEANINGS
 from processors.outcomes import Denial, Dispute, Rejection
@@ -109,6 +110,7 @@ def main() -> None:
     DECISION_PAGE.write_text(decision_page(), encoding="utf-8")
     here = permissions_page(Path("schemas"), Path("schemas/agreements"))
     PERMISSIONS_PAGE.write_text(here, encoding="utf-8")
+    METRICS_PAGE.write_text(metrics_page(METRICS_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

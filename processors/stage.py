@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
 """Kafka headers, in their order."""
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 class Latency(NamedTuple):
     """A moment to measure from, once the step is committed: ``name`` is the histogram's."""
 
-    name: str
+    name: Literal["end_to_end", "withdrawal_to_retraction", "moment_to_view"]
     since_ms: int
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter(
     "postroom_gateway_requests_total", "Answers by route and status.", ["route", "method", "status"]
@@ -17,12 +17,13 @@ REQUESTS = Counter(
 REFUSALS = Counter("postroom_gateway_refusals_total", "Refusals by reason.", ["route", "reason"])
 EVENTS = Counter("postroom_gateway_events_total", "Events by what became of them.", ["outcome"])
 SECONDS = Histogram(
-    "postroom_gateway_seconds",
+    "postroom_gateway_request_seconds",
     "From a request to its answer, streams left out.",
     ["route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 STREAMS = Counter("postroom_gateway_streams_total", "Streams of changes that were opened.", ["agreement"])
+READY = Gauge("postroom_gateway_ready", "1 while the gateway waits for nothing.")
 
 
 def refused(*, client: str | None, route: str, method: str, status: int, reason: str, peer: str) -> None:

@@ -334,12 +334,14 @@ def test_what_a_step_counts_and_measures_is_all_told():
         Outcome("t", "rejected", "shape", 2),
         Outcome("t", "accepted", "", 3),
     ]
-    metrics.count_step("toy-metrics", outcomes, [Latency("end-to-end", 900), Latency("other", 400)], 1_000)
+    metrics.count_step(
+        "toy-metrics", outcomes, [Latency("end_to_end", 900), Latency("moment_to_view", 400)], 1_000
+    )
     told = {(each.name, *each.labels.values()): each.value for each in samples("toy-metrics")}
     assert told["postroom_events_total", "toy-metrics", "t", "accepted", ""] == 4
     assert told["postroom_events_total", "toy-metrics", "t", "rejected", "shape"] == 2
     assert told["postroom_end_to_end_seconds_sum", "toy-metrics"] == pytest.approx(0.1)
-    assert told["postroom_latency_seconds_sum", "toy-metrics", "other"] == pytest.approx(0.6)
+    assert told["postroom_moment_to_view_seconds_sum", "toy-metrics"] == pytest.approx(0.6)
 
 
 def samples(stage):

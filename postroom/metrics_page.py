@@ -1,0 +1,120 @@
+"""The catalogue of metrics, rendered into `docs/metrics.md` from where each is declared.
+
+What bounds each label stands in :data:`LABELS`; a metric with a label that is not there is refused by a test,
+so nobody adds one that a person or an event could fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prometheus_client import Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from connectors import signals
+from connectors.gateway import audit
+from postroom import canary_metrics
+from processors.engine import metrics
+
+METRICS_PAGE = Path("docs/metrics.md")
+BEGIN, END = "<!-- rendered: catalogue -->", "<!-- end of what is rendered -->"
+
+PROCESSES: tuple[tuple[str, ModuleType], ...] = (
+    ("Every process", signals),
+    ("A worker (`postroom run`)", metrics),
+    ("The gateway (`postroom gateway run`)", audit),
+    ("The canary (`postroom canary run`)", canary_metrics),
+)
+
+LABELS: dict[str, str] = {
+    "agreement": "the agreements' files, and those that were",
+    "cause": "`moment`, `sweep`",
+    "change": "the words in the metric's description",
+    "error": "the reasons for which a worker ends itself, in the code",
+    "group": "`postroom.<stage>`",
+    "method": "HTTP's methods, `other`",
+    "outcome": "the outcomes that stages and gateway return, in the code",
+    "partition": "the number of partitions",
+    "path": "`event_to_view`, `withdrawal_to_retraction`",
+    "process": "`worker`, `gateway`, `canary`",
+    "python": "one",
+    "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
+    "report": "`annulment-unmatched`, `consent-never-stands`",
+    "result": "the words in the metric's description",
+    "route": "the gateway's routes as the code has them, `unknown`",
+    "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",
+    "status": "HTTP's status codes",
+    "subscriber": "the subscribers of agreements",
+    "system": "`kafka`, `registry`",
+    "type": "the contracts' types, `acknowledgements`, `unknown`",
+    "version": "one",
+}
+"""What each label's values come from: always a set that does not grow with people or events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One metric as its module declares it."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...]
+    bounds: tuple[float, ...]
+
+
+def declared(module: ModuleType) -> Iterator[Declared]:
+    """Yield the metrics of a module, in their order there."""
+    for found in vars(module).values():
+        if isinstance(found, MetricWrapperBase):
+            yield _declaration(found)
+
+
+def every_metric() -> list[Declared]:
+    """Return all that any process of Postroom declares."""
+    return [metric for _, module in PROCESSES for metric in declared(module)]
+
+
+def _declaration(metric: MetricWrapperBase) -> Declared:
+    # prometheus_client tells labels and bounds of samples only, and before the first there is none.
+    inside: Any = metric
+    name = str(inside._name) + ("_total" if inside._type == "counter" else "")
+    bounds = tuple(inside._upper_bounds[:-1]) if isinstance(metric, Histogram) else ()
+    return Declared(name, str(inside._type), str(inside._documentation), tuple(inside._labelnames), bounds)
+
+
+def catalogue() -> str:
+    """Render every metric and every label as Markdown."""
+    lines: list[str] = []
+    for title, module in PROCESSES:
+        lines += [
+            f"### {title}",
+            "",
+            "| metric | kind | labels | what it tells |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [_row(metric) for metric in declared(module)]
+        lines.append("")
+    lines += ["### Labels", "", "| label | its values come from |", "| --- | --- |"]
+    lines += [f"| `{label}` | {origin} |" for label, origin in sorted(LABELS.items())]
+    lines += ["", "### Bounds of the histograms", "", "| histogram | upper bounds |", "| --- | --- |"]
+    for metric in every_metric():
+        if metric.bounds:
+            lines.append(f"| `{metric.name}` | {', '.join(f'{bound:g}' for bound in metric.bounds)} |")
+    return "\n".join([*lines, ""])
+
+
+def _row(metric: Declared) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
+
+
+def metrics_page(before: str) -> str:
+    """Put the catalogue between its marks; the prose around them is written by hand."""
+    head, _, rest = before.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{catalogue()}\n{END}{tail}"
