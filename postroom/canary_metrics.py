@@ -28,8 +28,8 @@ LAST_SUCCESS = Gauge(
 )
 GROUP_LAG = Gauge(
     "postroom_group_lag_records",
-    "Offsets between what a stage's consumer group has committed and the end of its topics, as the broker has "
-    "them: also when no worker lives. Transactions' markers count too.",
+    "Offsets between what a stage's consumer group has committed and the end of its topics, as the broker "
+    "has them: also when no worker lives. Transactions' markers count too.",
     ["group"],
 )
 LETTERS_OPEN = Gauge(

@@ -104,8 +104,8 @@ TRANSACTION = Histogram(
 )
 TRANSACTIONS = Counter(
     "postroom_transactions_total",
-    "Transactions by how they ended: committed, aborted or fenced. The last two end the process, and are told "
-    "by the next one that runs under the same instance name.",
+    "Transactions by how they ended: committed, aborted or fenced. The last two end the process, and are "
+    "told by the next one that runs under the same instance name.",
     ["stage", "result"],
 )
 STEP = Histogram("postroom_step_seconds", "The stage's own part of a step.", ["stage"], buckets=_SHORT)
@@ -199,13 +199,12 @@ def count_step(stage: str, outcomes: Iterable[Outcome], latencies: Iterable[Late
         totals[kind, outcome, reason] = totals.get((kind, outcome, reason), 0) + times
     for (kind, outcome, reason), times in totals.items():
         _count(stage, kind, outcome, reason, times)
-    seconds: dict[str, list[float]] = {}
-    for name, since_ms in latencies:
-        seconds.setdefault(name, []).append(max(0, commit_ms - since_ms) / 1000)
-    for name, observed in seconds.items():
-        child = _HISTOGRAMS[name].labels(stage)
-        for each in observed:
-            child.observe(each)
+    children: dict[str, Histogram] = {}
+    for latency, since_ms in latencies:
+        child = children.get(latency)
+        if child is None:
+            child = children[latency] = _HISTOGRAMS[latency].labels(stage)
+        child.observe(max(0, commit_ms - since_ms) / 1000)
 
 
 def _count(stage: str, kind: str, outcome: str, reason: str, times: int) -> None:

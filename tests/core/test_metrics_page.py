@@ -1,4 +1,4 @@
-"""The catalogue of metrics is what the code declares, and nothing in it can name a person or grow for ever."""
+"""The catalogue of metrics is what the code declares, and no label in it can name a person."""
 
 import re
 from pathlib import Path
@@ -49,4 +49,5 @@ def test_a_name_ends_in_its_base_unit(metric):
     assert name != metric.name
     assert (metric.kind == "counter") == name.endswith("_total")
     assert name.endswith(BASE_UNITS) or name in COUNTS
-    assert metric.meaning.endswith(".") and "|" not in metric.meaning
+    assert metric.meaning.endswith(".")
+    assert "|" not in metric.meaning
