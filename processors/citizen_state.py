@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
 from processors.golden import PersonFragment
 from processors.messages import Cause, Delivered, Message
 
+VALUE_BYTES_KEPT = 4096
+"""A longer value that was sent is remembered by its digest: a record has room for all its agreements (R8)."""
+
 
 class Sent(Message):
-    """The view that a subscriber now has: its key, its content, and whose values it holds (V1, V4)."""
+    """The view that a subscriber now has: its key, its content, and whose values it holds (V1, V4).
+
+    In a state the content holds long values as :func:`remembered` has them: enough to tell a change.
+    """
 
     key: str
     version: int
     subscriber: str
     content: dict[str, bytes]
     sources: dict[str, tuple[str, ...]]
+
+
+def remembered(value: bytes) -> bytes:
+    """What is kept of a value that was sent: itself, or if it is long a zero byte, its digest and its fields.
+
+    The fields are those that were not null; what an agreement no longer names of them is owed (V4).
+    """
+    if len(value) <= VALUE_BYTES_KEPT:
+        return value
+    return b"\0" + hashlib.sha256(value).digest() + msgspec.json.encode(_fields_shown(value))
+
+
+def fields_sent(kept: bytes) -> list[str]:
+    """The fields of a record value that were sent, or of each item's, by what is kept of it."""
+    if kept[:1] == b"\0":
+        return list(msgspec.json.decode(kept[33:]))
+    return _fields_shown(kept)
+
+
+def _fields_shown(value: bytes) -> list[str]:
+    shown = msgspec.json.decode(value)
+    values = [entry["value"] for entry in shown] if isinstance(shown, list) else [shown]
+    return sorted(
+        {name for each in values if isinstance(each, dict) for name in each if each[name] is not None}
+    )
 
 
 class Handover(Message):

@@ -81,6 +81,10 @@ def _not_in_force(question: Question) -> bool:
     return not question.agreement.valid_from <= question.now_ms < question.agreement.valid_until
 
 
+def _overfull(question: Question) -> bool:
+    return question.citizen.overfull
+
+
 def _incomplete(question: Question) -> bool:
     return not question.citizen.complete and not question.view_is_out
 
@@ -125,6 +129,7 @@ def _no_subject_identifier(question: Question) -> bool:
 
 QUESTIONS: tuple[tuple[Denial, Callable[[Question], bool], str], ...] = (
     (Denial.AGREEMENT_NOT_IN_FORCE, _not_in_force, "the agreement is not valid at this moment"),
+    (Denial.OVERFULL, _overfull, "more was taken away of the person than could be remembered (R8)"),
     (Denial.INCOMPLETE, _incomplete, "not all that is known of the person has arrived, so no view begins"),
     (Denial.OUT_OF_SCOPE, _out_of_scope, "the person is not among those whom the agreement is about"),
     (

@@ -73,6 +73,8 @@ class IdentityState(Message):
     held: list[Held] = []
     unmatched: dict[str, int] = {}
     """Annulments that have found nothing yet, by `source NUL id`: when to report them (R3), UTC ms."""
+    overfull: bool = False
+    """Something was taken away that there was no room to remember: nothing is shared any more (R8)."""
 
     def register(self, key: str) -> Register:
         """Return a register; empty if nothing was said."""
@@ -107,6 +109,7 @@ class IdentityState(Message):
             or self.objections
             or self.enrolments
             or self.restrictions
+            or self.overfull
             or len(self.members) > 1
         )
 
@@ -114,6 +117,39 @@ class IdentityState(Message):
         """The next moment at which an assertion is erased (R7) or an annulment is reported (R3)."""
         expiries = [packed.expires for packed in self.registers.values()]
         return min([*expiries, *self.unmatched.values()], default=None)
+
+
+def takes_away(said: Said) -> bool:
+    """Whether anything of the event takes away: then there is more room for it (R8)."""
+    return said.annuls is not None or protects(said) or any(kind == "unlink" for kind, _ in said.pairs)
+
+
+def protects(said: Said) -> bool:
+    """Whether the event's statement takes away rather than allows (I6)."""
+    return (
+        (said.consent is not None and said.consent.state != "GRANTED")
+        or (said.objection is not None and said.objection.state == "OBJECTED")
+        or (said.restriction is not None and said.restriction.state == "RESTRICTED")
+        or (said.enrolment is not None and said.enrolment.state == "ENDED")
+    )
+
+
+def grants(said: Said) -> bool:
+    """Whether the event says anything that allows more, or may be seen: that may have to wait (I6)."""
+    stated = said.consent or said.objection or said.restriction or said.enrolment
+    return bool(said.values) or (stated is not None and not protects(said))
+
+
+def state_bytes(said: Said, message_bytes: int) -> int:
+    """How many bytes of state an event may take whose message has so many: each value holds its form (R2)."""
+    return message_bytes + len(said.form) * len(said.values)
+
+
+def taken_away_bytes(said: Said, message_bytes: int) -> int:
+    """How many bytes of state it takes to remember what an event takes away: of a correction, its `prior`."""
+    if said.values and said.annuls is not None:
+        return len(encode((said.cause.source, said.annuls)))
+    return message_bytes
 
 
 def latest(kept: dict[str, Latest], key: str, statement: Latest) -> bool:

@@ -24,6 +24,7 @@ class PersonFragment(Message):
     consents: tuple[Consent, ...] = ()
     objections: tuple[Objection, ...] = ()
     enrolments: tuple[Enrolment, ...] = ()
+    overfull: bool = False
 
 
 class Golden(NamedTuple):
@@ -47,6 +48,8 @@ class Citizen(NamedTuple):
     """By (subscriber, purpose)."""
     objections: Mapping[str, Objection]
     enrolments: Mapping[str, Enrolment]
+    overfull: bool
+    """More was taken away than could be remembered (R8)."""
 
 
 def is_complete(fragments: Mapping[str, PersonFragment]) -> bool:
@@ -82,6 +85,8 @@ def fold(
         consents=consents,
         objections=objections,
         enrolments=enrolments,
+        # INVARIANT: what could not be remembered may be a withdrawal of anything: nothing is shared (R8).
+        overfull=any(fragment.overfull for fragment in fragments.values()),
     )
 
 

@@ -20,14 +20,18 @@ from processors.fragment import (
     decode_state,
     encode_state,
     enrolment_key,
+    grants,
     latest,
     objection_key,
+    protects,
+    state_bytes,
+    taken_away_bytes,
+    takes_away,
 )
 from processors.messages import (
     FRAGMENTS_TOPIC,
     PAIRS_TOPIC,
     REPORTS_TOPIC,
-    Assertion,
     Cause,
     Claims,
     Departed,
@@ -68,9 +72,9 @@ class Identity:
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_state(body) if body is not None else self._new(key.decode())
-            folding = _Folding(self.rules, state, now_ms, step)
+            folding = _Folding(self.rules, state, now_ms, step, len(body or b""))
             for value in values:
-                folding.fold(decode_for_identity(value))
+                folding.fold(decode_for_identity(value), len(value))
             folding.finish()
             step.states[key] = State(encode_state(state), state.next_wake())
         return step
@@ -83,8 +87,10 @@ class Identity:
 class _Folding:
     """One identifier during one step: its state, and what must be said about the change at the end."""
 
-    def __init__(self, rules: Rules, state: IdentityState, now_ms: int, step: Step) -> None:
+    def __init__(self, rules: Rules, state: IdentityState, now_ms: int, step: Step, size_bytes: int) -> None:
         self.rules, self.state, self.now_ms, self.step = rules, state, now_ms, step
+        self.size_bytes = size_bytes
+        """How large the state is, at most: what was taken in since it was measured is added."""
         self.annulled = set(state.annulled)
         self.cause = NO_CAUSE
         self.protective = False
@@ -95,19 +101,65 @@ class _Folding:
         self.claimed: dict[str, tuple[PairStatement, ...]] = {}
         self.was_restricted = state.stated_restricted()
 
-    def fold(self, message: Said | Told) -> None:
+    def fold(self, message: Said | Told, message_bytes: int) -> None:
         """Fold one message; what it takes away goes on at once, what it grants may wait (I6)."""
         self.cause = message.cause
         if isinstance(message, Told):
             self._hear(message)
             return
         self.state.unmatched.pop(f"{message.cause.source}\0{message.cause.id}", None)
-        self._take_away(message)
+        size_bytes, limits = state_bytes(message, message_bytes), self.rules.limits
+        takes = takes_away(message)
+        if takes:
+            if not self._fits(taken_away_bytes(message, message_bytes), limits.fragment_bytes_max):
+                self._close(message)
+                return
+            self._take_away(message)
+        if grants(message) or not takes:
+            if not self._fits(size_bytes, limits.fragment_bytes):
+                size_bytes = self._grown_bytes(message, size_bytes)
+            if self.size_bytes + size_bytes > limits.fragment_bytes:
+                self._refuse(message, "fragment-full")
+                return
+        self.size_bytes += size_bytes
         self._claim(message)
+        if not grants(message):
+            return
         if (awaited := self._awaited()) <= self.state.answered:
             self._grant(message)
         elif all(held.said != message for held in self.state.held):
             self.state.held.append(Held(awaited, message))
+
+    def _fits(self, size_bytes: int, limit_bytes: int) -> bool:
+        """Whether so much more has room in the state (R8); it is measured only when that is in doubt."""
+        if self.size_bytes + size_bytes > limit_bytes:
+            for key, assertions in self.registers.items():
+                self.state.keep(key, assertions)
+            self.size_bytes = len(encode_state(self.state))
+        return self.size_bytes + size_bytes <= limit_bytes
+
+    def _grown_bytes(self, said: Said, size_bytes: int) -> int:
+        """By how much values let the state grow: what falls out of their registers makes room (R2)."""
+        if not said.values or said.pairs or self._awaited() > self.state.answered:
+            return size_bytes
+        grown_bytes = 0
+        for attribute, value in said.values:
+            before = self._register(register_key(attribute, said.owner, said.item))
+            after, _ = register.add(before, register.asserted(said, value), self.now_ms, self.rules.limits)
+            grown_bytes += len(encode(after)) - len(encode(before))
+        return grown_bytes
+
+    def _close(self, said: Said) -> None:
+        """Share nothing of this identifier any more: what takes away cannot be remembered (R8)."""
+        self._refuse(said, "fragment-overfull")
+        if not self.state.overfull:
+            self.state.overfull = self.protective = True
+            self.changed.add("person")
+
+    def _refuse(self, said: Said, reason: str) -> None:
+        """Take in nothing more of an event, and say so to its source (R8)."""
+        self.step.outcomes.append(Outcome(said.type, "refused", reason))
+        self._report(reason, said.cause.source, said.cause.id)
 
     def _awaited(self) -> int:
         """The number of the question that persons must have answered before anything is granted (I6).
@@ -121,32 +173,21 @@ class _Folding:
         """Apply what protects: annulment, withdrawal, pause, objection, restriction, end of enrolment."""
         if said.annuls is not None:
             self._annul((said.cause.source, said.annuls))
-        if _protects(said):
+        if protects(said):
             self.protective = True
             self._state(said)
 
     def _grant(self, said: Said) -> None:
         """Apply the rest: values, and statements that allow more than before."""
-        if not _protects(said):
+        if not protects(said):
             self._state(said)
         if (said.cause.source, said.cause.id) in self.annulled or said.expires <= self.now_ms:
             return
         for attribute, value in said.values:
             key = register_key(attribute, said.owner, said.item)
             self._touch(key)
-            assertion = Assertion(
-                said.effective_at,
-                said.time,
-                said.cause.source,
-                said.cause.id,
-                said.until,
-                said.expires,
-                value,
-                said.type,
-                said.form,
-            )
-            depth = self.rules.limits.register_depth
-            kept, fallen = register.add(self.registers[key], assertion, self.now_ms, depth)
+            assertion = register.asserted(said, value)
+            kept, fallen = register.add(self.registers[key], assertion, self.now_ms, self.rules.limits)
             self.registers[key] = kept
             if fallen:
                 self.step.outcomes.append(Outcome(said.type, "bounded", "register-depth", fallen))
@@ -278,14 +319,13 @@ class _Folding:
         self._send_fragment()
 
     def _expire(self) -> None:
-        depth = self.rules.limits.register_depth
         for key, packed in self.state.registers.items():
             if packed.expires <= self.now_ms:
                 self._touch(key)
         for key, assertions in self.registers.items():
             kept = assertions
             if any(assertion.expires <= self.now_ms for assertion in assertions):
-                kept, _ = register.bounded(assertions, self.now_ms, depth)
+                kept, _ = register.bounded(assertions, self.now_ms, self.rules.limits)
                 self.registers[key] = kept
             self.state.keep(key, kept)
 
@@ -334,6 +374,7 @@ class _Folding:
                 tuple(state.objections.values()) if "objections" in told else None,
                 tuple(state.enrolments.values()) if "enrolments" in told else None,
                 self.protective,
+                state.overfull,
             ),
             state.person,
         )
@@ -341,13 +382,3 @@ class _Folding:
     def _send(self, message: Message, person: str | None) -> None:
         topic, key = (PAIRS_TOPIC, self.state.identifier) if person is None else (FRAGMENTS_TOPIC, person)
         self.step.outgoing.append(Outgoing(topic, key.encode(), encode(message)))
-
-
-def _protects(said: Said) -> bool:
-    """Whether the event's statement takes away rather than allows (I6)."""
-    return (
-        (said.consent is not None and said.consent.state != "GRANTED")
-        or (said.objection is not None and said.objection.state == "OBJECTED")
-        or (said.restriction is not None and said.restriction.state == "RESTRICTED")
-        or (said.enrolment is not None and said.enrolment.state == "ENDED")
-    )

@@ -189,6 +189,7 @@ class Fragment(Message, tag="fragment"):
     objections: tuple[Objection, ...] | None = None
     enrolments: tuple[Enrolment, ...] | None = None
     protective: bool = False
+    overfull: bool = False
 
 
 class Departed(Message, tag="departed"):

@@ -27,6 +27,7 @@ class Denial(StrEnum):
     """Why a view or a field is withheld (C6), in the order in which the decision asks."""
 
     AGREEMENT_NOT_IN_FORCE = "agreement-not-in-force"
+    OVERFULL = "overfull"
     INCOMPLETE = "incomplete"
     OUT_OF_SCOPE = "out-of-scope"
     RESTRICTED = "restricted"

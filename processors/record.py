@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from processors.citizen_state import Handover, RecordState, Sent, decode_record, encode_record, gathered
+from processors.citizen_state import (
+    Handover,
+    RecordState,
+    Sent,
+    decode_record,
+    encode_record,
+    gathered,
+    remembered,
+)
 from processors.concern import Concern, Matter
 from processors.decision import PAIRWISE, Decision, Question, decide_closed
 from processors.disclosure import Discloser
@@ -115,6 +123,7 @@ class _Folding:
             message.consents if message.consents is not None else before.consents if before else (),
             message.objections if message.objections is not None else before.objections if before else (),
             message.enrolments if message.enrolments is not None else before.enrolments if before else (),
+            message.overfull,
         )
 
     def _touch(self, before: PersonFragment | None, message: Fragment) -> None:
@@ -124,8 +133,8 @@ class _Folding:
             or before is None
             or message.objections is not None
             or message.enrolments is not None
-            or (before.members, before.superseded, before.restricted)
-            != (message.members, message.superseded, message.restricted)
+            or (before.members, before.superseded, before.restricted, before.overfull)
+            != (message.members, message.superseded, message.restricted, message.overfull)
         ):
             self.touched = None
             return
@@ -231,10 +240,17 @@ class _Folding:
             self.discloser.retract(name, agreement, sent, decision, reason)
         if now is None:
             return
-        if sent is None or now.key != sent.key or now.content != sent.content:
+        kept = Sent(
+            now.key,
+            now.version,
+            now.subscriber,
+            {name: remembered(value) for name, value in now.content.items()},
+            now.sources,
+        )
+        if sent is None or kept.key != sent.key or kept.content != sent.content:
             supersedes = self.settlement.supersede(name, now.key) if citizen.complete else ()
             self.discloser.update(agreement, now, decision, supersedes)
-        state.sent[name] = now
+        state.sent[name] = kept
 
     def _view(
         self, agreement: Agreement, citizen: Citizen, decision: Decision, sent: Sent | None
@@ -252,7 +268,9 @@ class _Folding:
                 if sent.key not in citizen.identifiers:
                     return None
                 key = sent.key
-            content = {name: value for name, value in content.items() if sent.content.get(name) == value}
+            content = {
+                name: value for name, value in content.items() if sent.content.get(name) == remembered(value)
+            }
         if not content or ((sent is None or sent.key != key) and not self._may_begin(agreement, key)):
             return None
         sources = {name: sources[name] for name in content}

@@ -8,11 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from processors.messages import Assertion, Entry
+from processors.messages import Assertion, Entry, Said
+from processors.rules import Limits
 
 Register = tuple[Assertion, ...]
 EventName = tuple[str, str]
 """(source, id): what makes two events the same (E1)."""
+
+
+def asserted(said: Said, value: bytes) -> Assertion:
+    """What an event says of one attribute (R1)."""
+    return Assertion(
+        said.effective_at,
+        said.time,
+        said.cause.source,
+        said.cause.id,
+        said.until,
+        said.expires,
+        value,
+        said.type,
+        said.form,
+    )
 
 
 def standing(assertion: Assertion | Entry) -> tuple[int, int, str, str]:
@@ -25,14 +41,14 @@ def _content(assertion: Assertion) -> tuple[bytes, int, str]:
     return (assertion.form, assertion.asserted_at, assertion.type)
 
 
-def add(register: Register, assertion: Assertion, now_ms: int, depth: int) -> tuple[Register, int]:
-    """Return the register with ``assertion`` in it, and how many fell out of its bound (R2)."""
+def add(register: Register, assertion: Assertion, now_ms: int, limits: Limits) -> tuple[Register, int]:
+    """Return the register with ``assertion`` in it, and how many fell out of its bounds (R2)."""
     if assertion in register:
         return register, 0
-    return bounded((*register, assertion), now_ms, depth)
+    return bounded((*register, assertion), now_ms, limits)
 
 
-def bounded(assertions: Iterable[Assertion], now_ms: int, depth: int) -> tuple[Register, int]:
+def bounded(assertions: Iterable[Assertion], now_ms: int, limits: Limits) -> tuple[Register, int]:
     """Keep what may still count at or after ``now_ms``: one content an event, bounded, unexpired (R2, R7).
 
     A lesser content of an event is kept only while it outlives the greater one, so that erasing the greater
@@ -43,11 +59,23 @@ def bounded(assertions: Iterable[Assertion], now_ms: int, depth: int) -> tuple[R
         kept = _longest_lived(kept)
     kept.sort(key=standing, reverse=True)
     fallen = 0
-    if len(kept) > depth:
+    if len(kept) > limits.register_depth or sum(len(a.value) for a in kept) > limits.register_bytes:
         effective = [a for a in kept if a.effective_at <= now_ms]
-        fallen = len(effective[depth:])
-        kept = [a for a in kept if a.effective_at > now_ms] + effective[:depth]
+        fitting = _fitting(effective, limits)
+        fallen = len(effective) - fitting
+        kept = [a for a in kept if a.effective_at > now_ms] + effective[:fitting]
     return tuple(kept), fallen
+
+
+def _fitting(effective: list[Assertion], limits: Limits) -> int:
+    """How many of what is effective, the greatest first, a register keeps (R2)."""
+    size_bytes = 0
+    for number, assertion in enumerate(effective[: limits.register_depth]):
+        size_bytes += len(assertion.value)
+        # INVARIANT: the greatest stays, whatever its size: it is the current value (R4).
+        if number and size_bytes > limits.register_bytes:
+            return number
+    return min(len(effective), limits.register_depth)
 
 
 def _longest_lived(assertions: Iterable[Assertion]) -> list[Assertion]:

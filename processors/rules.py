@@ -27,7 +27,13 @@ class Limits:
     person_identifiers: int = 32
     """I3: no person has more identifiers."""
     register_depth: int = 64
-    """R2: how many effective assertions a register keeps."""
+    """R2: how many effective assertions a register keeps, at most."""
+    register_bytes: int = 64 << 10
+    """R2: how many bytes their values have together, at most; the greatest is kept whatever its size."""
+    fragment_bytes: int = 384 << 10
+    """R8: the state of one identifier; what an event grants beyond it is not taken in."""
+    fragment_bytes_max: int = 512 << 10
+    """R8: what takes away is taken in up to here; beyond, the fragment is closed."""
     value_bytes: int = 1 << 20
     """E7: the largest event."""
     earliest_ms: int = 946_684_800_000

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Set
 
-import msgspec
-
-from processors.citizen_state import Ledger, RecordState, Sent, gathered, remember
+from processors.citizen_state import Ledger, RecordState, Sent, fields_sent, gathered, remember
 from processors.decision import PAIRWISE, Decision, Permit
 from processors.disclosure import Discloser
 from processors.golden import Citizen
 from processors.messages import Delivered
 from processors.rules import Rules
-from schemas import Agreement, Grant
+from schemas import Agreement
 
 
 class Settlement:
@@ -166,12 +164,6 @@ def _fields_lost(agreement: Agreement, sent: Sent, denied: set[str]) -> list[str
     lost: list[str] = []
     for grant in agreement.attributes:
         if grant.fields is not None and grant.attribute in sent.content.keys() - denied:
-            lost += [f"{grant.attribute}.{field}" for field in _fields_sent(sent, grant)]
+            fields = fields_sent(sent.content[grant.attribute])
+            lost += [f"{grant.attribute}.{field}" for field in fields if field not in grant.fields]
     return lost
-
-
-def _fields_sent(sent: Sent, grant: Grant) -> list[str]:
-    shown = msgspec.json.decode(sent.content[grant.attribute])
-    values = [entry["value"] for entry in shown] if isinstance(shown, list) else [shown]
-    names = {name for value in values if isinstance(value, dict) for name in value if value[name] is not None}
-    return sorted(names.difference(grant.fields or ()))

@@ -17,6 +17,7 @@ import msgspec
 from processors.disclosure import view_topic
 from processors.engine.changelog import TaskMemory
 from processors.engine.partitions import partition_of
+from processors.fragment import state_bytes
 from processors.history.decoding import READERS
 from processors.history.extent import Extent
 from processors.history.findings import Anomaly, Findings, Place
@@ -199,14 +200,22 @@ class Replayed:
         return keys
 
     def _bounded(self) -> set[str]:
-        """The identifiers of whom a register may be full: there the order of arrival may show (R2)."""
-        registers = Counter(
-            (said.subject, said.owner, said.item, attribute)
-            for said in self._said.values()
-            for attribute, _ in said.values
-        )
-        depth = self.rules.limits.register_depth
-        return {subject for (subject, *_), count in registers.items() if count > depth}
+        """The identifiers of whom a bound may be met: there the order of arrival may show (R2, R8)."""
+        depths: Counter[tuple[str, ...]] = Counter()
+        sizes: Counter[tuple[str, ...]] = Counter()
+        fragments: Counter[str] = Counter()
+        for said in self._said.values():
+            fragments[said.subject] += state_bytes(said, len(encode(said)))
+            for attribute, value in said.values:
+                register = (said.subject, said.owner, said.item, attribute)
+                depths[register] += 1
+                sizes[register] += len(value)
+        limits = self.rules.limits
+        return {
+            *(subject for (subject, *_), count in depths.items() if count > limits.register_depth),
+            *(subject for (subject, *_), size in sizes.items() if size > limits.register_bytes),
+            *(subject for subject, size in fragments.items() if size > limits.fragment_bytes),
+        }
 
     def _pairwise(self, agreement: str, person: str) -> str:
         """The pairwise key of a person, whether or not the agreement uses one (C8)."""

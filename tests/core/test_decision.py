@@ -30,7 +30,7 @@ def golden(value: bytes) -> dict[str, Golden]:
 
 def citizen(**changes: Any) -> Citizen:
     """A living person of one identifier, of whom nothing is known."""
-    plain = Citizen(frozenset({"nino:AB123456C"}), frozenset(), False, True, {}, {}, {}, {})
+    plain = Citizen(frozenset({"nino:AB123456C"}), frozenset(), False, True, {}, {}, {}, {}, overfull=False)
     return plain._replace(**changes)
 
 
@@ -43,6 +43,7 @@ def test_the_questions_stand_in_the_order_of_the_design() -> None:
     """C6: first that applies."""
     assert [denial for denial, _, _ in QUESTIONS] == [
         Denial.AGREEMENT_NOT_IN_FORCE,
+        Denial.OVERFULL,
         Denial.INCOMPLETE,
         Denial.OUT_OF_SCOPE,
         Denial.RESTRICTED,

@@ -37,6 +37,7 @@ NINO, OTHER_NINO, NHS = "nino:AB123456C", "nino:CE123456D", "nhs:9912003888"
 NAME = {"given": "Ada", "family": "Specimen"}
 ADDRESS = {"lines": ["1 Row"], "postcode": "LS1 1AA", "authority": "leeds"}
 P, Q = "p-1", "p-2"
+SECTIONS = ("consents", "superseded", "restricted", "overfull")
 
 
 @dataclass
@@ -96,8 +97,8 @@ def entry(value: Any, number: int = 1) -> tuple[Entry, ...]:
 
 
 def fragment(person: str, identifier: str, *members: str, move: int = 0, **said: Any) -> Fragment:
-    """A whole fragment; ``said`` holds values by attribute, and `consents`, `superseded`, `restricted`."""
-    sections = {name: said.pop(name) for name in ("consents", "superseded", "restricted") if name in said}
+    """A whole fragment; ``said`` holds values by attribute, and the ``SECTIONS`` by name."""
+    sections = {name: said.pop(name) for name in SECTIONS if name in said}
     registers = {register_key(name, "gro", ""): entry(value) for name, value in said.items()}
     return Fragment(
         person,
@@ -112,6 +113,7 @@ def fragment(person: str, identifier: str, *members: str, move: int = 0, **said:
         sections.get("consents", ()),
         (),
         (),
+        overfull=sections.get("overfull", False),
     )
 
 
@@ -415,3 +417,53 @@ def test_an_agreement_that_is_gone_retracts_its_views_and_owes_all_of_them() -> 
     assert leeds.views() == [(NHS, False)]
     assert leeds.owed() == {NHS: ["name"]}
     assert [o.topic for o in leeds.out if o.topic.startswith("obligations.")] == ["obligations.police"]
+
+
+# -- bounds
+
+
+def test_nothing_is_shared_of_a_person_of_whom_more_was_taken_away_than_is_known() -> None:
+    """R8, C6: whatever the basis, although half the record is missing; what was sent is owed (V4)."""
+    leeds = town(ESTATES)
+    leeds.tell(P, fragment(P, NINO, name=NAME))
+    assert leeds.views() == [(NINO, True)]
+    leeds.tell(P, fragment(P, NINO, NINO, NHS, name=NAME, overfull=True))
+    assert leeds.views() == [(NINO, False)]
+    assert leeds.owed() == {NINO: ["name"]}
+    assert leeds.tell(P, fragment(P, NINO, name=NAME, overfull=True)) == []
+
+
+def test_a_long_value_is_remembered_by_its_digest_and_written_in_full() -> None:
+    """R8, V1: enough to tell a change from a repetition, so that one state has room for all agreements."""
+    long = {**NAME, "given": "A" * 10_000}
+    leeds = town(ESTATES)
+    leeds.tell(P, fragment(P, NINO, name=long))
+    (written,) = [out.value or b"" for out in leeds.out if out.topic.startswith("view.")]
+    assert len(written) > 10_000
+    assert len(leeds.state(P).sent["hmrc-estates"].content["name"]) < 100
+    assert leeds.tell(P, fragment(P, NINO, name=long)) == []
+    leeds.tell(P, fragment(P, NINO, name={**long, "family": "B"}))
+    assert leeds.views() == [(NINO, True)]
+
+
+def test_half_a_record_keeps_a_long_value_that_is_still_the_same() -> None:
+    """R8, I6: by its digest; one that changed meanwhile is not shown."""
+    long = {**NAME, "given": "A" * 10_000}
+    leeds = town(ESTATES)
+    leeds.tell(P, fragment(P, NINO, name=long))
+    assert leeds.tell(P, fragment(P, NINO, NINO, NHS, name=long)) == []
+    leeds.tell(P, fragment(P, NINO, NINO, NHS, name={**long, "given": "B" * 10_000}))
+    assert leeds.views() == [(NINO, False)]
+
+
+def test_fields_of_a_long_value_that_an_agreement_no_longer_names_are_owed() -> None:
+    """V4, R8: the digest knows which fields were not null."""
+    long = {"lines": ["1 Row " + "w" * 5_000], "postcode": None, "authority": "leeds"}
+    leeds = town(POLICE)
+    leeds.tell(P, fragment(P, NHS, address=long))
+    grants = tuple(
+        replace(g, fields=("authority",)) if g.attribute == "address" else g for g in POLICE.attributes
+    )
+    leeds.agreements = {POLICE.agreement: replace(POLICE, version=POLICE.version + 1, attributes=grants)}
+    leeds.tell(P)
+    assert list(leeds.owed().values()) == [["address.lines"]]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from processors import register
 from processors.messages import Assertion
+from processors.rules import Limits
 
 NEVER = 10**9
 
@@ -33,7 +34,7 @@ def filled(*assertions: Assertion, now_ms: int = 100, depth: int = 64) -> regist
     """A register to which these were added one by one."""
     held: register.Register = ()
     for assertion in assertions:
-        held, _ = register.add(held, assertion, now_ms, depth)
+        held, _ = register.add(held, assertion, now_ms, Limits(register_depth=depth))
     return held
 
 
@@ -83,7 +84,7 @@ def test_what_expires_makes_room_for_what_it_outlived() -> None:
     assert value_at(held, 999, sent_at_ms=100) == b'"1"'
     assert sent(held, 999) == [b'"1"']
     for later in (150, 999):
-        assert register.bounded(held, later, 64)[0] == (said(1, effective_at=5),)
+        assert register.bounded(held, later, Limits())[0] == (said(1, effective_at=5),)
 
 
 def test_what_cannot_count_again_is_not_sent() -> None:
@@ -155,15 +156,35 @@ def test_an_event_of_two_contents_stands_where_the_greater_stands() -> None:
 def test_within_the_bound_nothing_falls_out() -> None:
     """R2, R6: nor when the same assertion comes again, which is no change to count."""
     for held in ((), (said(1),)):
-        assert register.add(held, said(1), 100, 1) == ((said(1),), 0)
+        assert register.add(held, said(1), 100, Limits(register_depth=1)) == ((said(1),), 0)
 
 
 def test_only_the_deepest_effective_ones_fall_out_and_are_counted() -> None:
     """R2: the bound holds for what is effective; what is not yet is kept besides."""
     held = filled(*(said(n, effective_at=n) for n in (1, 2, 3)), said(9, effective_at=500), depth=3)
-    held, fallen = register.add(held, said(4, effective_at=4), 100, 3)
+    held, fallen = register.add(held, said(4, effective_at=4), 100, Limits(register_depth=3))
     assert fallen == 1
     assert [a.effective_at for a in held] == [500, 4, 3, 2]
+
+
+def test_the_values_that_a_register_keeps_have_a_bound_in_bytes() -> None:
+    """R2: the greatest first, until one has no room; a lesser one that would fit does not take its place."""
+    sizes = {5: 4, 4: 4, 3: 3, 2: 1}
+    given = [said(n, effective_at=n, value=b"x" * size) for n, size in sizes.items()]
+    for order in permutations(given):
+        held, fallen = register.bounded(order, 100, Limits(register_bytes=10))
+        assert ([a.effective_at for a in held], fallen) == ([5, 4], 2)
+
+
+def test_the_greatest_value_is_kept_whatever_its_size_and_what_is_not_yet_effective_too() -> None:
+    """R2, R4: it is the current one; a bound takes no moment away that has not come."""
+    later = said(9, effective_at=500, value=b"x" * 50)
+    large = said(2, effective_at=2, value=b"x" * 20)
+    limits = Limits(register_bytes=10)
+    held, fallen = register.bounded((large, later, said(1, effective_at=1)), 100, limits)
+    assert (held, fallen) == ((later, large), 1)
+    exactly = (said(3, effective_at=3, value=b"x" * 5), said(2, effective_at=2, value=b"x" * 5))
+    assert register.bounded(exactly, 100, limits) == (exactly, 0)
 
 
 def test_what_is_annulled_is_gone_by_source_and_id() -> None:

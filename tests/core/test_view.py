@@ -23,7 +23,7 @@ def projected(agreement: Agreement, attributes: dict[str, Attribute], **values: 
         name: {"": Golden(Entry(1, 1, "s", "e", None, 9, json.dumps(value).encode()), "gro", "nhs:1")}
         for name, value in values.items()
     }
-    citizen = Citizen(frozenset({"nhs:1"}), frozenset(), False, True, golden, {}, {}, {})
+    citizen = Citizen(frozenset({"nhs:1"}), frozenset(), False, True, golden, {}, {}, {}, overfull=False)
     permits = {grant.attribute: Permit("public_task") for grant in agreement.attributes}
     content, _ = project(agreement, Decision(None, "nhs:1", permits), citizen, attributes)
     return content

@@ -1,17 +1,19 @@
-"""A citizen of whom much is said: messages and states of several MiB pass every stage, and come back (E7)."""
+"""A citizen of whom much is said: no stage stops, whatever one department says of one identifier (E7, R8)."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
 from postroom.config import Settings
-from processors import ASSERTIONS_TOPIC
+from processors import ASSERTIONS_TOPIC, REPORTS_TOPIC
+from processors.rules import Limits
 from schemas import frame
 from tests.flow.spine import ROOT, Installation, installation, now_ms, registered
 
@@ -19,28 +21,34 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(500)]
 
 TYPE = "uk.gov.health.demographics.v1"
 NHS = "9912003888"
-EVENTS = 2
+LARGE_BYTES = 60_000
+"""As much as a fragment has room for, several times over."""
+EVENTS, TOO_LARGE = 12, 20
+"""Twenty values of 1 MiB in one register are what no state could hold."""
 PATIENCE_S = 200
 EVENT_BYTES = 1 << 20
 CONTROL = "\x01"
 """One byte in Avro, six in JSON: the largest that a message between stages becomes of one event."""
 
 
-def test_a_citizen_of_many_mebibytes_passes_and_is_restored(
+def test_no_stage_stops_because_much_is_said_of_one_citizen(
     request: pytest.FixtureRequest, stack_settings: Settings
 ) -> None:
-    """Values as large as events may be; then a worker dies, its store with it, and another goes on."""
+    """R8: what has no room is refused and reported, the rest goes on; also when the store is lost."""
     with installation(request, stack_settings, ROOT / "schemas", ROOT / "schemas" / "agreements") as own:
         for number in range(EVENTS):
-            say_much(own, number, "x")
-        say_much(own, EVENTS, CONTROL)
+            say_much(own, number, "x", LARGE_BYTES)
+        for number in range(EVENTS, EVENTS + TOO_LARGE):
+            say_much(own, number, CONTROL if number == EVENTS else "x", EVENT_BYTES)
         own.start("one", "plain")
-        wait_for_name(own, f"Garamond-{EVENTS}")
+        wait_for_name(own, f"Garamond-{EVENTS - 1}")
+        wait_until(own, lambda: len(reported(own)) == TOO_LARGE)
         largest = max(len(record.value or b"") for record in own.read(ASSERTIONS_TOPIC))
         state = max(len(record.value or b"") for record in own.read("postroom.identity.changelog"))
-        print(f"largest message {largest >> 20} MiB, largest state {state >> 20} MiB")
+        print(f"largest message {largest >> 10} KiB, largest state {state >> 10} KiB")
         assert largest > 8 * EVENT_BYTES
-        assert state > 12 * EVENT_BYTES
+        assert state < Limits().fragment_bytes
+        assert reported(own) == {f"much-{number}" for number in range(EVENTS, EVENTS + TOO_LARGE)}
 
         worker, _ = own.workers.pop("one")
         worker.send_signal(signal.SIGKILL)
@@ -52,18 +60,27 @@ def test_a_citizen_of_many_mebibytes_passes_and_is_restored(
         assert own.exits == []
 
 
-def say_much(own: Installation, number: int, character: str) -> None:
-    """An event of nearly as many bytes as an event may have, in binary mode; each later than the last."""
+def reported(own: Installation) -> set[str]:
+    """The events whose source was told that they have no room."""
+    return {said["id"] for said in own.documents(REPORTS_TOPIC) if said["report"] == "fragment-full"}
+
+
+def say_much(own: Installation, number: int, character: str, size_bytes: int) -> None:
+    """An event of nearly so many bytes, in binary mode; each later than the last."""
     contract = own.contracts.by_type[TYPE]
     name = {"given_names": "", "family_name": f"Garamond-{number}", "title": None}
     plain: dict[str, Any] = contract.from_json(
-        {"nhs_number": NHS, "name": name, "business_effective_from": f"2024-03-{number + 1:02d}"}
+        {
+            "nhs_number": NHS,
+            "name": name,
+            "business_effective_from": f"2024-{number // 28 + 1:02d}-{number % 28 + 1:02d}",
+        }
     )
-    plain["name"]["given_names"] = character * (EVENT_BYTES - len(contract.to_avro(plain)) - 10)
+    plain["name"]["given_names"] = character * (size_bytes - len(contract.to_avro(plain)) - 10)
     schema_id = own.registry.find(f"{TYPE}-value", contract.schema)
     assert schema_id is not None
     value = frame(schema_id, contract.to_avro(plain))
-    assert EVENT_BYTES - 10 < len(value) <= EVENT_BYTES
+    assert size_bytes - 10 < len(value) <= size_bytes
     envelope = {"ce_specversion": "1.0", "ce_id": f"much-{number}", "ce_source": "urn:gov:nhs:pds"}
     envelope |= {"ce_type": TYPE, "ce_time": "2026-01-01T00:00:00Z", "content-type": "application/avro"}
     producer = Producer({"bootstrap.servers": own.stack.kafka, "message.max.bytes": 2 * EVENT_BYTES})
@@ -73,11 +90,18 @@ def say_much(own: Installation, number: int, character: str) -> None:
 
 def wait_for_name(own: Installation, family_name: str) -> None:
     """Wait until a subscriber sees it, while no worker ends."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
+
+    def shown() -> bool:
         views = [record.value for record in own.view_records()["nhs-safeguarding"]]
-        if views and (views[-1] or {}).get("name", {}).get("family_name") == family_name:
-            return
+        return bool(views) and (views[-1] or {}).get("name", {}).get("family_name") == family_name
+
+    wait_until(own, shown)
+
+
+def wait_until(own: Installation, so: Callable[[], bool]) -> None:
+    """Wait until it is so, while no worker ends."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not so():
         for name, (worker, _) in own.workers.items():
             assert worker.poll() is None, own.said(name)
             assert time.monotonic() < deadline, own.said(name)

@@ -62,7 +62,7 @@ def answer(lines: Iterable[bytes], rules: Rules, secret: bytes, at_ms: int, limi
     annulled = r3_annulled(events)
     _note_annulments(events, annulled, note)
     identity = identity_of(events, annulled, rules, limits, note)
-    registers = r2_registers(events, annulled, at_ms, limits.register, note)
+    registers = r2_registers(events, annulled, at_ms, limits, note)
     restricted = c3_restricted_identifiers(events)
 
     found = Answer({}, met=met)

@@ -20,6 +20,7 @@ class Limits:
     overgrown: int = 4096
     person: int = 32
     register: int = 64
+    register_bytes: int = 64 << 10
 
 
 @dataclass(frozen=True, order=True)

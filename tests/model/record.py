@@ -10,7 +10,7 @@ import rfc8785
 
 from tests.model import times
 from tests.model.contracts import Rules
-from tests.model.identity import Note, note_if
+from tests.model.identity import Limits, Note, note_if
 from tests.model.intake import Event
 
 SAFE_INTEGER = (1 << 53) - 1
@@ -98,7 +98,7 @@ def r3_annulled(events: Iterable[Event]) -> set[tuple[str, str, str]]:
 
 
 def r2_registers(
-    events: Iterable[Event], annulled: Set[tuple[str, str, str]], at_ms: int, depth: int, note: Note
+    events: Iterable[Event], annulled: Set[tuple[str, str, str]], at_ms: int, limits: Limits, note: Note
 ) -> dict[tuple[str, str | None, str, str], list[Assertion]]:
     """What each register keeps at T: not annulled (R3), not expired (R7), one content an event, bounded."""
     registers: dict[tuple[str, str | None, str, str], dict[tuple[str, str], Assertion]] = {}
@@ -115,7 +115,7 @@ def r2_registers(
             register[assertion.source, assertion.id] = (
                 assertion if known is None else r2_winner(known, assertion, note)
             )
-    return {key: r2_bounded(register.values(), at_ms, depth) for key, register in registers.items()}
+    return {key: r2_bounded(register.values(), at_ms, limits, note) for key, register in registers.items()}
 
 
 def r2_winner(one: Assertion, other: Assertion, note: Note) -> Assertion:
@@ -131,12 +131,20 @@ def r2_winner(one: Assertion, other: Assertion, note: Note) -> Assertion:
     return max(one, other, key=lambda each: (each.form, each.asserted_ms, each.type))
 
 
-def r2_bounded(register: Iterable[Assertion], at_ms: int, depth: int) -> list[Assertion]:
-    """What is not yet effective, and the greatest of the rest."""
+def r2_bounded(register: Iterable[Assertion], at_ms: int, limits: Limits, note: Note) -> list[Assertion]:
+    """What is not yet effective, and the greatest of the rest: so many, and so many bytes of values."""
     register = list(register)
     waiting = [each for each in register if each.effective_ms > at_ms]
     effective = sorted((each for each in register if each.effective_ms <= at_ms), key=lambda each: each.rank)
-    return waiting + effective[-depth:]
+    kept: list[Assertion] = []
+    size_bytes = 0
+    for assertion in reversed(effective[-limits.register :]):
+        size_bytes += len(canonical_json(assertion.value))
+        if kept and size_bytes > limits.register_bytes:
+            note("R2 register bounded by bytes")
+            break
+        kept.append(assertion)
+    return waiting + kept
 
 
 def r4_current(register: Iterable[Assertion], at_ms: int, note: Note) -> Assertion | None:

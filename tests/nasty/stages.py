@@ -34,6 +34,7 @@ def by_stages(question: NastySet) -> dict[str, Any]:
         component_edges=question.limits.overgrown,
         person_identifiers=question.limits.person,
         register_depth=question.limits.register,
+        register_bytes=question.limits.register_bytes,
     )
     return replay_by_stages(question.lines, contracts, agreements, question.secret, question.at_ms, limits)
 
