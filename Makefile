@@ -8,6 +8,7 @@
 #   make bench-scale  the same backbone with 10^5 citizens and more, 100 agreements, 10^6 records
 #   make soak    the long test with crashes (MINUTES=10)
 #   make mutation  break the consent and identity modules line by line; names what no test notices
+#   make documents  write every page and document that is made from the rules
 #   make lock    write requirements.lock again, from what is installed
 #   make clean   stop the local stack, remove .venv, .state and caches
 #
@@ -15,7 +16,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-scale soak mutation lock clean venv
+.PHONY: help demo test check bench bench-scale soak mutation documents lock clean venv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -62,6 +63,14 @@ soak: $(STAMP)
 mutation: $(STAMP)
 	@echo "== mutation: consent and identity, line by line (MODULES=consent for one) =="
 	@$(BIN)/python tests/mutation/run.py $(MODULES)
+
+# Tests see that these are in step; this is what to run when they say that they are not.
+documents: $(STAMP)
+	@echo "== documents: docs/contracts.md, docs/decision.md, docs/permissions.md, docs/generated =="
+	@$(BIN)/postroom contract docs --to docs/contracts.md schemas
+	@$(BIN)/python -m postroom.pages
+	@env -u POSTROOM_PARTITIONS POSTROOM_CONTRACTS=schemas POSTROOM_AGREEMENTS=schemas/agreements \
+	    $(BIN)/postroom documents build docs/generated
 
 # The lock holds exact versions of the whole tree, dev included. It is what is installed and tested here,
 # so: change pyproject.toml, install into .venv, run the tests, then write the lock.

@@ -103,11 +103,12 @@ def _section(contract: Contract, contracts: Contracts) -> list[str]:
 
 def _row(field: Field, contract: Contract, contracts: Contracts) -> str:
     optional = ", may be left out" if field.has_default else ", may be null" if nullable(field.type) else ""
-    meaning = ". ".join(filter(None, (_meaning(field.name, contract, contracts), field.doc.rstrip("."))))
-    return f"| `{field.name}` | {spelt(field.type)}{optional} | {_cell(meaning)} |"
+    words = ". ".join(filter(None, (meaning(field.name, contract, contracts), field.doc.rstrip("."))))
+    return f"| `{field.name}` | {spelt(field.type)}{optional} | {_cell(words)} |"
 
 
-def _meaning(name: str, contract: Contract, contracts: Contracts) -> str:
+def meaning(name: str, contract: Contract, contracts: Contracts) -> str:
+    """What a field is to its contract (E4), in words."""
     identifiers = (contract.subject, *contract.links, *filter(None, (contract.other,)))
     for identifier in identifiers:
         if identifier.name == name:
