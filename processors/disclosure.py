@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,7 +13,7 @@ from processors.citizen_state import RecordState, Sent
 from processors.decision import Decision, Permit
 from processors.messages import DISCLOSURES_TOPIC, OBLIGATIONS_TOPIC, Cause, Owed, encode
 from processors.outcomes import Denial, Retraction
-from processors.rules import Rules, keyed_hex
+from processors.rules import Rules, keyed, keyed_hex
 from processors.stage import Headers, Latency, Outcome, Outgoing, Step
 from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
 
@@ -167,9 +166,7 @@ class Discloser:
         value: bytes | None,
     ) -> None:
         """Append one entry to the disclosure log: who saw which fields, why, and a salted commitment (V5)."""
-        salt = hmac.digest(
-            self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}".encode(), hashlib.sha256
-        )
+        salt = keyed(self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}")
         entry = {
             "kind": kind,
             "time": _moment(self.now_ms),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processors.rules import Keys, Rules
+from processors.rules import Keys, Rules, keyed
 from schemas import Agreement, Contracts, load_agreements, load_contracts
 from schemas.agreement import ENROLLED, Grant, Where
 from tests.nasty.generate import CASES
@@ -112,3 +115,10 @@ def test_an_agreement_in_another_file_is_the_same() -> None:
     """Where it is written is nobody's business."""
     moved = {**AGREEMENTS, "leeds-housing": replace(HOUSING, file="elsewhere.yaml")}
     assert version(CONTRACTS, moved) == version(CONTRACTS, AGREEMENTS)
+
+
+@pytest.mark.parametrize("key", [b"", b"k", b"k" * 64, b"k" * 65, bytes(range(200))])
+@given(text=st.text())
+def test_a_keyed_hash_is_the_hmac_that_the_standard_library_computes(key: bytes, text: str) -> None:
+    """C8, I4: HMAC-SHA256, though begun once a key; a key longer than a block is hashed first (RFC 2104)."""
+    assert keyed(key, text) == hmac.digest(key, text.encode(), "sha256")
