@@ -7,61 +7,37 @@ payload.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import rfc8785
 
+from processors.meaning import Data, Meaning
 from processors.messages import (
     ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     DEAD_LETTERS_TOPIC,
     OBLIGATIONS_TOPIC,
     Acknowledged,
-    Cause,
-    Consent,
-    Enrolment,
-    Objection,
-    Restriction,
     Said,
-    StatementKind,
     encode,
 )
 from processors.outcomes import Rejection
-from processors.rules import Limits, Rules
+from processors.rules import Rules
 from processors.stage import Lookup, Outcome, Outgoing, Record, Step
 from schemas import (
     CloudEvent,
     Contract,
     ContractMismatch,
-    IdentifierField,
-    IdentifierInvalid,
-    Kind,
     NotACloudEvent,
-    Role,
-    beginning,
     cloudevent_from_headers,
     cloudevent_from_json,
-    ending,
     unframe,
 )
 
-_sorted_json = msgspec.json.Encoder(order="sorted").encode
 OBLIGATION_ID = re.compile(r"o-[0-9a-f]{32}")
 STRUCTURED = b"application/cloudevents+json"
-STATES: Mapping[Kind, frozenset[str]] = {
-    Kind.CONSENT: frozenset({"GRANTED", "PAUSED", "WITHDRAWN"}),
-    Kind.OBJECTION: frozenset({"OBJECTED", "LIFTED"}),
-    Kind.RESTRICTION: frozenset({"RESTRICTED", "LIFTED"}),
-    Kind.ENROLMENT: frozenset({"ENROLLED", "ENDED"}),
-}
-"""The states that each kind of statement may give (§5)."""
-
-ROLE_KINDS: Mapping[Role, StatementKind] = {
-    Role.SAME_PERSON: "same-person",
-    Role.SUPERSEDED_BY: "superseded-by",
-}
 
 
 class Rejected(NamedTuple):
@@ -71,6 +47,13 @@ class Rejected(NamedTuple):
     type: str | None = None
     source: str | None = None
     id: str | None = None
+
+
+class _Reading(NamedTuple):
+    """How the events of one type, source and writer's schema are read: the first showed that they may be."""
+
+    decode: Callable[[bytes], Data]
+    meaning: Meaning
 
 
 class Intake:
@@ -83,6 +66,8 @@ class Intake:
         self.rules = rules
         self.writers: dict[int, dict[str, Any] | None] = {}
         """Writer schemas by the registry's id; None for an id that the registry does not know."""
+        self._meanings: dict[str, Meaning] = {}
+        self._readings: dict[tuple[str, str, str, int], _Reading] = {}
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return nothing: intake has no state."""
@@ -99,6 +84,7 @@ class Intake:
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Accept or reject each record; one outgoing message for each."""
         step = Step()
+        accepted: Counter[str] = Counter()
         for record in batch:
             if record.topic == ACKNOWLEDGEMENTS_TOPIC:
                 self._accept_acknowledgement(record, step)
@@ -106,21 +92,24 @@ class Intake:
             verdict = self.accept_record(record)
             if isinstance(verdict, Said):
                 step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict)))
-                step.outcomes.append(Outcome(verdict.type, "accepted"))
+                accepted[verdict.type] += 1
             else:
                 step.outgoing.append(dead_letter(record, verdict))
                 known = verdict.type is not None and verdict.type in self.rules.contracts.by_type
                 type_ = verdict.type if known and verdict.type else "unknown"
                 step.outcomes.append(Outcome(type_, "rejected", verdict.reason))
+        step.outcomes += [Outcome(type_, "accepted", "", times) for type_, times in accepted.items()]
         return step
 
     def accept_record(self, record: Record) -> Said | Rejected:
         """Read one Kafka record in CloudEvents binary or structured mode (E2)."""
-        if record.value is not None and len(record.value) > self.rules.limits.value_bytes:
-            return Rejected(Rejection.OVERSIZED)
-        headers = dict(record.headers)
-        if (headers.get("content-type") or b"").startswith(STRUCTURED) and record.value is not None:
-            return self.accept_json(record.value, record.timestamp_ms, topic=record.topic)
+        value = record.value
+        if value is not None:
+            if len(value) > self.rules.limits.value_bytes:
+                return Rejected(Rejection.OVERSIZED)
+            content_type = dict(record.headers).get("content-type")
+            if content_type is not None and content_type.startswith(STRUCTURED):
+                return self.accept_json(value, record.timestamp_ms, topic=record.topic)
         return self._accept_binary(record)
 
     def _accept_acknowledgement(self, record: Record, step: Step) -> None:
@@ -153,7 +142,8 @@ class Intake:
             data = contract.from_json(event.data)
         except ContractMismatch:
             return _rejected(Rejection.CONTRACT_MISMATCH, event)
-        return self._accept_data(event, contract, data, broker_ms)
+        said = self._meaning(contract).of(event, data, broker_ms)
+        return said if isinstance(said, Said) else _rejected(said, event)
 
     def _accept_binary(self, record: Record) -> Said | Rejected:
         try:
@@ -166,19 +156,31 @@ class Intake:
             schema_id, body = unframe(record.value)
         except ValueError:
             return _rejected(Rejection.UNDECODABLE, event)
-        writer = self.writers.get(schema_id)
-        if writer is None:
-            return _rejected(Rejection.UNDECODABLE, event)
-        contract = self._contract(event, record.topic)
-        if contract is None:
-            return _rejected(Rejection.UNKNOWN_TYPE, event)
-        if event.owner not in contract.owners:
-            return _rejected(Rejection.NOT_THE_OWNER, event)
+        name = (record.topic, event.source, event.type, schema_id)
+        reading = self._readings.get(name)
+        if reading is None:
+            found = self._reading(event, record.topic, schema_id)
+            if not isinstance(found, _Reading):
+                return _rejected(found, event)
+            reading = self._readings[name] = found
         try:
-            data = contract.from_avro(body, writer)
+            data = reading.decode(body)
         except ContractMismatch:
             return _rejected(Rejection.CONTRACT_MISMATCH, event)
-        return self._accept_data(event, contract, data, record.timestamp_ms)
+        said = reading.meaning.of(event, data, record.timestamp_ms)
+        return said if isinstance(said, Said) else _rejected(said, event)
+
+    def _reading(self, event: CloudEvent, topic: str, schema_id: int) -> _Reading | Rejection:
+        """How to read what this source writes of this type, or why it may not be (E7)."""
+        writer = self.writers.get(schema_id)
+        if writer is None:
+            return Rejection.UNDECODABLE
+        contract = self._contract(event, topic)
+        if contract is None:
+            return Rejection.UNKNOWN_TYPE
+        if event.owner not in contract.owners:
+            return Rejection.NOT_THE_OWNER
+        return _Reading(contract.reader(writer), self._meaning(contract))
 
     def _contract(self, event: CloudEvent, topic: str | None) -> Contract | None:
         """The event's contract; none when it came on another type's topic, whose access rules are not its
@@ -186,151 +188,16 @@ class Intake:
         """
         return None if topic not in (None, event.type) else self.rules.contracts.by_type.get(event.type)
 
-    def _accept_data(
-        self, event: CloudEvent, contract: Contract, data: dict[str, Any], broker_ms: int
-    ) -> Said | Rejected:
-        """Check what only the meaning of the fields shows: identifiers, states, times (E7)."""
-        try:
-            statements = _statement(contract, event, data)
-            effective_at, until = _validity(contract, event, data)
-        except (ValueError, TypeError):
-            return _rejected(Rejection.CONTRACT_MISMATCH, event)
-        try:
-            subject, pairs = self._normalise(contract, data)
-        except IdentifierInvalid:
-            return _rejected(Rejection.IDENTIFIER_INVALID, event)
-        reason = _untimely(event.time, broker_ms, self.rules.limits)
-        if reason is not None:
-            return _rejected(reason, event)
-        return Said(
-            subject=subject,
-            owner=event.owner,
-            type=event.type,
-            time=event.time,
-            cause=Cause(event.source, event.id, broker_ms, event.extensions.get("traceparent", "")),
-            expires=contract.retention.after(event.time),
-            effective_at=effective_at,
-            until=until,
-            item=data[contract.item] if contract.item else "",
-            values=tuple(
-                (f.attribute, canonical_json(data[f.name], contract.plain_form))
-                for f in contract.attributes
-                if data[f.name] is not None
-            ),
-            form=canonical_json(data, contract.plain_form),
-            annuls=annulled_by(contract, data),
-            pairs=pairs,
-            **statements,
-        )
-
-    def _normalise(
-        self, contract: Contract, data: dict[str, Any]
-    ) -> tuple[str, tuple[tuple[StatementKind, str], ...]]:
-        """Put canonical values into ``data``; return the subject and what is said of its pairs (I1, I2)."""
-        subject = self._identifier(contract.subject, data)
-        pairs: list[tuple[StatementKind, str]] = []
-        for field in contract.links:
-            if data[field.name] is not None:
-                pairs.append((ROLE_KINDS[field.role], self._identifier(field, data)))
-        if contract.other is not None and data[contract.other.name] is not None:
-            kind: StatementKind = "link" if contract.kind is Kind.LINK else "unlink"
-            pairs.append((kind, self._identifier(contract.other, data)))
-        # A statement about one and the same identifier says nothing.
-        return subject, tuple((kind, other) for kind, other in pairs if other != subject)
-
-    def _identifier(self, field: IdentifierField, data: dict[str, Any]) -> str:
-        schemes = self.rules.contracts.schemes
-        if field.scheme == "*":
-            return schemes.parse(data[field.name], field.schemes)
-        identifier = schemes.canonical(field.scheme, data[field.name])
-        data[field.name] = identifier.partition(":")[2]
-        return identifier
+    def _meaning(self, contract: Contract) -> Meaning:
+        known = self._meanings.get(contract.type)
+        if known is None:
+            known = Meaning(contract, self.rules.contracts.schemes, self.rules.limits)
+            self._meanings[contract.type] = known
+        return known
 
 
 def _rejected(reason: Rejection, event: CloudEvent) -> Rejected:
     return Rejected(reason, event.type, event.source, event.id)
-
-
-def _untimely(time_ms: int, broker_ms: int, limits: Limits) -> Rejection | None:
-    if time_ms < limits.earliest_ms:
-        return Rejection.TIME_TOO_OLD
-    if time_ms > broker_ms + limits.future_ms:
-        return Rejection.TIME_IN_FUTURE
-    return None
-
-
-def _validity(contract: Contract, event: CloudEvent, data: Mapping[str, Any]) -> tuple[int, int | None]:
-    """When what the event says begins (else its time) and ends (R1); days are London days (§1)."""
-    effective, until = (data.get(contract.terms.get(term, "")) for term in ("effective", "until"))
-    return (
-        event.time if effective is None else beginning(effective),
-        None if until is None else ending(until),
-    )
-
-
-def _statement(contract: Contract, event: CloudEvent, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the event states under §5, as the field of :class:`Said` that its kind names; ValueError if it
-    cannot.
-    """
-    if contract.kind not in STATES:
-        return {}
-    said = {term: data[name] for term, name in contract.terms.items()}
-    if said["state"] not in STATES[contract.kind]:
-        raise ValueError("state")
-    name = (event.time, event.source, event.id)
-    match contract.kind:
-        case Kind.CONSENT:
-            begins, ends = said.get("valid_from"), said.get("valid_until")
-            return {
-                "consent": Consent(
-                    *name,
-                    subscriber=said["subscriber"],
-                    purpose=said["purpose"],
-                    categories=tuple(sorted(set(said["categories"] or ()))),
-                    state=said["state"],
-                    begins=None if begins is None else beginning(begins),
-                    ends=None if ends is None else ending(ends),
-                )
-            }
-        case Kind.OBJECTION:
-            return {"objection": Objection(*name, said["subscriber"], said["purpose"], said["state"])}
-        case Kind.RESTRICTION:
-            return {"restriction": Restriction(*name, event.owner, said["state"])}
-        case _:
-            return {"enrolment": Enrolment(*name, event.owner, said["agreement"], said["state"])}
-
-
-def canonical_json(value: Any, plain: bool = False) -> bytes:
-    """Return the RFC 8785 form of plain data (R2).
-
-    Sorted compact JSON is that form already where there are only texts, integers, booleans and nulls under
-    ASCII names, which ``plain`` asserts; the reference implementation, slower, does the rest.
-    """
-    return _sorted_json(value) if plain or _is_plain(value) else _reference_form(value)
-
-
-def _is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return True
-    if kind is int:
-        return True
-    if kind is dict:
-        return all(key.isascii() and _is_plain(item) for key, item in value.items())
-    return kind is list and all(map(_is_plain, value))
-
-
-def _reference_form(value: Any) -> bytes:
-    """RFC 8785, leaf by leaf; an integer beyond 2^53, for which it has no form, keeps all its digits."""
-    if isinstance(value, dict):
-        members = sorted(value.items(), key=lambda member: member[0].encode("utf-16-be"))
-        written = (rfc8785.dumps(name) + b":" + _reference_form(item) for name, item in members)
-        return b"{" + b",".join(written) + b"}"
-    if isinstance(value, list):
-        return b"[" + b",".join(map(_reference_form, value)) + b"]"
-    if type(value) is int:
-        return str(value).encode()
-    return rfc8785.dumps(value)
 
 
 def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | None:
@@ -345,14 +212,6 @@ def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | 
     if not isinstance(obligation, str) or OBLIGATION_ID.fullmatch(obligation) is None:
         return None
     return Acknowledged(obligation, event.owner, event.time)
-
-
-def annulled_by(contract: Contract, data: Mapping[str, Any]) -> str | None:
-    """The id of the event that this one annuls; a `prior` of other kinds than these says nothing (R3)."""
-    if contract.prior is None or contract.kind not in (Kind.FACT, Kind.ANNULMENT):
-        return None
-    annulled: str | None = data[contract.prior]
-    return annulled
 
 
 def dead_letter(record: Record, rejected: Rejected) -> Outgoing:

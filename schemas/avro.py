@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 import struct
-from collections.abc import Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from io import BytesIO
 from typing import NamedTuple, cast
 
@@ -108,14 +108,32 @@ class PlainCodec:
 
         The caller bounds the size of the body (E7: 1 MiB), and with it what a damaged length can cost.
         """
+        return self.reader(writer)(body)
+
+    def reader(self, writer: Mapping[str, object] | None = None) -> Callable[[bytes], Plain]:
+        """What `decode` does with all that one writer's schema has written; the schema is looked at when the
+        first of it is read.
+        """
+        read: Reader | None = None
+
+        def plain_of(body: bytes) -> Plain:
+            nonlocal read
+            try:
+                if read is None:
+                    read = self._reader(writer)
+                return cast("Plain", read(body))
+            except ContractMismatch:
+                raise
+            except Exception as damage:  # IndexError, UnicodeDecodeError, struct.error, … : all is damage
+                # Only our own coders raise a bare ValueError, and name what was expected, never a value.
+                expected = str(damage) if type(damage) is ValueError else "Avro data of the contract"
+                raise ContractMismatch((("$", expected),)) from None
+
+        return plain_of
+
+    def _reader(self, writer: Mapping[str, object] | None) -> Reader:
         foreign = None if writer is None else self._foreign(writer)
-        try:
-            plain = self._read(body) if foreign is None else self._resolve(body, foreign)
-        except Exception as damage:  # IndexError, UnicodeDecodeError, struct.error, … : all is damage
-            # Only our own coders raise a bare ValueError, and name what was expected, never a value.
-            expected = str(damage) if type(damage) is ValueError else "Avro data of the contract"
-            raise ContractMismatch((("$", expected),)) from None
-        return cast("Plain", plain)
+        return self._read if foreign is None else partial(self._resolve, foreign=foreign)
 
     def _resolve(self, body: bytes, foreign: _Foreign) -> object:
         """Read what another version of the schema wrote: strictly as that one, then by fastavro as this."""

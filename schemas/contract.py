@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -94,6 +94,10 @@ class Contract:
         ContractMismatch for any damage (E2).
         """
         return self.codec.decode(body, writer)
+
+    def reader(self, writer: Mapping[str, object] | None = None) -> Callable[[bytes], Plain]:
+        """`from_avro` of all that one writer's schema has written; ContractMismatch from each call."""
+        return self.codec.reader(writer)
 
     def to_avro(self, plain: Mapping[str, object]) -> bytes:
         """Avro binary of data that `from_json` has returned; ContractMismatch when it is something else."""

@@ -69,7 +69,8 @@ def parse_micros(text: str) -> int:
 
 def parse_event_time(text: str) -> int:
     """The `time` of an event as an instant, of whatever year: a well-formed one is not damaged (E7)."""
-    return _micros(text) // 1000
+    usual = _usual_instant(text)
+    return _micros(text) // 1000 if usual is None else usual
 
 
 def _micros(text: str) -> int:

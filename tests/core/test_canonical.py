@@ -6,7 +6,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.intake import _reference_form, canonical_json
+from processors.canonical_json import _reference_form, canonical_json
 from schemas.avro_parse import parse
 from schemas.avro_type import sorts_to_canonical_json
 from tests.avro_strategies import plain_values, schemas

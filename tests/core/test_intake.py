@@ -236,7 +236,10 @@ def test_each_record_of_a_batch_is_judged_by_itself():
     bad = structured(award(nino="x"))
     found = step(binary(award()), bad, structured(award()))
     assert [out.topic for out in found.outgoing] == [ASSERTIONS_TOPIC, DEAD_LETTERS_TOPIC, ASSERTIONS_TOPIC]
-    assert [outcome.outcome for outcome in found.outcomes] == ["accepted", "rejected", "accepted"]
+    assert found.outcomes == [
+        Outcome(AWARD, "rejected", Rejection.IDENTIFIER_INVALID),
+        Outcome(AWARD, "accepted", "", 2),
+    ]
 
 
 def test_an_acknowledgement_goes_to_its_obligation_and_a_bad_one_to_the_dead_letters():

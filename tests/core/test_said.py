@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from processors.intake import Intake, annulled_by
+from processors.intake import Intake
+from processors.meaning import annulled_by
 from processors.messages import (
     ASSERTIONS_TOPIC,
     Cause,
