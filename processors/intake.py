@@ -50,7 +50,7 @@ class Rejected(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """How the events of one type, source and writer's schema are read: the first showed that they may be."""
+    """How the events of one type, owner and writer's schema are read: the first showed that they may be."""
 
     decode: Callable[[bytes], Data]
     meaning: Meaning
@@ -156,7 +156,8 @@ class Intake:
             schema_id, body = unframe(record.value)
         except ValueError:
             return _rejected(Rejection.UNDECODABLE, event)
-        name = (record.topic, event.source, event.type, schema_id)
+        # INVARIANT: by owner, of whom there are few. A source names a system, and whoever writes chooses that.
+        name = (record.topic, event.owner, event.type, schema_id)
         reading = self._readings.get(name)
         if reading is None:
             found = self._reading(event, record.topic, schema_id)

@@ -274,3 +274,13 @@ def test_the_schemas_that_must_be_fetched_are_the_framed_ones_not_yet_known():
 def test_intake_has_no_state():
     """§7: so any task may read any record."""
     assert intake().keys([binary(award())]) == set()
+
+
+def test_what_is_remembered_of_how_events_are_read_does_not_grow_with_their_sources():
+    """E1: a department has as many systems as it likes, and names them as it likes."""
+    stage = intake()
+    record = binary(award())
+    for number in range(20):
+        source = f"urn:gov:dwp:system-{number}".encode()
+        assert isinstance(stage.accept_record(with_header(record, "ce_source", source)), Said)
+    assert len(stage._readings) == 1
