@@ -156,7 +156,7 @@ class Intake:
             schema_id, body = unframe(record.value)
         except ValueError:
             return _rejected(Rejection.UNDECODABLE, event)
-        # INVARIANT: by owner, of whom there are few. A source names a system, and whoever writes chooses that.
+        # INVARIANT: by owner, of whom there are few. A source names a system, and its writer chooses that.
         name = (record.topic, event.owner, event.type, schema_id)
         reading = self._readings.get(name)
         if reading is None:
