@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
 
 from processors.outcomes import Dispute
@@ -23,7 +23,7 @@ class Formed(NamedTuple):
 def form_persons(
     members: Iterable[str],
     edges: Iterable[Edge],
-    unlinked: Mapping[str, frozenset[str]],
+    unlinked: Mapping[str, Set[str]],
     schemes: Schemes,
     limits: Limits,
 ) -> Formed:
@@ -54,7 +54,7 @@ def form_persons(
 def _why_not(
     left: set[str],
     right: set[str],
-    unlinked: Mapping[str, frozenset[str]],
+    unlinked: Mapping[str, Set[str]],
     superseded: frozenset[str],
     schemes: Schemes,
     limits: Limits,

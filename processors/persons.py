@@ -1,15 +1,16 @@
 """Persons: the whole graph of pairs in one total order, and who is one person with whom (I2-I4, C3).
 
-A stage on one partition with state by identifier. After a batch it looks again at every component that a
-statement touched and tells each identifier whose person, members, disputes or protection changed.
+A stage on one partition with state by identifier. After a batch it looks again at every component of which a
+statement changed something, and tells each identifier whose person, members or protection changed. What that
+costs depends on what was said and on what it changes, not on how many neighbours a hub has (adr/0013).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import msgspec
+from msgspec.structs import replace
 
 from processors.graph import anchor, form_persons
 from processors.messages import (
@@ -17,52 +18,17 @@ from processors.messages import (
     DISPUTES_TOPIC,
     PAIRS_TOPIC,
     Cause,
-    Message,
     PairStatement,
     Told,
-    Value,
     decode_for_persons,
     encode,
 )
+from processors.neighbours import Ends, Neighbours, ends
+from processors.node import Answer, Spread
 from processors.outcomes import Dispute
-from processors.pairs import Edge, Pair, judge
+from processors.pairs import Edge
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, keys_of
-
-
-class Answer(Value, frozen=True):
-    """What an identifier was last told; the same answer is not sent twice."""
-
-    person: str
-    members: tuple[str, ...]
-    superseded: tuple[str, ...] = ()
-    restricted: bool = False
-    contested: tuple[str, ...] = ()
-    disputes: tuple[tuple[str, str], ...] = ()
-
-
-class Node(Message):
-    """One identifier of the graph: what it says of its pairs, who speaks of it, what it was told."""
-
-    identifier: str
-    said: dict[str, tuple[PairStatement, ...]] = {}
-    spoken_of_by: dict[str, bool] = {}
-    restricted: bool = False
-    hub: bool = False
-    answered: int = 0
-    told: Answer | None = None
-
-    def others(self) -> Iterator[str]:
-        """The other ends of all its pairs."""
-        yield from self.said
-        yield from (other for other in self.spoken_of_by if other not in self.said)
-
-
-read_node = msgspec.msgpack.Decoder(Node).decode
-"""Decode a node as the stage keeps it, for whoever shows it."""
-
-read_dispute = msgspec.msgpack.Decoder(tuple[str, str, str]).decode
-"""Decode a dispute: the smaller identifier, the other, the reason."""
+from processors.stage import Lookup, Outcome, Outgoing, Record, Step, keys_of
 
 
 class Persons:
@@ -80,121 +46,155 @@ class Persons:
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Take over all claims of the batch, then settle what they touched."""
-        graph = _Graph(self.rules, states)
-        asking: dict[str, Cause] = {}
+        step = Step()
+        settling = _Settling(self.rules, Neighbours(self.rules.limits, states), step)
         for record in batch:
             if record.value is not None:
                 claims = decode_for_persons(record.value)
-                asking[claims.identifier] = claims.cause
-                graph.claim(claims.identifier, claims.asked, claims.pairs, claims.restricted)
-        step = Step()
-        graph.settle(step, asking)
-        for identifier in graph.dirty:
-            step.states[identifier.encode()] = State(encode(graph.nodes[identifier]))
+                settling.asking[claims.identifier] = claims.cause
+                settling.claim(claims.identifier, claims.asked, claims.pairs, claims.restricted)
+        settling.spread(key.decode() for key in wakes)
+        settling.settle()
+        settling.near.write(step, now_ms)
         return step
 
 
-class _Graph:
-    """The part of the graph that one step touches, loaded as it is walked."""
+class _Component:
+    """Members, the edges among them, and what was cut at them."""
 
-    def __init__(self, rules: Rules, states: Lookup) -> None:
-        self.rules, self.states = rules, states
-        self.nodes: dict[str, Node] = {}
-        self.dirty: set[str] = set()
-        self.seeds: set[str] = set()
-        self._pairs: dict[tuple[str, str], Pair] = {}
-        self._hubs: dict[str, bool] = {}
+    __slots__ = ("cut", "edges", "members", "sheltered")
 
-    def node(self, identifier: str) -> Node:
-        """Return the identifier's node, new if the graph has none."""
-        node = self.nodes.get(identifier)
-        if node is None:
-            body = self.states(identifier.encode())
-            node = self.nodes[identifier] = read_node(body) if body is not None else Node(identifier)
-        return node
+    def __init__(self, members: set[str]) -> None:
+        self.members = members
+        self.edges: list[Edge] = []
+        self.cut: set[Ends] = set()
+        """Edges that were cut because there were too many of them all; those of hubs are seen elsewhere."""
+        self.sheltered: set[str] = set()
+        """Members with a protected identifier at the other end of a cut edge (C3)."""
+
+
+class _Settling:
+    """One step: what was claimed, which components that touches, and what follows from it."""
+
+    def __init__(self, rules: Rules, near: Neighbours, step: Step) -> None:
+        self.rules, self.near, self.step = rules, near, step
+        self.asking: dict[str, Cause] = {}
+        self.seeds: dict[str, Cause | None] = {}
+        """Somebody of each component to be looked at again, and why, unless for the last who asked."""
+        self.placed: set[str] = set()
+        """Whoever has been looked at."""
+        self.found: dict[Ends, Dispute] = {}
+        """The disputes in what has been looked at, but for those of hubs."""
+        self.hub_pairs: set[Ends] = set()
+        """Pairs whose dispute may have begun or ended with a hub."""
+        self._spreading: set[str] = set()
 
     def claim(
         self, identifier: str, asked: int, pairs: dict[str, tuple[PairStatement, ...]], restricted: bool
     ) -> None:
         """Replace what ``identifier`` says of the pairs named and of its own protection."""
-        node = self.node(identifier)
-        self.dirty.add(identifier)
-        self.seeds.add(identifier)
+        node = self.near.node(identifier)
+        self.near.dirty.add(identifier)
         node.answered = max(node.answered, asked)
+        touched = node.told is None or restricted != node.restricted
         for other, statements in pairs.items():
-            node.said[other] = statements
-            self.node(other).spoken_of_by[identifier] = True
-            self.dirty.add(other)
-            self.seeds.add(other)
+            if self.near.say(identifier, other, statements):
+                touched = True
+                self.seeds[other] = None
+        if touched:
+            self.seeds[identifier] = None
         if restricted != node.restricted:
             node.restricted = restricted
-            # INVARIANT: protection reaches across every edge, cut or not (C3).
-            self.seeds.update(node.others())
+            node.spreading = Spread(0, self.asking[identifier])
+            self._spreading.add(identifier)
 
-    def pair(self, one: str, other: str) -> Pair:
-        """Judge a pair, once a step (I2)."""
-        a, b = sorted((one, other))
-        pair = self._pairs.get((a, b))
-        if pair is None:
-            said_by_a, said_by_b = self.node(a).said.get(b, ()), self.node(b).said.get(a, ())
-            pair = self._pairs[a, b] = judge(a, b, said_by_a, said_by_b)
-        return pair
+    # -- protection, which reaches across every edge, cut or not (C3)
 
-    def edges(self, identifier: str) -> list[Edge]:
-        """All edges at an identifier."""
-        node = self.node(identifier)
-        return [edge for other in node.others() if (edge := self.pair(identifier, other).edge) is not None]
+    def spread(self, woken: Iterable[str]) -> None:
+        """Tell the neighbours of whoever's protection changed; of a hub's, so many a step."""
+        budget = self.rules.limits.told_a_step
+        for identifier in sorted({*self._spreading, *woken}):
+            node = self.near.node(identifier)
+            if node.spreading is None:
+                continue
+            page, cause = node.spreading.page, node.spreading.cause
+            self._shelter(identifier, list(node.implicit), cause)
+            while page < node.pages and budget > 0:
+                others = list(self.near.page(identifier, page))
+                self._shelter(identifier, others, cause)
+                budget -= len(others)
+                page += 1
+            node.spreading = Spread(page, cause) if page < node.pages else None
+            self.near.dirty.add(identifier)
 
-    def is_hub(self, identifier: str) -> bool:
-        """Whether the identifier has too many edges that are not explicit (I3)."""
-        hub = self._hubs.get(identifier)
-        if hub is None:
-            implicit = sum(not edge.explicit for edge in self.edges(identifier))
-            hub = self._hubs[identifier] = implicit > self.rules.limits.hub_edges
-        return hub
+    def _shelter(self, identifier: str, others: Iterable[str], cause: Cause) -> None:
+        protected = self.near.node(identifier).restricted
+        for other in others:
+            self.near.protect(other, identifier, protected)
+            # INVARIANT: even if that was known there: a node counted meanwhile knows it and has told nobody.
+            self.seeds.setdefault(other, cause)
 
-    def cut_by_hub(self, edge: Edge) -> bool:
-        """Whether the edge is cut before components are made."""
-        return not edge.explicit and (self.is_hub(edge.a) or self.is_hub(edge.b))
+    # -- components
 
-    def settle(self, step: Step, asking: dict[str, Cause]) -> None:
+    def settle(self) -> None:
         """Look again at each component that was touched and tell whoever must know."""
-        for identifier in list(self.seeds):
-            node = self.node(identifier)
-            if self.is_hub(identifier) != node.hub:
-                node.hub = not node.hub
-                self.dirty.add(identifier)
-                self.seeds.update(node.others())
-        cause = next(reversed(asking.values()), Cause())
-        seen: set[str] = set()
+        self._flip_hubs()
+        last = next(reversed(self.asking.values()), Cause())
         for seed in sorted(self.seeds):
-            if seed not in seen:
-                for component in self._components(seed, seen):
-                    self._answer(step, component, asking, cause)
+            if seed not in self.placed:
+                for component in self._components(seed):
+                    self._answer(component, self.seeds[seed] or last)
+        for identifier in self.asking:
+            told = self.near.node(identifier).told
+            if identifier not in self.placed and told is not None:
+                self._tell(identifier, replace(told, contested=self._contested(identifier)), last)
+        self._report()
+
+    def _flip_hubs(self) -> None:
+        """Look at whoever has become a hub or is none any more, and at the other ends of its edges."""
+        for identifier in list(self.near.dirty):
+            node = self.near.node(identifier)
+            if self.near.is_hub(identifier) != node.hub:
+                node.hub = not node.hub
+                for other in self.near.implicit(identifier):
+                    self.hub_pairs.add(ends(identifier, other))
+                    self.seeds.setdefault(other, None)
+                self.seeds.setdefault(identifier, None)
 
     def _reach(self, start: str, explicit_only: bool) -> _Component:
-        """What the edges left reach from ``start``."""
-        component = _Component({start})
+        """What the edges left reach from ``start``; those of a hub are not asked for one by one."""
+        near, component = self.near, _Component({start})
         waiting = [start]
         while waiting:
             here = waiting.pop()
-            for edge in self.edges(here):
-                if self.cut_by_hub(edge):
-                    component.cut[edge] = Dispute.HUB
-                elif explicit_only and not edge.explicit:
-                    component.cut[edge] = Dispute.OVERGROWN
-                else:
-                    component.edges.add(edge)
-                    there = edge.b if edge.a == here else edge.a
-                    if there not in component.members:
-                        component.members.add(there)
-                        waiting.append(there)
+            node = near.node(here)
+            beyond = list(node.explicit)
+            if near.is_hub(here):
+                if node.protected:
+                    component.sheltered.add(here)
+            else:
+                for other, protected in node.implicit.items():
+                    hub = near.is_hub(other)
+                    if not (hub or explicit_only):
+                        beyond.append(other)
+                        continue
+                    if not hub:
+                        component.cut.add(ends(here, other))
+                    if protected:
+                        component.sheltered.add(here)
+            for there in beyond:
+                edge = near.pair(here, there).edge
+                if edge is not None and edge.a == here:
+                    component.edges.append(edge)
+                if there not in component.members:
+                    component.members.add(there)
+                    waiting.append(there)
         return component
 
-    def _components(self, seed: str, seen: set[str]) -> Iterator[_Component]:
+    def _components(self, seed: str) -> Iterator[_Component]:
         """The component of ``seed``, or the explicit ones that it falls into when it is overgrown (I3)."""
         whole = self._reach(seed, explicit_only=False)
-        seen |= whole.members
+        self.placed |= whole.members
         if len(whole.edges) <= self.rules.limits.component_edges:
             yield whole
             return
@@ -205,55 +205,41 @@ class _Graph:
                 placed |= part.members
                 yield part
 
-    def _answer(self, step: Step, component: _Component, asking: dict[str, Cause], cause: Cause) -> None:
-        schemes, limits = self.rules.contracts.schemes, self.rules.limits
-        unlinked = {
-            member: frozenset(
-                other
-                for other in self.node(member).others()
-                if other in component.members and self.pair(member, other).unlinked
+    def _answer(self, component: _Component, cause: Cause) -> None:
+        """Make the persons of a component and tell their members."""
+        near, schemes, members = self.near, self.rules.contracts.schemes, component.members
+        unlinked: dict[str, set[str]] = defaultdict(set)
+        for member in members:
+            for other in near.node(member).contested:
+                # Whoever states an unlink says something of the pair, so one of the two sides finds it.
+                if other in members and near.pair(member, other).unlinked:
+                    unlinked[member].add(other)
+                    unlinked[other].add(member)
+        formed = form_persons(members, component.edges, unlinked, schemes, self.rules.limits)
+        self.found |= dict.fromkeys(component.cut, Dispute.OVERGROWN)
+        self.found |= {(edge.a, edge.b): reason for edge, reason in formed.skipped}
+        protected_inside = any(near.node(member).restricted for member in members)
+        for person in formed.persons:
+            answer = Answer(
+                self.rules.keys.person_id(anchor(person, formed.superseded, schemes)),
+                tuple(sorted(person)),
+                tuple(sorted(person & formed.superseded)),
+                protected_inside or not component.sheltered.isdisjoint(person),
             )
-            for member in component.members
-        }
-        formed = form_persons(component.members, component.edges, unlinked, schemes, limits)
-        disputes: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        for edge, reason in (*component.cut.items(), *formed.skipped):
-            disputes[edge.a].append((edge.b, reason.value))
-            disputes[edge.b].append((edge.a, reason.value))
-        protected_inside = any(self.node(member).restricted for member in component.members)
-        for members in formed.persons:
-            restricted = protected_inside or self._protected_across(members, component)
-            person = self.rules.keys.person_id(anchor(members, formed.superseded, schemes))
-            for member in sorted(members):
-                answer = Answer(
-                    person,
-                    tuple(sorted(members)),
-                    tuple(sorted(members & formed.superseded)),
-                    restricted,
-                    self._contested(member),
-                    tuple(sorted(disputes[member])),
-                )
-                self._tell(step, member, answer, asking, cause)
+            for member in answer.members:
+                self._tell(member, replace(answer, contested=self._contested(member)), cause)
 
-    def _protected_across(self, members: frozenset[str], component: _Component) -> bool:
-        """Whether the other end of a cut edge of one of its members is protected (C3)."""
-        return any(
-            (edge.a in members and self.node(edge.b).restricted)
-            or (edge.b in members and self.node(edge.a).restricted)
-            for edge in component.cut
-        )
+    # -- what is said of it
 
     def _contested(self, member: str) -> tuple[str, ...]:
-        """The other ends of pairs for which an unlink was stated."""
-        others = self.node(member).others()
-        return tuple(sorted(other for other in others if self.pair(member, other).contested))
+        """The pairs of which it must tell all that it said, not only the earliest (§7)."""
+        return tuple(sorted(self.near.node(member).contested))
 
-    def _tell(self, step: Step, member: str, answer: Answer, asking: dict[str, Cause], cause: Cause) -> None:
-        node = self.node(member)
-        if answer == node.told and member not in asking:
+    def _tell(self, member: str, answer: Answer, cause: Cause) -> None:
+        node = self.near.node(member)
+        if answer == node.told and member not in self.asking:
             return
         before = node.told or Answer(self.rules.keys.person_id(member), (member,))
-        merged = set(before.members) <= set(answer.members)
         told = Told(
             member,
             node.answered,
@@ -262,34 +248,43 @@ class _Graph:
             answer.superseded,
             answer.restricted,
             answer.contested,
-            answer.disputes,
-            merged,
-            asking.get(member, cause),
+            (),
+            set(before.members) <= set(answer.members),
+            self.asking.get(member, cause),
         )
-        step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, member.encode(), encode(told)))
-        self._report(step, member, dict(before.disputes), dict(answer.disputes))
+        self.step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, member.encode(), encode(told)))
         node.told = answer
-        self.dirty.add(member)
+        self.near.dirty.add(member)
 
-    def _report(self, step: Step, member: str, before: dict[str, str], after: dict[str, str]) -> None:
-        """Publish a dispute that began, changed or was settled, once for its pair: by the smaller
-        identifier.
+    def _report(self) -> None:
+        """Publish each dispute that began, changed or was settled, once for its pair (I3).
+
+        Whether a hub cut an edge is seen from the edge and the hubs; any other reason is kept by the smaller
+        end. So no list grows with a hub, and of two hubs neither reports what the other does.
         """
-        for other in sorted(before.keys() | after.keys()):
-            if member < other and before.get(other) != after.get(other):
-                reason = after.get(other)
-                body = None if reason is None else encode((member, other, reason))
-                step.outgoing.append(Outgoing(DISPUTES_TOPIC, f"{member}|{other}".encode(), body))
-                outcome = "settled" if reason is None else "disputed"
-                step.outcomes.append(Outcome(PAIRS_TOPIC, outcome, reason or before[other]))
+        near = self.near
+        hub_pairs = self.hub_pairs | near.was_implicit.keys()
+        own = {(member, other) for member in self.placed for other in near.node(member).disputed}
+        for a, b in sorted(hub_pairs | self.found.keys() | own):
+            node, after = near.node(a), self.found.get((a, b))
+            before = node.disputed.get(b)
+            if (a, b) in hub_pairs:
+                edge = near.pair(a, b).edge
+                implicit = edge is not None and not edge.explicit
+                if near.was_implicit.get((a, b), implicit) and (near.was_hub[a] or near.was_hub[b]):
+                    before = Dispute.HUB
+                if implicit and (near.is_hub(a) or near.is_hub(b)):
+                    after = Dispute.HUB
+            if before != after:
+                self._publish(a, b, before, after)
 
-
-class _Component:
-    """Members, the edges among them, and the edges at them that were cut with the reason."""
-
-    __slots__ = ("cut", "edges", "members")
-
-    def __init__(self, members: set[str]) -> None:
-        self.members = members
-        self.edges: set[Edge] = set()
-        self.cut: dict[Edge, Dispute] = {}
+    def _publish(self, a: str, b: str, before: str | None, after: Dispute | None) -> None:
+        node = self.near.node(a)
+        node.disputed.pop(b, None)
+        if after is not None and after is not Dispute.HUB:
+            node.disputed[b] = after.value
+        self.near.dirty.add(a)
+        body = None if after is None else encode((a, b, after.value))
+        self.step.outgoing.append(Outgoing(DISPUTES_TOPIC, f"{a}|{b}".encode(), body))
+        outcome = "settled" if after is None else "disputed"
+        self.step.outcomes.append(Outcome(PAIRS_TOPIC, outcome, after or before or ""))

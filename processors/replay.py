@@ -11,6 +11,7 @@ from processors.identity import Identity
 from processors.intake import Intake
 from processors.messages import (
     ASSERTIONS_TOPIC,
+    DISPUTES_TOPIC,
     FRAGMENTS_TOPIC,
     PAIRS_TOPIC,
     Said,
@@ -18,6 +19,7 @@ from processors.messages import (
     decode_for_identity,
     encode,
 )
+from processors.node import read_dispute
 from processors.persons import Persons
 from processors.record import Records
 from processors.rules import Keys, Limits, Rules
@@ -66,7 +68,7 @@ class Pipeline:
 
     def run(self, now_ms: int) -> None:
         """Step the stages until nothing is left to deliver."""
-        while any(self.queues.values()):
+        while any(self.queues.values()) or self._go_on(now_ms):
             for topic, queue in self.queues.items():
                 batch = [
                     Record(topic, 0, n, now_ms, out.key, out.value, out.headers)
@@ -75,6 +77,13 @@ class Pipeline:
                 queue.clear()
                 if batch:
                     self._step(topic, batch, (), now_ms)
+
+    def _go_on(self, now_ms: int) -> bool:
+        """Let persons go on with what was too much for one step; return whether there was something."""
+        due = sorted(key for key, moment in self.wakes[PAIRS_TOPIC].items() if moment <= now_ms)
+        if due:
+            self._step(PAIRS_TOPIC, (), due, now_ms)
+        return bool(due)
 
     def wake(self, now_ms: int) -> None:
         """Deliver every wake that is due at ``now_ms``, and what follows from it (V8)."""
@@ -176,7 +185,7 @@ def replay(
     return {
         "views": replayed.pipeline.views(),
         "persons": _persons(replayed.named, answers),
-        "disputed": _disputed(answers),
+        "disputed": _disputed(replayed.pipeline.written),
         "rejected": replayed.rejected,
     }
 
@@ -187,11 +196,7 @@ def _persons(named: set[str], answers: Mapping[str, Told]) -> list[list[str]]:
     return sorted(list(members) for members in persons)
 
 
-def _disputed(answers: Mapping[str, Told]) -> list[list[str]]:
-    """Each disputed pair once, the smaller identifier first (I3)."""
-    return sorted(
-        [identifier, other, reason]
-        for identifier, told in answers.items()
-        for other, reason in told.disputes
-        if identifier < other
-    )
+def _disputed(written: Iterable[Outgoing]) -> list[list[str]]:
+    """Each pair that is disputed in the end, the smaller identifier first (I3)."""
+    latest = {out.key: out.value for out in written if out.topic == DISPUTES_TOPIC}
+    return sorted(list(read_dispute(body)) for body in latest.values() if body is not None)

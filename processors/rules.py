@@ -26,6 +26,10 @@ class Limits:
     """I3: a component with more edges is overgrown."""
     person_identifiers: int = 32
     """I3: no person has more identifiers."""
+    page_edges: int = 64
+    """How many edges of a hub lie under one key on average; each one that comes or goes writes that many."""
+    told_a_step: int = 256
+    """How many neighbours of a hub a step tells of its protection (C3); V7 bounds its time."""
     register_depth: int = 64
     """R2: how many effective assertions a register keeps, at most."""
     register_bytes: int = 64 << 10

@@ -78,7 +78,7 @@ class Backbone:
 
     def run(self, steps_max: int = 1 << 30) -> None:
         """Let tasks step in any order until nothing is left to do."""
-        while steps_max and (ready := [task for task in self.tasks if self._fetch(task)]):
+        while steps_max and (ready := [t for t in self.tasks if self._fetch(t) or self._half_done(t)]):
             self.step(self.chance.choice(ready))
             steps_max -= 1
 
@@ -93,7 +93,11 @@ class Backbone:
     def step(self, task: Task) -> None:
         """One step of one task, over a batch of any size."""
         waiting = self._fetch(task)
-        self._transact(task, waiting[: self.chance.randint(1, 8)], [])
+        self._transact(task, waiting[: self.chance.randint(1, 8)], self._half_done(task))
+
+    def _half_done(self, task: Task) -> list[bytes]:
+        """Whose neighbours persons has not all told, at whatever moment."""
+        return sorted(task.wakes) if task.stage.name == "persons" else []
 
     def _fetch(self, task: Task) -> list[Record]:
         found = []

@@ -15,7 +15,8 @@ from processors.messages import (
     decode_for_identity,
     encode,
 )
-from processors.persons import Node, Persons, read_dispute, read_node
+from processors.node import Node, is_page, read_dispute, read_node
+from processors.persons import Persons
 from processors.rules import Keys, Limits, Rules
 from processors.stage import Outcome, Record
 from schemas import load_contracts
@@ -59,20 +60,38 @@ class Graph:
         self.disputes: dict[str, tuple[str, str, str] | None] = {}
         self.told: dict[str, Told] = {}
         """What each identifier was last told."""
+        self.published: dict[str, tuple[str, str, str]] = {}
+        """The disputes that are open."""
+        self.wakes: set[bytes] = set()
+        self.read: list[bytes] = []
+        """The keys that the last step asked for and was not given at once."""
         self.step(*first)
 
     def step(self, *batch: Claims) -> dict[str, Told]:
-        """Take over the claims in one step; return who was told what."""
+        """Take over the claims in one step, and let it go on until it is done; return who was told what."""
+        told = self.once(*batch)
+        while self.wakes:
+            told |= self.once()
+        return told
+
+    def once(self, *batch: Claims) -> dict[str, Told]:
+        """Take over the claims in one step and leave the rest of the work; return who was told what."""
         keyed = [(each.identifier.encode(), encode(each)) for each in batch]
         records = [Record(PAIRS_TOPIC, 0, n, 0, key, value) for n, (key, value) in enumerate(keyed)]
-        step = self.stage.step(self.bodies.get, records, (), 0)
-        self.bodies |= {key: state.body for key, state in step.states.items() if state is not None}
+        woken, self.wakes = sorted(self.wakes), set()
+        self.read = []
+        step = self.stage.step(self._lookup, records, woken, 0)
         self.outcomes, self.disputes = step.outcomes, {}
-        self.written = {key.decode() for key in step.states}
+        self.written = {key.decode() for key in step.states if not is_page(key)}
+        for key, state in step.states.items():
+            self.bodies.pop(key, None)
+            if state is not None:
+                self.bodies[key] = state.body
+                self.wakes |= {key} if state.wake_ms is not None else set()
         told: dict[str, Told] = {}
         for out in step.outgoing:
             if out.topic == DISPUTES_TOPIC:
-                self.disputes[out.key.decode()] = None if out.value is None else read_dispute(out.value)
+                self._note(out.key.decode(), None if out.value is None else read_dispute(out.value))
             else:
                 assert out.topic == ASSERTIONS_TOPIC
                 message = decode_for_identity(out.value or b"")
@@ -82,6 +101,18 @@ class Graph:
                 told[message.identifier] = message
         self.told |= told
         return told
+
+    def _lookup(self, key: bytes) -> bytes | None:
+        self.read.append(key)
+        return self.bodies.get(key)
+
+    def _note(self, pair: str, dispute: tuple[str, str, str] | None) -> None:
+        assert pair not in self.disputes  # no pair is reported twice in a step
+        assert self.published.get(pair) != dispute  # nor when nothing changed
+        self.disputes[pair] = dispute
+        self.published.pop(pair, None)
+        if dispute is not None:
+            self.published[pair] = dispute
 
     def node(self, identifier: str) -> Node:
         return read_node(self.bodies[identifier.encode()])
@@ -94,10 +125,9 @@ class Graph:
         return {frozenset(told.members) for told in self.told.values()}
 
     def disputed(self) -> set[tuple[str, str, str]]:
-        """Each dispute as everybody was last told, once; both sides were told."""
-        found = {(i, other, reason) for i, told in self.told.items() for other, reason in told.disputes}
-        assert all((other, i, reason) in found for i, other, reason in found)
-        return {each for each in found if each[0] < each[1]}
+        """The disputes that are open, the smaller identifier first."""
+        assert all(a < b for a, b, _ in self.published.values())
+        return set(self.published.values())
 
     def protected(self) -> set[str]:
         """Whoever was last told to be protected."""

@@ -12,7 +12,7 @@ from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_json, write_rows
 
 if TYPE_CHECKING:
-    from processors.persons import Node
+    from processors.node import Node
 
 DISPUTE_COLUMNS = ("one", "other", "reason", "since")
 PAIR_COLUMNS = ("other", "stated", "by", "event", "time", "dispute")
@@ -36,7 +36,7 @@ def disputes(output: Output = Form.TABLE) -> None:
     from connectors.kafka_reader import TopicReader
     from postroom.settings import settings
     from processors import DISPUTES_TOPIC
-    from processors.persons import read_dispute
+    from processors.node import read_dispute
     from schemas import format_instant
 
     reader = TopicReader(find_stack(settings()).access)
@@ -67,10 +67,9 @@ def show(
     if node is None:
         say("nothing was stated about a pair of this identifier: it is a person by itself")
         raise typer.Exit(Exit.FOUND)
-    told = node.told
-    disputed = dict(told.disputes) if told is not None else {}
+    told, disputed = node.told, _disputes_of(identifier)
     rows: list[dict[str, Any]] = []
-    for other in sorted(node.others()):
+    for other in sorted({*node.said, *nodes} - {identifier}):
         said_by_other = nodes[other].said.get(identifier, ()) if other in nodes else ()
         rows.extend(
             {
@@ -101,15 +100,35 @@ def show(
     )
 
 
+def _disputes_of(identifier: str) -> dict[str, str]:
+    """The reason of each of its disputes, by the other end."""
+    from connectors import find_stack
+    from connectors.kafka_reader import TopicReader
+    from postroom.settings import settings
+    from processors import DISPUTES_TOPIC
+    from processors.node import read_dispute
+
+    found = {}
+    for record in TopicReader(find_stack(settings()).access).latest(DISPUTES_TOPIC).values():
+        one, other, reason = read_dispute(record.value or b"")
+        if identifier in (one, other):
+            found[other if one == identifier else one] = reason
+    return found
+
+
 def read_nodes(identifier: str) -> Mapping[str, Node]:
-    """Return what the persons stage keeps of an identifier and its neighbours, from its changelog."""
+    """Return what persons keeps of an identifier and of whoever says something of it, from its changelog.
+
+    An identifier keeps no list of those who speak of it (adr/0013), so all are searched: the whole changelog
+    has just been read anyway.
+    """
     from connectors import find_stack
     from connectors.kafka_reader import TopicReader
     from postroom.composition import load_rules_files
     from postroom.settings import settings
     from postroom.topics import changelog
-    from processors.engine.changelog import body_of
-    from processors.persons import read_node
+    from processors.engine.changelog import TASK_KEY, body_of
+    from processors.node import is_page, read_node
     from schemas import IdentifierInvalid
 
     current = settings()
@@ -122,12 +141,12 @@ def read_nodes(identifier: str) -> Mapping[str, Node]:
         ) from invalid
     latest = TopicReader(find_stack(current).access).latest(changelog("persons"))
 
-    def node(name: str) -> Node | None:
-        record = latest.get(name.encode())
-        return None if record is None or record.value is None else read_node(body_of(record.value))
-
-    found = node(identifier)
-    if found is None:
+    named = identifier.encode()
+    nodes = {
+        key.decode(): read_node(body_of(record.value or b""))
+        for key, record in latest.items()
+        if key != TASK_KEY and not is_page(key) and named in (record.value or b"")
+    }
+    if identifier not in nodes:
         return {}
-    near = {other: other_node for other in found.others() if (other_node := node(other)) is not None}
-    return {identifier: found} | near
+    return {name: node for name, node in nodes.items() if name == identifier or identifier in node.said}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from connectors import stack_status
 from processors import DISCLOSURES_TOPIC, PAIRS_TOPIC, view_topic
 from processors.engine.changelog import TASK_KEY, body_of
-from processors.persons import read_node
+from processors.node import is_page, read_node
 from tests.bench.ground import Ground
 from tests.bench.topics import committed
 
@@ -35,11 +35,12 @@ def left_by(ground: Ground) -> Left:
     for stage in STATEFUL:
         latest = _latest(ground, changelog(stage))
         state[stage] = sum(len(key) + len(value) for key, value in latest.items())
-        keys[stage] = len(latest)
+        keys[stage] = sum(not is_page(key) for key in latest)
         if stage == "persons":
-            for value in latest.values():
-                node = read_node(body_of(value))
-                pairs |= {frozenset((node.identifier, other)) for other in node.others()}
+            for key, value in latest.items():
+                if not is_page(key):
+                    node = read_node(body_of(value))
+                    pairs |= {frozenset((node.identifier, other)) for other in node.said}
     claims = sum(_messages(message) for message in committed(ground, PAIRS_TOPIC))
     sizes = _topic_bytes(ground)
     inputs = set(ground.inputs())

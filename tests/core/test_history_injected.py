@@ -97,6 +97,8 @@ def test_nasty_histories_have_no_finding(seed: int):
         hub_edges=small.hub,
         component_edges=small.overgrown,
         person_identifiers=small.person,
+        page_edges=2,
+        told_a_step=3,
         register_depth=small.register,
     )
     rules = ruled(*loaded(question.contracts, question.agreements), question.secret, limits)

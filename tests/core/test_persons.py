@@ -101,12 +101,12 @@ def test_it_is_a_merge_for_whoever_keeps_all_its_fellows():
 
 
 def test_only_nodes_that_changed_are_written():
-    """§7: who asked, whom it speaks of and who is told; the rest of the component is only read."""
+    """§7: who asked, whose edge changed and who is told; the rest of the component is only read."""
     graph = Graph(same(NHS, NINO), same(NINO, UTR))
     graph.step(claims(NHS, 2))
     assert graph.written == {NHS}
     graph.step(claims(NHS, 3, ("same-person", NINO, 1)))
-    assert graph.written == {NHS, NINO}
+    assert graph.written == {NHS}
     graph.step(same(TAX, UTR))
     assert graph.written == {NHS, NINO, UTR, TAX}
 
@@ -143,8 +143,8 @@ def test_a_claim_replaces_what_was_said_of_the_pairs_it_names_and_of_no_other():
 
 @pytest.mark.parametrize("by", [(NHS, NINO), (NINO, NHS)])
 def test_an_unlink_from_either_side_parts_them_and_both_must_tell_all(by: tuple[str, str]):
-    """I2, §7: contested, which both sides are told even when their person does not change."""
-    graph = Graph(same(NHS, NINO), same(NHS, UTR), same(UTR, NINO))
+    """I2, §7: contested, which both who said something are told even when their person does not change."""
+    graph = Graph(same(NHS, NINO), same(NINO, NHS), same(NHS, UTR), same(UTR, NINO))
     graph.step(claims(by[0], 2, ("unlink", by[1], 5)))
     assert graph.told[NHS].contested == (NINO,)
     assert graph.told[NINO].contested == (NHS,)
@@ -153,6 +153,14 @@ def test_an_unlink_from_either_side_parts_them_and_both_must_tell_all(by: tuple[
     graph.step(claims(by[0], 3, ("unlink", by[1], 5), ("link", by[1], 6)))
     assert graph.persons() == {frozenset({NHS, NINO, UTR})}
     assert graph.told[NHS].contested == (NINO,)
+
+
+def test_whoever_said_nothing_of_a_contested_pair_hears_of_it_when_it_does():
+    """§7: it has nothing to tell before; a number that a thousand unlinked would keep a list of them."""
+    graph = Graph(same(NHS, NINO))
+    assert NINO not in graph.step(claims(NHS, 2, ("unlink", NINO, 5))) or not graph.told[NINO].contested
+    assert graph.step(claims(NINO, 1, ("same-person", NHS, 2)))[NINO].contested == (NHS,)
+    assert graph.step(claims(NINO, 2, ("", NHS, 0)))[NINO].contested == ()
 
 
 # Disputes (I3).

@@ -20,7 +20,7 @@ from schemas import Basis, Grant
 from tests.nasty import NastySet, nasty
 from tests.nasty.stages import loaded
 
-SMALL = Limits(hub_edges=4, person_identifiers=6, component_edges=12)
+SMALL = Limits(hub_edges=4, person_identifiers=6, component_edges=12, page_edges=2, told_a_step=3)
 SEEDS = st.integers(0, 1 << 30)
 Answer = dict[str, Any]
 

@@ -35,8 +35,8 @@ from processors.messages import (
     Told,
     encode,
 )
+from processors.node import Answer, Node, Page, Spread
 from processors.obligations import Obligation
-from processors.persons import Answer, Node
 
 FILE = Path(__file__).with_name("messages.json")
 
@@ -82,6 +82,12 @@ EXAMPLES = {
         MEMBERS[0], {MEMBERS[1]: (PAIR,)}, {MEMBERS[1]: True}, True, True, 3,
         Answer("p-1", MEMBERS, (), True, ("nino:C",), (("nino:C", "hub"),)),
     ),
+    "node-counted": Node(
+        MEMBERS[0], {MEMBERS[1]: (PAIR,)}, {}, True, True, 3, Answer("p-1", MEMBERS, (), True, ("nino:C",)),
+        True, {"utr:1": True}, {MEMBERS[1]: True}, 66, 2, 2, {"nino:C": True}, {"nino:C": "unlinked"},
+        Spread(1, CAUSE),
+    ),
+    "page": Page({MEMBERS[1]: True, "utr:1": False}),
     "record-state": RecordState(
         "p-1", {MEMBERS[0]: FRAGMENT}, {"a": SENT},
         {"a\0s-1": 4}, {MEMBERS[0]: 1}, {"k": Handover("p-2", True, CAUSE, {"a": (DELIVERED,)})},

@@ -33,6 +33,8 @@ def by_stages(question: NastySet) -> dict[str, Any]:
         hub_edges=question.limits.hub,
         component_edges=question.limits.overgrown,
         person_identifiers=question.limits.person,
+        page_edges=2,
+        told_a_step=3,
         register_depth=question.limits.register,
         register_bytes=question.limits.register_bytes,
     )

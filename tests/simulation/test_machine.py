@@ -23,7 +23,7 @@ from tests.nasty import nasty
 
 CASES = Path(__file__).parents[1] / "cases"
 SECRET = (CASES / "secret.txt").read_bytes()
-LIMITS = Limits(hub_edges=4, component_edges=24, person_identifiers=6)
+LIMITS = Limits(hub_edges=4, component_edges=24, person_identifiers=6, page_edges=2, told_a_step=3)
 DAY_MS = 24 * 3600 * 1000
 SEEDS = st.integers(0, 400)
 STEPS_MS = st.sampled_from(

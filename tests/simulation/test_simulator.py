@@ -85,6 +85,8 @@ def run(question: NastySet, schedule: object, variant: str) -> list[str]:
         hub_edges=question.limits.hub,
         component_edges=question.limits.overgrown,
         person_identifiers=question.limits.person,
+        page_edges=2,
+        told_a_step=3,
     )
     rules = Rules(contracts, agreements, Keys(question.secret), limits)
     before = None
