@@ -76,10 +76,12 @@ class Backbone:
             partition = self.chance.randrange(self.partitions)
             self._append(topic, partition, None, line, STRUCTURED)
 
-    def run(self, steps_max: int = 1 << 30) -> None:
-        """Let tasks step in any order until nothing is left to do."""
-        while steps_max and (ready := [t for t in self.tasks if self._fetch(t) or self._half_done(t)]):
-            self.step(self.chance.choice(ready))
+    def run(self, steps_max: int = 1 << 30, half_done: bool = False) -> None:
+        """Let tasks step in any order until nothing is left to do, or only what is half done."""
+        while steps_max and (
+            ready := [t for t in self.tasks if self._fetch(t) or (self._half_done(t) and not half_done)]
+        ):
+            self.step(self.chance.choice(ready), half_done)
             steps_max -= 1
 
     def pass_time(self, ms: int) -> None:
@@ -90,10 +92,11 @@ class Backbone:
                 self._transact(task, [], due)
         self.run()
 
-    def step(self, task: Task) -> None:
+    def step(self, task: Task, half_done: bool = False) -> None:
         """One step of one task, over a batch of any size."""
         waiting = self._fetch(task)
-        self._transact(task, waiting[: self.chance.randint(1, 8)], self._half_done(task))
+        woken = [] if half_done else self._half_done(task)
+        self._transact(task, waiting[: self.chance.randint(1, 8)], woken)
 
     def _half_done(self, task: Task) -> list[bytes]:
         """Whose neighbours persons has not all told, at whatever moment."""

@@ -181,9 +181,11 @@ class History:
 
     def _memory(self, record: Record, place: Place) -> None:
         memory = read_memory(record)
-        if memory is None:
-            return
         stage = record.topic.split(".")[1]
+        if memory is None:
+            if stage == "persons" and self._replayed is not None:
+                self._replayed.persons_state(record)
+            return
         self._counts.memory(stage, place, memory)
         if stage == "record":
             self._withdrawals.memory(record.partition, memory)

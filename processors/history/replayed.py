@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from processors.disclosure import view_topic
-from processors.engine.changelog import TaskMemory
+from processors.engine.changelog import WAKE_BYTES, TaskMemory
 from processors.engine.partitions import partition_of
 from processors.fragment import state_bytes
 from processors.history.decoding import READERS
@@ -94,6 +94,8 @@ class Replayed:
         self._connected = Connected()
         self._touched: set[str] = set()
         """Identifiers about whom something is on its way."""
+        self._telling: set[str] = set()
+        """Identifiers whose neighbours have not all been told of their protection (C3, adr/0013)."""
         self._latest: dict[Key, _Latest] = {}
         self._memories: dict[tuple[str, int], TaskMemory] = {}
         self._codecs: dict[int, PlainCodec] = {}
@@ -128,6 +130,11 @@ class Replayed:
         """Take a message between stages; one that was not read yet makes its persons uncertain."""
         if place.topic in READERS and not self.extent.has_processed(place):
             self._touched.update(_named(message))
+
+    def persons_state(self, record: Record) -> None:
+        """Take a state of persons, in order; what it asks to be woken for is still to be told."""
+        waits = any((record.value or b"")[:WAKE_BYTES])
+        (self._telling.add if waits else self._telling.discard)((record.key or b"").decode())
 
     def memory(self, stage: str, partition: int, memory: TaskMemory) -> None:
         """Take what a task committed of itself, in order."""
@@ -190,7 +197,9 @@ class Replayed:
 
     def _uncertain(self, replaying: _Replaying) -> set[Any]:
         """Keys of views that prove nothing: a name (agreement, key), or a key of any agreement."""
-        tops = {self._connected.top(i) for i in self._touched | replaying.late | self._bounded()}
+        tops = {
+            self._connected.top(i) for i in self._touched | self._telling | replaying.late | self._bounded()
+        }
         members = [
             identifier for identifier in list(self._connected) if self._connected.top(identifier) in tops
         ]

@@ -17,7 +17,9 @@ from tests.backbone import Backbone
 from tests.core.history_faults import FAULTS, Inject
 from tests.core.test_house import ROOT
 from tests.nasty import nasty
+from tests.nasty.generate import CASES
 from tests.nasty.stages import loaded
+from tests.simulation.test_replay_equals_model import event as line_of
 
 CONTRACTS = load_contracts(ROOT / "schemas")
 AGREEMENTS = load_agreements(ROOT / "schemas" / "agreements", CONTRACTS)
@@ -131,6 +133,30 @@ def told_partly(steps: int) -> Backbone:
     backbone.publish(lines[-40:])
     backbone.run(steps)
     return backbone
+
+
+def test_a_crowd_that_is_still_being_told_of_a_protection_is_on_its_way():
+    """C3, adr/0013: persons tells a hub's neighbours in steps; until the last, their views differ rightly."""
+    small = Limits(hub_edges=2, page_edges=1, told_a_step=1)
+    rules = ruled(*loaded(CASES / "contracts", CASES / "agreements"), b"secret", small)
+    backbone = Backbone(rules, AT_MS)
+    home = {"lines": [], "postcode": "x", "authority": "york"}
+    lives_there = [
+        {"account": f"{10_000_000 + n}", "nino": "AB123456C", "address": home, "moved_in": "2026-01-01"}
+        for n in range(9)
+    ]
+    backbone.publish(
+        line_of(lived["account"], "council-york", "uk.gov.housing.address.v1", lived) for lived in lives_there
+    )
+    backbone.run()
+    protected = {"subject": "nino:AB123456C", "state": "RESTRICTED"}
+    backbone.publish([line_of("r", "police", "uk.gov.protection.restriction.v1", protected)])
+    backbone.run(half_done=True)
+    verdict = judged(rules, backbone.records(), backbone.extent(), backbone.now_ms)
+    assert (verdict.findings, verdict.checked["views on their way"]) == ([], 8)
+    backbone.run()
+    verdict = judged(rules, backbone.records(), backbone.extent(), backbone.now_ms)
+    assert (verdict.findings, verdict.checked["views on their way"]) == ([], 0)
 
 
 def test_a_moment_that_no_task_has_come_to_is_not_called_a_difference(good: Backbone):
