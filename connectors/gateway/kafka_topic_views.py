@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 from connectors.gateway.kafka_follower import Follower, let_go, make_consumer
 from connectors.gateway.ports import Away, Change, Expired, Page, Positions
+from connectors.gateway.view_records import Schemas, ViewRecords
 from connectors.kafka_access import KafkaAccess
-from schemas import ContractMismatch, PlainCodec, unframe
 
 WITHIN_S = 10.0
 READERS_MAX = 16
@@ -25,13 +25,6 @@ FETCH_BYTES = 262_144
 POLL_MS = 500
 ATTEMPTS = 5
 _OFFSET_BITS = 48
-
-
-class Schemas(Protocol):
-    """What the registry knows."""
-
-    async def writer(self, schema_id: int) -> dict[str, Any] | None:
-        """Return the schema with this id."""
 
 
 class _Index:
@@ -63,8 +56,7 @@ class TopicViews:
         schemas: Schemas,
     ) -> None:
         self._access = access
-        self._schemas = schemas
-        self._codecs: dict[int, PlainCodec] = {}
+        self._records = ViewRecords(schemas)
         self._indexes = {name: _Index() for name in agreements}
         self._followers = {
             name: Follower(access, topic_of(name), index) for name, index in self._indexes.items()
@@ -102,7 +94,7 @@ class TopicViews:
         if not _are_beyond(reached, ends):
             async with self._reader(follower.topic, len(ends)) as reader:
                 records = await _read(reader, follower.topic, reached, ends, limit)
-        changes = [await self._change(record) for record in records if record.key is not None]
+        changes = [await self._records.change(record) for record in records if record.key is not None]
         return Page(changes, tuple(reached), _are_beyond(reached, ends))
 
     async def wait(self, agreement: str, positions: Positions, seconds: float) -> None:
@@ -121,29 +113,10 @@ class TopicViews:
             async with self._reader(follower.topic, partitions) as reader:
                 record = await _one(reader, follower.topic, *place)
             if record is not None and record.key == raw:
-                return await self._change(record)
+                return await self._records.change(record)
             if index.place(raw) == place and record is not None:
                 return None  # compaction has taken its tombstone
         raise Away("the view changes too fast to be read")
-
-    async def _change(self, record: Any) -> Change:
-        headers = tuple((name, (raw or b"").decode("utf-8", "replace")) for name, raw in record.headers)
-        value = None if record.value is None else await self._value(record.value)
-        key = record.key.decode("utf-8", "replace")
-        return Change(key, value, headers, record.timestamp, record.partition, record.offset)
-
-    async def _value(self, framed: bytes) -> dict[str, Any]:
-        try:
-            schema_id, body = unframe(framed)
-            codec = self._codecs.get(schema_id)
-            if codec is None:
-                schema = await self._schemas.writer(schema_id)
-                if schema is None:
-                    raise Away("the registry does not know a view's schema")
-                codec = self._codecs[schema_id] = PlainCodec(schema)
-            return dict(codec.decode(body))
-        except (ValueError, ContractMismatch):
-            raise Away("a record of the topic is not a view") from None
 
     @asynccontextmanager
     async def _reader(self, topic: str, partitions: int) -> AsyncIterator[Any]:
