@@ -1,0 +1,150 @@
+"""What webhooks stand on, put together: settings and files to endpoints, topics and a journal to couriers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import prometheus_client
+
+from connectors import Misused, Stack
+from connectors.gateway.registered import RegisteredSchemas
+from connectors.gateway.view_records import ViewRecords
+from connectors.registry import Registry
+from connectors.state_files import locked
+from connectors.webhook import (
+    Courier,
+    Desk,
+    Endpoint,
+    Journal,
+    Line,
+    Network,
+    Reader,
+    Rounds,
+    Withheld,
+    load_endpoints,
+    permission,
+    read_networks,
+    trusted,
+)
+from connectors.webhook.kafka_pages import TopicPages
+from connectors.webhook.outbox import Outbox
+from postroom.composition import load_rules_files
+from postroom.config import Settings, environment, read_private
+from postroom.errors import UserError
+from processors import view_topic
+
+Say = Callable[[str], None]
+
+
+def journal_of(settings: Settings) -> Journal:
+    """Open the journal of this installation; Trouble."""
+    return Journal(settings.state_dir / "webhooks" / "journal.db")
+
+
+def endpoints_of(settings: Settings) -> dict[str, Endpoint]:
+    """Read who receives what, with the agreements as their files are now; Misused."""
+    try:
+        _, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
+    except UserError as error:
+        raise _misused(error) from error
+    file: Path = settings.values["webhooks"].value
+    return load_endpoints(file, agreements, environment(), _read, allowed_networks(settings))
+
+
+def allowed_networks(settings: Settings) -> tuple[Network, ...]:
+    """Return what is not public and may be sent to all the same."""
+    return read_networks(settings.values["webhook_networks"].value or "")
+
+
+def line_to(endpoint: Endpoint, settings: Settings) -> Line:
+    """Return a line to one receiver."""
+    return Line(
+        endpoint.url,
+        trusted(settings.values["webhook_ca_file"].value),
+        allowed_networks(settings),
+        connections_max=endpoint.in_flight_max,
+        timeout_s=endpoint.timeout_s,
+    )
+
+
+async def ask_each(settings: Settings, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Ask receivers for permission, as before a first delivery; return what is wrong, by name."""
+
+    async def one(endpoint: Endpoint) -> str:
+        line = line_to(endpoint, settings)
+        try:
+            found = await permission(endpoint, line)
+        finally:
+            await line.close()
+        return found.why if isinstance(found, Withheld) else ""
+
+    answers = await asyncio.gather(*map(one, endpoints.values()))
+    return {name: why for name, why in zip(endpoints, answers, strict=True) if why}
+
+
+class Sending:
+    """The couriers on a stack: made from settings, then run in a loop."""
+
+    def __init__(self, settings: Settings, stack: Stack) -> None:
+        self._settings, self._access = settings, stack.access
+        self._records = ViewRecords(RegisteredSchemas(Registry(stack.registry)))
+        self._journal = journal_of(settings)
+        self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
+
+    def _courier(self, endpoint: Endpoint) -> Courier:
+        def readers(outbox: Outbox) -> list[Reader]:
+            return [
+                Reader(
+                    endpoint.name,
+                    agreement,
+                    TopicPages(self._access, view_topic(agreement), self._records),
+                    self._journal,
+                    outbox,
+                )
+                for agreement in endpoint.agreements
+            ]
+
+        def desk() -> Desk:
+            return Desk(endpoint, self._journal, readers, random.SystemRandom())
+
+        return Courier(endpoint, line_to(endpoint, self._settings), self._journal.secret, desk)
+
+    async def run(self, say: Say) -> None:
+        """Deliver until SIGTERM or Ctrl-C."""
+        logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
+        host, port = self._settings.metrics_host, self._settings.metrics_port
+        metrics, _ = prometheus_client.start_http_server(port, host)
+        say(f"metrics on http://{host}:{metrics.server_port}/metrics")
+        delivering = asyncio.create_task(self.rounds.run())
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(ending, delivering.cancel)
+        try:
+            with suppress(asyncio.CancelledError):
+                await delivering
+        finally:
+            metrics.shutdown()
+            self._journal.close()
+
+
+def run(settings: Settings, stack: Stack, say: Say) -> None:
+    """Deliver, as the only process that does with this journal; another waits for the first to end."""
+    lock = settings.state_dir / "webhooks" / "sending.lock"
+    with locked(lock, lambda: say(f"another postroom sends; waiting for it ({lock})")):
+        asyncio.run(Sending(settings, stack).run(say))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return read_private(file, "a webhook's key file", "name it in the file of webhooks")
+    except UserError as error:
+        raise _misused(error) from error
+
+
+def _misused(error: UserError) -> Misused:
+    return Misused(error.what, where=error.where, why=error.why, mend=error.mend)
