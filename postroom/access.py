@@ -27,8 +27,8 @@ OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
 # INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
 # prefixes begins another's.
 
-WORKER, GATEWAY, AUDITOR, OPERATOR = (
-    f"{POSTROOM}{name}" for name in ("worker", "gateway", "auditor", "operator")
+WORKER, GATEWAY, WEBHOOK, AUDITOR, OPERATOR = (
+    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "auditor", "operator")
 )
 # Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
 STAGES = ("intake", "identity", "persons", "record", "obligations")
@@ -75,6 +75,7 @@ def roles(
         *(_subscriber(name, agreements) for name in subscribers),
         _worker(contracts, agreements),
         _gateway(contracts, agreements),
+        _webhook(agreements),
         _auditor(),
         _operator(),
     ]
@@ -125,6 +126,13 @@ def _gateway(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
     may |= _on_topics(GATEWAY, Operation.WRITE, {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC})
     groups = Acl(GATEWAY, Resource.GROUP, f"{GATEWAY}.", Operation.READ, prefixed=True)
     return Role(GATEWAY, "the HTTP gateway, for clients that it knows", may | {groups})
+
+
+def _webhook(agreements: Iterable[Agreement]) -> Role:
+    """The sender of webhooks: it reads views, by offset and without a group, and writes nothing."""
+    reads = [view_topic(found.agreement) for found in agreements]
+    meaning = "`postroom webhook run`, for endpoints that it knows"
+    return Role(WEBHOOK, meaning, _on_topics(WEBHOOK, Operation.READ, reads))
 
 
 def _auditor() -> Role:

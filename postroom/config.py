@@ -244,6 +244,11 @@ def read_private(
     return content
 
 
+def environment() -> Mapping[str, str]:
+    """Return the variables of this process, for files that name one of them as the place of a secret."""
+    return dict(os.environ)
+
+
 def load_settings(environ: Mapping[str, str] | None = None, directory: Path | None = None) -> Settings:
     """Read environment and file; `UserError` names the setting that is wrong, never a secret's value."""
     environ = os.environ if environ is None else environ

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def secret(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text that is not empty is wanted")
     return value
+
+
+def networks(value: Any) -> str:
+    """Take networks between commas, as 10.1.0.0/16."""
+    parts = [part.strip() for part in text(value).split(",")]
+    try:
+        return ",".join(str(ip_network(part)) for part in parts)
+    except ValueError:
+        raise ValueError("networks are wanted, as 10.1.0.0/16, several with commas between") from None
 
 
 def number(least: int, most: int) -> Parse:
@@ -132,6 +142,9 @@ KNOWN: tuple[Known, ...] = (
     Known("gateway_behind_tls", one_of("no", "yes"), "no", "yes: a proxy in front ends TLS"),
     Known("gateway_events_per_s", number(1, 1_000_000), 1000, "what one client may publish or ask"),
     Known("gateway_acknowledged_within_ms", number(100, 60_000), 10_000, "how long a publisher waits"),
+    Known("webhooks", path, Path("webhooks.yaml"), "who receives views by HTTP POST, and where (YAML)"),
+    Known("webhook_networks", networks, None, "networks that are not public and may be sent to; none"),
+    Known("webhook_ca_file", path, None, "whom we believe about receivers; none: the machine's"),
     Known(
         "log_format", one_of("console", "json"), "console", "words for a terminal, or one JSON object a line"
     ),

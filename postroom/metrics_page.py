@@ -17,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import signals
 from connectors.gateway import audit
+from connectors.webhook import metrics as webhook_metrics
 from postroom import canary_metrics
 from processors.engine import metrics
 
@@ -27,6 +28,7 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("Every process", signals),
     ("A worker (`postroom run`)", metrics),
     ("The gateway (`postroom gateway run`)", audit),
+    ("Webhooks (`postroom webhook run`)", webhook_metrics),
     ("The canary (`postroom canary run`)", canary_metrics),
 )
 
@@ -34,10 +36,11 @@ LABELS: dict[str, str] = {
     "agreement": "the agreements' files, and those that were",
     "cause": "`moment`, `sweep`",
     "change": "the words in the metric's description",
+    "endpoint": "the file of webhooks",
     "error": "the reasons for which a worker ends itself, in the code",
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
-    "outcome": "the outcomes that stages and gateway return, in the code",
+    "outcome": "the outcomes that stages, gateway and webhooks return, in the code",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
     "process": "`worker`, `gateway`, `canary`",

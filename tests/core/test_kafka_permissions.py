@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from connectors.kafka_acls import Acl
 from connectors.local_security import ADMIN, BROKER
-from postroom.access import AUDITOR, GATEWAY, OPERATOR, WORKER, ours, roles, wanted_acls
+from postroom.access import AUDITOR, GATEWAY, OPERATOR, WEBHOOK, WORKER, ours, roles, wanted_acls
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import ACKNOWLEDGEMENTS_TOPIC, DISCLOSURES_TOPIC
 
@@ -56,10 +56,14 @@ installations = st.builds(Installation, contracts_drawn, agreements_drawn, st.bo
 
 
 @given(installations)
-def test_a_view_is_read_by_its_own_subscriber_and_the_gateway_alone(found: Installation):
+def test_a_view_is_read_by_its_own_subscriber_the_gateway_and_webhooks_alone(found: Installation):
     """Whatever the agreements are called."""
     for agreement, subscriber in found.subscribers.items():
-        assert found.who("read", "topic", f"view.{agreement}") == {f"subscriber.{subscriber}", GATEWAY}
+        assert found.who("read", "topic", f"view.{agreement}") == {
+            f"subscriber.{subscriber}",
+            GATEWAY,
+            WEBHOOK,
+        }
         assert found.who("read", "topic", f"obligations.{subscriber}") == {
             f"subscriber.{subscriber}",
             GATEWAY,
