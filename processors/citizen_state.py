@@ -8,6 +8,10 @@ import msgspec
 
 from processors.golden import PersonFragment
 from processors.messages import Cause, Delivered, Message
+from processors.stage import tally_since
+
+INCOMPLETE = "incomplete"
+"""What is tallied of a record: that a part of it is still travelling (I6)."""
 
 VALUE_BYTES_KEPT = 4096
 """A longer value that was sent is remembered by its digest: a record has room for all its agreements (R8)."""
@@ -70,6 +74,7 @@ class RecordState(Message):
     - ``inherited``: what was delivered under keys that merged into this person; a view that takes their
       place settles it, and ``superseded_keys`` remembers up to which sequence.
     - ``wake_ms``: the next moment at which time alone changes something (V8).
+    - ``incomplete_since_ms``: since when a part of it is travelling (I6), 0 while it is whole or empty.
 
     INVARIANT: what a subscriber received is in a view, or in ``dropped``, ``inherited`` or ``delivered`` of
     some record or message, or settled: superseded, corrected, or owed to be deleted (V4).
@@ -85,6 +90,12 @@ class RecordState(Message):
     inherited: dict[str, tuple[Delivered, ...]] = {}
     superseded_keys: dict[str, dict[str, int]] = {}
     wake_ms: int | None = None
+    incomplete_since_ms: int = 0
+
+    def tally(self) -> tuple[str, ...]:
+        """Name the record if a part of it is still travelling, by since when (I6)."""
+        since_ms = self.incomplete_since_ms
+        return (tally_since(INCOMPLETE, since_ms),) if since_ms else ()
 
     def has_custody(self, identifier: str, move: int) -> bool:
         """Whether the keys of ``identifier`` at ``move`` are here: its first home, or released to us (V2)."""

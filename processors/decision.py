@@ -157,6 +157,16 @@ def decide(question: Question) -> Decision:
     return Decision(None, question.key, attributes)
 
 
+def summary(decision: Decision) -> tuple[str, str]:
+    """Return a decision as it is counted: permitted, partial or denied, and the first denial's reason."""
+    if decision.denied is not None:
+        return "denied", decision.denied
+    denials = [answer for answer in decision.attributes.values() if isinstance(answer, Denial)]
+    if not denials:
+        return "permitted", ""
+    return "partial" if len(denials) < len(decision.attributes) else "denied", denials[0]
+
+
 def decide_closed(question: Question) -> Decision:
     """Decide, and deny everything when deciding fails (C6: an error is a denial, and an alert)."""
     try:

@@ -46,8 +46,8 @@ def obligations_topic(subscriber: str) -> str:
 class Discloser:
     """Writes what one person's record discloses during one step; every write counts up its key's sequence.
 
-    :attr:`cause` is the event that set off what is written next, and :attr:`protective` whether one in this
-    step took something away.
+    :attr:`cause` is the event that set off what is written next, :attr:`protective` whether one in this step
+    took something away, and :attr:`moment_ms` the moment that has passed, if one has (V8).
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Discloser:
         self.rules, self.codecs, self.state, self.step, self.now_ms = rules, codecs, state, step, now_ms
         self.cause = TIME_PASSED
         self.protective = False
+        self.moment_ms: int | None = None
         self._cause_hash: tuple[Cause, str] | None = None
 
     def update(self, agreement: Agreement, sent: Sent, decision: Decision, supersedes: Iterable[str]) -> None:
@@ -75,6 +76,7 @@ class Discloser:
         self.step.outcomes.append(Outcome(agreement.agreement, "view"))
         if self.cause.published_ms:
             self.step.latencies.append(Latency("end_to_end", self.cause.published_ms))
+        self._time_passed()
 
     def retract(
         self,
@@ -96,6 +98,7 @@ class Discloser:
         self.step.outcomes.append(Outcome(name, "retraction", reason.value))
         if self.cause.published_ms and self.protective:
             self.step.latencies.append(Latency("withdrawal_to_retraction", self.cause.published_ms))
+        self._time_passed()
 
     def oblige(
         self,
@@ -129,6 +132,11 @@ class Discloser:
         owed = Owed(obligation_id, subscriber, name, key, tuple(fields), self.now_ms, deadline_ms)
         self.step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, obligation_id.encode(), encode(owed)))
         self.step.outcomes.append(Outcome(name, "obligation"))
+
+    def _time_passed(self) -> None:
+        """Measure what time alone has changed from the moment that changed it (V8)."""
+        if self.moment_ms is not None and self.cause is TIME_PASSED:
+            self.step.latencies.append(Latency("moment_to_view", self.moment_ms))
 
     def _headers(self, ce_type: bytes, name: str, version: int, key: str, sequence: int) -> Headers:
         """The headers of every view record (V3)."""

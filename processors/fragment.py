@@ -19,6 +19,10 @@ from processors.messages import (
 )
 from processors.pairs import exposed
 from processors.register import Register, next_expiry
+from processors.stage import tally_since
+
+HELD, UNMATCHED = "held", "unmatched"
+"""What is tallied of an identifier: events that wait (I6), annulments that found nothing yet (R3)."""
 
 PROTECTIVE_STATES = frozenset({"PAUSED", "WITHDRAWN", "OBJECTED", "RESTRICTED", "ENDED"})
 
@@ -112,6 +116,13 @@ class IdentityState(Message):
             or self.overfull
             or len(self.members) > 1
         )
+
+    def tally(self) -> tuple[str, ...]:
+        """Name the events that wait here, by when they came, and the annulments that found nothing yet."""
+        if not self.held and not self.unmatched:
+            return ()
+        waiting = (tally_since(HELD, held.said.cause.published_ms) for held in self.held)
+        return (*waiting, *(UNMATCHED for _ in self.unmatched))
 
     def next_wake(self) -> int | None:
         """The next moment at which an assertion is erased (R7) or an annulment is reported (R3)."""

@@ -72,12 +72,18 @@ class Identity:
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_state(body) if body is not None else self._new(key.decode())
+            before = state.tally()
             folding = _Folding(self.rules, state, now_ms, step, len(body or b""))
             for value in values:
                 folding.fold(decode_for_identity(value), len(value))
             folding.finish()
+            step.tally(before, state.tally())
             step.states[key] = State(encode_state(state), state.next_wake())
         return step
+
+    def tally(self, body: bytes) -> tuple[str, ...]:
+        """Name what waits in one identifier's state."""
+        return decode_state(body).tally()
 
     def _new(self, identifier: str) -> IdentityState:
         """An identifier of which nothing was said is a person by itself (I3)."""

@@ -73,6 +73,10 @@ class Intake:
         """Return nothing: intake has no state."""
         return set()
 
+    def tally(self, body: bytes) -> tuple[str, ...]:
+        """Return nothing: intake has no state."""
+        return ()
+
     def unknown_schema_ids(self, batch: Sequence[Record]) -> set[int]:
         """Return the schema ids that must be looked up in :attr:`writers` before ``batch`` can be read."""
         ids = set()

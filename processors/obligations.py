@@ -14,6 +14,9 @@ import msgspec
 from processors.messages import Acknowledged, Message, Owed, decode_for_obligations, encode
 from processors.stage import Lookup, Outcome, Record, State, Step, by_key, keys_of
 
+OPEN, OVERDUE = "open", "overdue"
+"""What is tallied of the ledger: obligations that are not done, by subscriber (V4)."""
+
 
 class Obligation(Message):
     """The state of one obligation; moments in UTC ms. `acknowledged_by` holds words that came early, too."""
@@ -26,6 +29,12 @@ class Obligation(Message):
     def acknowledged_ms(self) -> int | None:
         """When the subscriber that owes it said that it is done; nobody else's word counts."""
         return None if self.owed is None else self.acknowledged_by.get(self.owed.subscriber)
+
+    def tally(self) -> tuple[str, ...]:
+        """Name what is owed by whom, once it was told overdue as that."""
+        if self.owed is None or self.acknowledged_ms() is not None:
+            return ()
+        return (f"{OVERDUE if self.overdue_told else OPEN}/{self.owed.subscriber}",)
 
     def state(self, now_ms: int) -> str:
         """Return open, overdue, done, or early (acknowledged before anything was owed)."""
@@ -55,13 +64,19 @@ class Obligations:
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             entry = read_obligation(body) if body is not None else Obligation(key.decode())
+            before = entry.tally()
             was_owed, was_done = entry.owed is not None, entry.acknowledged_ms() is not None
             for value in values:
                 _enter(entry, decode_for_obligations(value), step)
             _count(entry, was_owed, was_done, now_ms, step)
             open_until = entry.owed.deadline_ms if entry.owed and entry.state(now_ms) == "open" else None
+            step.tally(before, entry.tally())
             step.states[key] = State(encode(entry), open_until)
         return step
+
+    def tally(self, body: bytes) -> tuple[str, ...]:
+        """Name what one obligation is, if it is not done."""
+        return read_obligation(body).tally()
 
 
 def _enter(entry: Obligation, message: Owed | Acknowledged, step: Step) -> None:

@@ -18,9 +18,9 @@ from processors.citizen_state import (
     remembered,
 )
 from processors.concern import Concern, Matter
-from processors.decision import PAIRWISE, Decision, Question, decide_closed
+from processors.decision import PAIRWISE, Decision, Question, decide_closed, summary
 from processors.disclosure import Discloser
-from processors.golden import Citizen, PersonFragment, fold, next_moment
+from processors.golden import Citizen, PersonFragment, fold, is_complete, next_moment
 from processors.messages import (
     FRAGMENTS_TOPIC,
     Departed,
@@ -60,16 +60,26 @@ class Records:
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_record(body) if body is not None else RecordState(key.decode())
+            before = state.tally()
             folding = _Folding(self, state, now_ms, step)
-            if key in awake or (state.wake_ms is not None and state.wake_ms <= now_ms):
+            if state.wake_ms is not None and state.wake_ms <= now_ms:
+                folding.discloser.moment_ms = state.wake_ms
+            if key in awake or folding.discloser.moment_ms is not None:
                 # INVARIANT: a moment that has passed concerns everybody, whether or not its wake has come.
                 folding.touched = None
             for value in values:
                 folding.fold(decode_for_record(value))
             folding.decide()
             state.wake_ms = folding.next_wake()
+            whole = not state.fragments or is_complete(state.fragments)
+            state.incomplete_since_ms = 0 if whole else state.incomplete_since_ms or now_ms
+            step.tally(before, state.tally())
             step.states[key] = State(encode_record(state), state.wake_ms)
         return step
+
+    def tally(self, body: bytes) -> tuple[str, ...]:
+        """Name one record if it is not complete."""
+        return decode_record(body).tally()
 
 
 class _Folding:
@@ -220,11 +230,11 @@ class _Folding:
         state = self.state
         sent = state.sent.get(name)
         if sent is None and not citizen.complete:
+            self.step.outcomes.append(Outcome(name, "denied", Denial.INCOMPLETE))
             return  # on half of what was said no view begins, and nothing is settled (I6)
         question = Question(agreement, citizen, state.person, self.rules, self.now_ms, sent is not None)
         decision = decide_closed(question)
-        if decision.denied is Denial.ERROR:
-            self.step.outcomes.append(Outcome(name, "denied", Denial.ERROR))
+        self.step.outcomes.append(Outcome(name, *summary(decision)))
         now = self._view(agreement, citizen, decision, sent)
         if sent is not None and merged:
             self.settlement.drop(name, sent, now)  # all of it went along: who receives it answers for it

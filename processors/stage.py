@@ -6,7 +6,7 @@ simulator all drive the same object through the one method :meth:`Stage.step`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
@@ -61,14 +61,34 @@ class Latency(NamedTuple):
     since_ms: int
 
 
+SINCE_MS = 15_000
+"""How finely a tally says since when: an age is told to within this much."""
+
+
+def tally_since(kind: str, since_ms: int) -> str:
+    """Name a tally that tells how long something has lasted; a bucket of time, so that they stay few."""
+    return f"{kind}/{since_ms // SINCE_MS * SINCE_MS}"
+
+
 @dataclass(slots=True)
 class Step:
-    """What one step leaves behind: changed states (None deletes), records to write, facts to count."""
+    """What one step leaves behind: changed states (None deletes), records to write, facts to count.
+
+    ``tallies`` is by how much the step changes what the states hold together, by name (docs/adr/0040): the
+    sum over :meth:`Stage.tally` of every state after it, less that before it.
+    """
 
     states: dict[bytes, State | None] = field(default_factory=dict)
     outgoing: list[Outgoing] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    tallies: dict[str, int] = field(default_factory=dict)
+
+    def tally(self, before: Iterable[str], after: Iterable[str]) -> None:
+        """Count what one state held ``before`` the step and holds ``after`` it."""
+        for names, sign in ((before, -1), (after, 1)):
+            for name in names:
+                self.tallies[name] = self.tallies.get(name, 0) + sign
 
 
 def keys_of(batch: Sequence[Record]) -> set[bytes]:
@@ -99,5 +119,15 @@ class Stage(Protocol):
         ...
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
-        """Fold ``batch`` and due ``wakes`` at ``now_ms`` (UTC ms); raise nothing for data's sake."""
+        """Fold ``batch`` and due ``wakes`` at ``now_ms`` (UTC ms); raise nothing for data's sake.
+
+        A state is looked up before it is written, so that the engine knows what it replaces.
+        """
+        ...
+
+    def tally(self, body: bytes) -> Iterable[str]:
+        """Name what one state holds that is counted over all states: `kind`, or `kind/which`.
+
+        The names are of a bounded set and the same for the same bytes, whatever the rules.
+        """
         ...

@@ -37,10 +37,11 @@ def body_of(packed: bytes) -> bytes:
 
 
 class Sweep(msgspec.Struct):
-    """How far a sweep has come (V9): every key up to and including ``cursor`` has been delivered."""
+    """How far a sweep has come (V9): every key up to and including ``cursor``, ``done`` of them."""
 
     version: str | None
     cursor: bytes = b""
+    done: int = 0
 
 
 class TaskMemory(msgspec.Struct):
@@ -49,6 +50,7 @@ class TaskMemory(msgspec.Struct):
     ``log`` names this changelog, so that a local store of an earlier one is recognised. ``positions`` repeats
     the group's committed offsets, which brokers forget after a week without members. ``sent`` counts what was
     written to each destination partition, ``seen`` what was read from each sender, both by topic.
+    ``tallies`` is what the states of this task hold together, as ``tallied`` says how (``tallies.py``).
     """
 
     log: str = msgspec.field(default_factory=lambda: uuid4().hex)
@@ -58,6 +60,8 @@ class TaskMemory(msgspec.Struct):
     seen: dict[str, dict[str, int]] = {}
     swept: str | None = None
     sweep: Sweep | None = None
+    tallied: int = 0
+    tallies: dict[str, int] = {}
 
     def encode(self) -> bytes:
         """Return a changelog value: no wake, and JSON that an operator can read."""

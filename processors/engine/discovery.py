@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from processors.engine.journal import say
 from processors.engine.settings import EngineConfig, StageSpec
@@ -38,6 +38,10 @@ class Replaceable:
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Do what the stage in force does."""
         return self.current.step(states, batch, wakes, now_ms)
+
+    def tally(self, body: bytes) -> Iterable[str]:
+        """Name what the stage in force finds in a state."""
+        return self.current.tally(body)
 
 
 async def follow_topics(spec: StageSpec, config: EngineConfig, subscribe: Subscribe) -> None:

@@ -7,7 +7,7 @@ and rebuilt. A changelog whose beginning was deleted cannot rebuild anything, so
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,12 +27,16 @@ class AnotherLogError(Exception):
 
 
 async def restore(
-    client: Mapping[str, Any], changelog: TopicPartition, store: Store, stage: str
+    client: Mapping[str, Any],
+    changelog: TopicPartition,
+    store: Store,
+    stage: str,
+    tell: Callable[[float], None],
 ) -> TaskMemory:
     """Bring the store up to the end of its changelog and return the task's memory.
 
     Called after the producer was opened, so nothing of a previous owner is open any more and the end read
-    committed is the end. Raises ChangelogTruncated.
+    committed is the end. ``tell`` hears how much is done, from 0 to 1. Raises ChangelogTruncated.
     """
     started = time.perf_counter()
     consumer = AIOKafkaConsumer(
@@ -57,10 +61,10 @@ async def restore(
         if store.offset > end:
             _start_over(store, changelog, f"ahead of the changelog ({store.offset} > {end})")
         try:
-            count = await _replay(consumer, changelog, store, end)
+            count = await _replay(consumer, changelog, store, end, tell)
         except AnotherLogError:
             _start_over(store, changelog, "of another changelog")
-            count = await _replay(consumer, changelog, store, end)
+            count = await _replay(consumer, changelog, store, end, tell)
     finally:
         await consumer.stop()
     seconds = time.perf_counter() - started
@@ -80,10 +84,17 @@ def _memory_in(store: Store) -> TaskMemory | None:
     return decode_memory(packed) if packed else None
 
 
-async def _replay(consumer: AIOKafkaConsumer, changelog: TopicPartition, store: Store, end: int) -> int:
+async def _replay(
+    consumer: AIOKafkaConsumer,
+    changelog: TopicPartition,
+    store: Store,
+    end: int,
+    tell: Callable[[float], None],
+) -> int:
     """Read from the store's offset to the end, in chunks that the store takes whole."""
     known = _memory_in(store)
     count = 0
+    tell(store.offset / end if end else 0)
     consumer.seek(changelog, store.offset)
     while await consumer.position(changelog) < end:
         fetched = await consumer.getmany(changelog, timeout_ms=200, max_records=_CHUNK)
@@ -97,4 +108,6 @@ async def _replay(consumer: AIOKafkaConsumer, changelog: TopicPartition, store: 
             raise AnotherLogError
         store.put(changes, records[-1].offset + 1)
         count += len(records)
+        tell(store.offset / end)
+    tell(1)
     return count

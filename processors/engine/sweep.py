@@ -32,6 +32,7 @@ class Sweeper:
         if sweep is None:
             return []
         keys = self._store.keys_after(sweep.cursor, limit)
+        sweep.done += len(keys)
         if len(keys) < limit:
             self._memory.swept, self._memory.sweep = sweep.version, None
         else:

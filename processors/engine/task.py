@@ -18,16 +18,19 @@ from aiokafka.errors import ProducerFenced
 
 from processors.engine import metrics
 from processors.engine.admission import admit
+from processors.engine.backlog import Backlog
 from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_state
 from processors.engine.counts import origin_of
 from processors.engine.faults import faults_from
+from processors.engine.gauges import TaskGauges
 from processors.engine.journal import say
 from processors.engine.poison import step_or_say_where
 from processors.engine.restore import restore
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.store import Store, StoreCorrupt
 from processors.engine.sweep import Sweeper
+from processors.engine.tallies import add, count_what_nobody_counted, growth
 from processors.engine.transaction import Transactor
 from processors.engine.trouble import EngineStop, OffsetsMoved, stop_process
 from processors.stage import Record, State, Step
@@ -70,6 +73,8 @@ class Task:
         )
         self._limit = BatchLimit(spec.batch_max, spec.step_target_ms)
         self._waiting = Waiting(config.batch_bytes_max)
+        self._backlog = Backlog()
+        self._gauges = TaskGauges(spec.stage.name, partition)
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -80,7 +85,10 @@ class Task:
         """Fence the previous owner and rebuild the state that it committed."""
         await self._transactor.open()
         self._fault("opened, state not replayed")
-        self._memory = await restore(self._config.client(), self._changelog, self._store, self._stage.name)
+        self._memory = await restore(
+            self._config.client(), self._changelog, self._store, self._stage.name, self._tell_restored
+        )
+        count_what_nobody_counted(self._memory, self._store, self._stage)
         self._sweeper = Sweeper(self._memory, self._store)
         self._fault("state replayed, not seeked")
 
@@ -121,6 +129,7 @@ class Task:
             await self._runner
         await self._transactor.close()
         self._store.close()
+        self._gauges.forget()
 
     @property
     def full(self) -> bool:
@@ -146,9 +155,22 @@ class Task:
             self._waiting.add(records, (origin.messages if origin else 1 for origin in origins))
         else:
             self._waiting.add(records)
+        self._backlog.add(topic, records)
         self.next[topic] = records[-1].offset + 1
         self.resting = False
         self._arrived.set()
+
+    def tell(self, unread: int) -> None:
+        """Set this task's gauges; ``unread`` is what its topics hold beyond what was fetched."""
+        memory, gauges, now_ms = self._memory, self._gauges, self._clock()
+        gauges.tell(metrics.LAG, self.lag_fed + unread)
+        gauges.tell(metrics.LAG_SECONDS, self._backlog.age_s(now_ms))
+        gauges.tell(metrics.SWEEPING, memory.sweep is not None)
+        gauges.tell(metrics.SWEPT_KEYS, memory.sweep.done if memory.sweep else 0)
+        gauges.tell_tallies(memory.tallies, now_ms)
+
+    def _tell_restored(self, share: float) -> None:
+        self._gauges.tell(metrics.RESTORE_PROGRESS, share)
 
     async def _run(self) -> None:
         try:
@@ -183,7 +205,6 @@ class Task:
             self._sweeper.portion(max(1, self.spec.wakes_max // (4 if batch else 1))) if sweeping else []
         )
         await self._step(batch, offsets, wakes, portion, now_ms)
-        metrics.SWEEPING.labels(self._stage.name, self.partition).set(self._memory.sweep is not None)
         return True
 
     async def _idle(self) -> None:
@@ -229,6 +250,8 @@ class Task:
         before = self._store.get_many(wanted)
         step = step_or_say_where(self._stage, self._lookup(before, wanted), batch, delivered, now_ms)
         changes = self._changes(step, wakes, before, now_ms)
+        add(self._memory, growth(changes, before))
+        add(self._memory, step.tallies)
         stepped = time.perf_counter()
         routed = await self._transactor.routed(step.outgoing, self._memory.sent)
         self._memory.now_ms = now_ms
@@ -242,6 +265,7 @@ class Task:
         # INVARIANT: only now. The store never leads the log, so what it holds was committed.
         self._store.put(changes, end, before)
         self._fault("store written")
+        self._backlog.done(self._memory.positions)
         self._limit.took(len(batch), began - started)
         self._count(step, len(batch), len(wakes), len(portion))
         name = self._stage.name

@@ -23,7 +23,7 @@ from processors.engine.store import MemoryStore, Store
 from processors.engine.task import Task
 from processors.engine.trouble import InputDeleted, stop_process
 
-LAG_EVERY_S = 1.0
+TELL_EVERY_S = 1.0
 FETCH_WAIT_MS = 100
 """How long one fetch waits; also how long a task that has become hungry waits for the fetch of the others."""
 QUIET_AFTER_S = 1.0
@@ -79,7 +79,7 @@ class Tasks:
         self._openers: list[asyncio.Task[None]] = []
         self._pump_lock = asyncio.Lock()
         self._rewind = False
-        self._lag_due = 0.0
+        self._tell_due = 0.0
         self._hungry = asyncio.Event()
         self._heard = time.monotonic()
         self._quiet = False
@@ -106,6 +106,7 @@ class Tasks:
             self._tasks[partition] = task
             self._openers.append(asyncio.create_task(self._open(task, topics)))
         metrics.TASKS.labels(self._name).set(len(self._tasks))
+        metrics.REBALANCES.labels(self._name).inc()
         self._say_if_ready()
 
     def _store(self, partition: int) -> Store:
@@ -155,9 +156,6 @@ class Tasks:
             opener.cancel()
         await asyncio.gather(*openers, return_exceptions=True)
         await asyncio.gather(*(task.close() for task in tasks))
-        for task in tasks:
-            with suppress(KeyError):
-                metrics.LAG.remove(self._name, str(task.partition))
         if tasks:
             say("revoked", stage=self._name, partitions=sorted(task.partition for task in tasks))
 
@@ -179,7 +177,7 @@ class Tasks:
                 # fetched, so nothing else would ever say so, and the worker would idle for good.
                 await self._source.check()
             await asyncio.sleep(FETCH_WAIT_MS / 1000 / 10)
-        self._measure_lag()
+        self._tell()
 
     async def _until_hungry(self) -> None:
         """Wait a little while every task works: meanwhile more comes, and one fetch brings it all."""
@@ -222,18 +220,18 @@ class Tasks:
             busy = (self.config.fetch_wait_ms_max, self.config.fetch_bytes_min)
             self._source.gather(*((QUIET_WAIT_MS, 1) if quiet else busy))
 
-    def _measure_lag(self) -> None:
-        """Tell the lag, once a second: every partition of every topic is asked."""
-        if time.monotonic() < self._lag_due:
+    def _tell(self) -> None:
+        """Let tasks tell how they stand, once a second: every partition of every topic is asked."""
+        if time.monotonic() < self._tell_due:
             return
-        self._lag_due = time.monotonic() + LAG_EVERY_S
-        lags: dict[int, int] = {}
+        self._tell_due = time.monotonic() + TELL_EVERY_S
+        unread: dict[Task, int] = {}
         for tp, task in self._inputs.items():
             end = self._source.highwater(tp)
             behind = max(0, (end or 0) - task.next[tp.topic])
-            lags[tp.partition] = lags.get(tp.partition, task.lag_fed) + behind
-        for partition, lag in lags.items():
-            metrics.LAG.labels(self._name, str(partition)).set(lag)
+            unread[task] = unread.get(task, 0) + behind
+        for task, records in unread.items():
+            task.tell(records)
 
     def _nothing_deleted(
         self, positions: Mapping[TopicPartition, int], beginnings: Mapping[TopicPartition, int]

@@ -54,7 +54,7 @@ def restored(ground: Ground, topic: str, partition: int = 0) -> Restored:
 async def _open(ground: Ground, changelog: TopicPartition, place: Path) -> None:
     store = RocksStore(place, RocksMemory(CACHE_BYTES, BUFFER_BYTES))
     try:
-        await restore({"bootstrap_servers": ground.stack.kafka}, changelog, store, "bench")
+        await restore({"bootstrap_servers": ground.stack.kafka}, changelog, store, "bench", lambda _: None)
     finally:
         store.close()
 

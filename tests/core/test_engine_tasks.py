@@ -87,6 +87,9 @@ class Fed:
     async def close(self):
         self.closed, self.ready = True, False
 
+    def tell(self, unread):
+        """It has nothing to tell."""
+
     def feed(self, topic, records):
         if not self.closed:
             self.offsets += [record.offset for record in records]
@@ -323,7 +326,7 @@ def test_a_task_rests_until_it_is_fed_and_says_when_it_is_hungry_again(monkeypat
     async def play():
         task = lone_task(MemoryStore(), lambda: called.append(True))
         assert task.resting
-        task.feed("in", [SimpleNamespace(offset=4, value=b"x")])
+        task.feed("in", [SimpleNamespace(offset=4, value=b"x", timestamp=1)])
         assert not task.resting
         await task._idle()
         assert (task.resting, called) == (False, [])  # what it was fed still waits

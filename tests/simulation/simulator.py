@@ -8,7 +8,7 @@ be killed, so that nothing but its states survives.
 from __future__ import annotations
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -61,6 +61,8 @@ class Task:
     offset: int = 0
     sweep: list[bytes] = field(default_factory=list)
     weight: float = 1.0
+    tallies: Counter[str] = field(default_factory=Counter)
+    """What its steps said of its states (docs/adr/0040)."""
 
     @property
     def place(self) -> Place:
@@ -180,6 +182,7 @@ class Simulation:
             self._note(batch)
         step = stage.step(task.states.get, batch, list(dict.fromkeys((*due, *portion))), self.now_ms)
         task.offset += len(batch)
+        task.tallies.update(step.tallies)
         for key in due:
             task.wakes.pop(key, None)
         for key, state in step.states.items():
