@@ -191,8 +191,6 @@ def engine_config(settings: Settings, stack: Stack, instance: str | None, shell:
         shell="plain" if shell == "plain" else "faust",
         transaction_timeout_ms=settings.transaction_timeout_ms,
         fetch_wait_ms_max=settings.fetch_wait_ms_max,
-        metrics_host=settings.metrics_host,
-        metrics_port=settings.metrics_port,
         discover_every_s=DISCOVER_EVERY_S,
     )
 

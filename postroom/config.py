@@ -182,6 +182,10 @@ class Settings:
     def log_format(self) -> str:
         return str(self._get("log_format"))
 
+    @property
+    def log_level(self) -> str:
+        return str(self._get("log_level"))
+
     def secret_bytes(self) -> bytes:
         """Return the identity key (I4): POSTROOM_SECRET, the bytes of the secret file, or the local stack's.
 

@@ -8,8 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 
-import prometheus_client
-
 from connectors import Stack
 from connectors.gateway import (
     Access,
@@ -26,6 +24,7 @@ from connectors.gateway import (
     create_app,
     load_clients,
 )
+from connectors.gateway.audit import READY
 from connectors.gateway.kafka_ledger import TopicLedger
 from connectors.gateway.kafka_sink import KafkaSink
 from connectors.gateway.kafka_topic_views import TopicViews
@@ -35,6 +34,7 @@ from connectors.registry import Registry
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.gateway_settings import GatewaySettings, gateway_settings
+from postroom.signals import show_signals
 from postroom.topics import changelog
 from processors import Intake, Keys, Rules, view_topic
 from processors.engine.changelog import TASK_KEY, body_of
@@ -92,7 +92,8 @@ class Running:
         self.sink = KafkaSink(stack.access)
         self.views = TopicViews(stack.access, self.clients.read_agreements, view_topic, self.schemas)
         self.ledger = TopicLedger(stack.access, changelog("obligations"), obligation_of)
-        self._metrics = (settings.metrics_host, settings.metrics_port)
+        self._settings, self._stack = settings, stack
+        READY.set_function(lambda: not self.waiting_for())
 
     def waiting_for(self) -> list[str]:
         """Name what is not there yet."""
@@ -123,7 +124,7 @@ class Running:
         check_transport(own.host, own.tls, behind_tls=own.behind_tls)
         serving = server(create_app(self.gateway()), own.tls)
         listening = listen(own.host, own.port)
-        metrics, _ = prometheus_client.start_http_server(self._metrics[1], self._metrics[0])
+        signals = show_signals("gateway", self._settings, self._stack, self.waiting_for)
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, setattr, serving, "should_exit", True)
         parts = (self.sink, self.views, self.ledger)
@@ -131,9 +132,9 @@ class Running:
             part.start()
         scheme = "http" if own.tls is None else "https"
         say(f"the gateway listens on {scheme}://{own.host}:{listening.getsockname()[1]}")
-        say(f"metrics on http://{self._metrics[0]}:{metrics.server_port}/metrics")
+        say(f"metrics on {signals.url}/metrics")
         try:
             await serving.serve(sockets=[listening])
         finally:
             await asyncio.gather(*(part.stop() for part in parts))
-            metrics.shutdown()
+            signals.close()

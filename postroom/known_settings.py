@@ -122,7 +122,7 @@ KNOWN: tuple[Known, ...] = (
     Known("partitions", number(1, 1024), 4, "partitions of every topic but the pairs'"),
     Known("kafka_port", PORT, 0, "the local Kafka's port, 0: any free one"),
     Known("registry_port", PORT, 0, "the local registry's port, 0: any free one"),
-    Known("metrics_host", text, "127.0.0.1", "where a worker serves its metrics"),
+    Known("metrics_host", text, "127.0.0.1", "where a process serves metrics and health"),
     Known("metrics_port", PORT, 0, "the port of that, 0: any free one"),
     Known("batch_records_max", number(1, 100_000), 2000, "records of one step at most"),
     Known("fetch_wait_ms_max", number(1, 5000), 50, "how long a fetch may wait for data"),
@@ -146,7 +146,8 @@ KNOWN: tuple[Known, ...] = (
     Known("webhook_networks", networks, None, "networks that are not public and may be sent to; none"),
     Known("webhook_ca_file", path, None, "whom we believe about receivers; none: the machine's"),
     Known(
-        "log_format", one_of("console", "json"), "console", "words for a terminal, or one JSON object a line"
+        "log_format", one_of("auto", "console", "json"), "auto", "auto: words on a terminal, else JSON lines"
     ),
+    Known("log_level", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "what is said: this and worse"),
 )
 BY_NAME: Mapping[str, Known] = {known.name: known for known in KNOWN}

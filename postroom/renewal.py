@@ -101,7 +101,7 @@ class Renewal:
         except (UserError, Trouble) as error:
             if str(error) != self._said:
                 why = error.why[:WHY_CHARACTERS_MAX]
-                say("rules-wait", what=error.what, where=error.where, why=why, mend=error.mend)
+                say("rules-wait", "warning", what=error.what, where=error.where, why=why, mend=error.mend)
             self._said = str(error)
             return
         if await asyncio.to_thread(self._fingerprint) != found:
@@ -112,7 +112,7 @@ class Renewal:
                 self._intake = (self._clock() + INTAKE_AFTER_S, stage)
             else:
                 self._replace(name, stage)
-        say("rules-taken-up", **_difference(before, rules), sweep=rules.version != before.version)
+        say("rules-taken-up", "info", **_difference(before, rules), sweep=rules.version != before.version)
 
     def _prepared(self) -> tuple[Rules, dict[str, Stage]]:
         """Read the rules and make all stages of them, aside from the event loop: that takes a while."""

@@ -46,7 +46,7 @@ from processors.messages import (
     register_key,
 )
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
+from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, State, Step, by_key, keys_of
 
 NO_CAUSE = Cause()
 UNMATCHED_AFTER_MS = 3_600_000
@@ -348,6 +348,7 @@ class _Folding:
         key = source.encode()
         self.step.outgoing.append(Outgoing(REPORTS_TOPIC, key, msgspec.json.encode(body)))
         self.step.outcomes.append(Outcome("report", report))
+        self.step.notices.append(Notice("reported", report, source, event_id))
 
     def _send_fragment(self) -> None:
         state, now_ms = self.state, self.now_ms

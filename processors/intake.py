@@ -25,7 +25,7 @@ from processors.messages import (
 )
 from processors.outcomes import Rejection
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, Step
+from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, Step
 from schemas import (
     CloudEvent,
     Contract,
@@ -47,6 +47,7 @@ class Rejected(NamedTuple):
     type: str | None = None
     source: str | None = None
     id: str | None = None
+    traceparent: str = ""
 
 
 class _Reading(NamedTuple):
@@ -102,6 +103,7 @@ class Intake:
                 known = verdict.type is not None and verdict.type in self.rules.contracts.by_type
                 type_ = verdict.type if known and verdict.type else "unknown"
                 step.outcomes.append(Outcome(type_, "rejected", verdict.reason))
+                step.notices.append(_notice(verdict))
         step.outcomes += [Outcome(type_, "accepted", "", times) for type_, times in accepted.items()]
         return step
 
@@ -202,7 +204,12 @@ class Intake:
 
 
 def _rejected(reason: Rejection, event: CloudEvent) -> Rejected:
-    return Rejected(reason, event.type, event.source, event.id)
+    return Rejected(reason, event.type, event.source, event.id, event.extensions.get("traceparent", ""))
+
+
+def _notice(rejected: Rejected) -> Notice:
+    """Name a rejected event for the log, as far as it could be read (E7)."""
+    return Notice("rejected", rejected.reason, rejected.source or "", rejected.id or "", rejected.traceparent)
 
 
 def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | None:

@@ -54,6 +54,16 @@ class Outcome(NamedTuple):
     times: int = 1
 
 
+class Notice(NamedTuple):
+    """Something to say of one event in the log: which it is and why, never what it holds."""
+
+    what: str
+    reason: str
+    source: str
+    id: str
+    traceparent: str = ""
+
+
 class Latency(NamedTuple):
     """A moment to measure from, once the step is committed: ``name`` is the histogram's."""
 
@@ -82,6 +92,7 @@ class Step:
     outgoing: list[Outgoing] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     tallies: dict[str, int] = field(default_factory=dict)
 
     def tally(self, before: Iterable[str], after: Iterable[str]) -> None:

@@ -37,6 +37,7 @@ from connectors.gateway.ports import Away, Registered
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import Publishing, not_published
 from connectors.gateway.subscribing import PAGE_MAX, Subscribing
+from connectors.signals import readiness
 from schemas import Contracts, Rejection
 
 WAIT_S_MAX = 30.0
@@ -330,10 +331,8 @@ def _own_routes(app: FastAPI, gateway: Gateway) -> None:
 
     @app.get("/health/ready", tags=["health"], summary="It can do its work", responses=ANSWERS["ready"])
     async def ready() -> Response:
-        waiting = gateway.waiting_for()
-        if waiting:
-            return _json({"status": "waiting", "for": waiting}, 503)
-        return _json({"status": "ready"})
+        status, body = readiness(gateway.waiting_for())
+        return _json(body, status)
 
 
 async def _one_text(request: Request, name: str) -> str:

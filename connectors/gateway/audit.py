@@ -33,11 +33,10 @@ def refused(*, client: str | None, route: str, method: str, status: int, reason:
 
 
 def say(event: str, **fields: object) -> None:
-    """Write one JSON object a line to stderr."""
-    structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            structlog.processors.JSONRenderer(default=str),
-        ],
-    ).info(event, **fields)
+    """Write one event as the process has configured its log; until it has, a JSON object on stderr."""
+    logger = structlog.get_logger()
+    if not structlog.is_configured():
+        logger = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr), [structlog.processors.JSONRenderer(default=str)]
+        )
+    logger.info(event, **fields)

@@ -35,9 +35,11 @@ def run() -> None:
     from connectors import find_stack
     from postroom.console import say
     from postroom.gateway import Running
+    from postroom.logs import configure_logs
     from postroom.settings import settings
 
     current = settings()
+    configure_logs(current)
     asyncio.run(Running(current, find_stack(current)).serve(say))
 
 

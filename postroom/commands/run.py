@@ -49,15 +49,21 @@ def run(
     """
     from connectors import find_stack
     from postroom.composition import STAGES, engine_config, reachable_registry, stage_specs
+    from postroom.logs import configure_logs
     from postroom.renewal import renewal_for
     from postroom.settings import settings
-    from processors.engine import run_worker
+    from postroom.signals import show_signals
+    from processors.engine import READINESS, run_worker
+    from processors.engine.journal import say
 
     current = settings()
+    configure_logs(current)
     stack = find_stack(current)
     registry = reachable_registry(stack)
     names = STAGES if stage is Which.ALL else (stage.value,)
     renewal, rules = renewal_for(names, current, stack, registry)
+    signals = show_signals("worker", current, stack, READINESS.waiting_for, READINESS.is_alive)
+    say("signals", url=signals.url)
     code = run_worker(
         stage_specs(renewal, rules, registry, current.batch_records_max),
         engine_config(current, stack, instance, shell.value),

@@ -55,7 +55,7 @@ async def follow_topics(spec: StageSpec, config: EngineConfig, subscribe: Subscr
         try:
             found = await spec.discover()
         except Exception as error:
-            say("discovery-failed", stage=spec.stage.name, error=type(error).__name__)
+            say("discovery-failed", "warning", stage=spec.stage.name, error=type(error).__name__)
             continue
         if found and found != known:
             say(

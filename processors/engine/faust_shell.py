@@ -29,7 +29,7 @@ from mode.threads import QueueServiceThread
 
 from processors.engine.discovery import follow_topics
 from processors.engine.gathering import set_gathering
-from processors.engine.journal import say
+from processors.engine.journal import LIBRARIES, say
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
@@ -277,7 +277,9 @@ def run_faust(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMe
     apps = [stage_app(spec, config, memory, datadir) for spec in stages]
     for app in apps:
         app.finalize()
-    worker = Worker(*apps, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True)
+    worker = Worker(
+        *apps, loop=loop, loglevel="WARN", redirect_stdouts=False, quiet=True, logging_config=LIBRARIES
+    )
     worker.spinner = None
     try:
         worker.execute_from_commandline()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from processors.stage import Latency, Outcome
 
@@ -241,9 +241,3 @@ OF: Mapping[tuple[str, str], tuple[Counter, str]] = {
     ("obligations", "ignored"): (OBLIGATIONS, "ignored"),
 }
 """Where an outcome of a stage is counted, and as which change; what is not here is an event's outcome."""
-
-
-def serve_metrics(host: str, port: int) -> int:
-    """Serve ``/metrics`` from a thread and return the port; 0 chooses a free one."""
-    server, _ = start_http_server(port, host)
-    return int(server.server_port)

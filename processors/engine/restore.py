@@ -75,7 +75,8 @@ async def restore(
 
 
 def _start_over(store: Store, changelog: TopicPartition, why: str) -> None:
-    say("store-rebuilt", changelog=changelog.topic, partition=changelog.partition, reason=f"it was {why}")
+    place = {"changelog": changelog.topic, "partition": changelog.partition}
+    say("store-rebuilt", "warning", **place, reason=f"it was {why}")
     store.wipe()
 
 

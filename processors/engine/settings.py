@@ -74,8 +74,6 @@ class EngineConfig:
     block_cache_bytes: int = 64 << 20
     write_buffer_bytes: int = 64 << 20
     """Both for all stores of the process together."""
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int | None = None
     protection: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     """What protects each line to Kafka and says who we are, as aiokafka takes it; asked for each client."""
     fault: str | None = field(default=None, repr=False)

@@ -24,10 +24,11 @@ from processors.engine.changelog import TASK_KEY, TaskMemory, body_of, pack_stat
 from processors.engine.counts import origin_of
 from processors.engine.faults import faults_from
 from processors.engine.gauges import TaskGauges
-from processors.engine.journal import say
+from processors.engine.journal import say, say_notices
 from processors.engine.poison import step_or_say_where
 from processors.engine.restore import restore
 from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.stops import note_transaction
 from processors.engine.store import Store, StoreCorrupt
 from processors.engine.sweep import Sweeper
 from processors.engine.tallies import add, count_what_nobody_counted, growth
@@ -77,6 +78,7 @@ class Task:
         self._gauges = TaskGauges(spec.stage.name, partition)
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
+        self._committing = False
         self._runner: asyncio.Task[None] | None = None
         self._memory = TaskMemory()
         self._fault = faults_from(config.fault)
@@ -88,7 +90,7 @@ class Task:
         self._memory = await restore(
             self._config.client(), self._changelog, self._store, self._stage.name, self._tell_restored
         )
-        count_what_nobody_counted(self._memory, self._store, self._stage)
+        await asyncio.to_thread(count_what_nobody_counted, self._memory, self._store, self._stage)
         self._sweeper = Sweeper(self._memory, self._store)
         self._fault("state replayed, not seeked")
 
@@ -186,8 +188,10 @@ class Task:
             with suppress(Exception):
                 self._store.wipe()
         if isinstance(error, ProducerFenced):
-            metrics.TRANSACTIONS.labels(self._stage.name, "fenced").inc()
+            note_transaction(self._stage.name, "fenced")
             error = EngineStop("another worker has taken this task over: the producer was fenced")
+        elif self._committing:
+            note_transaction(self._stage.name, "aborted")
         stop_process(f"{self._stage.name}-{self.partition}", error)
 
     async def _turn(self) -> bool:
@@ -257,10 +261,12 @@ class Task:
         self._memory.now_ms = now_ms
         changes[TASK_KEY] = self._memory.encode()
         began = time.perf_counter()
+        self._committing = True
         end = await self._transactor.commit(
             routed, self._changelog, changes, offsets, group=self._group, fault=self._fault
         )
         committed = time.perf_counter()
+        self._committing = False
         self._fault("committed, store not written")
         # INVARIANT: only now. The store never leads the log, so what it holds was committed.
         self._store.put(changes, end, before)
@@ -282,7 +288,13 @@ class Task:
         batch, foreign = admit(fetched, self._config.internal_topics, self._memory.seen)
         if foreign:
             metrics.FOREIGN.labels(self._stage.name).inc(foreign)
-            say("foreign-records", stage=self._stage.name, partition=self.partition, records=foreign)
+            say(
+                "foreign-records",
+                "warning",
+                stage=self._stage.name,
+                partition=self.partition,
+                records=foreign,
+            )
         return batch
 
     def _lookup(self, before: dict[bytes, bytes], wanted: set[bytes]) -> Callable[[bytes], bytes | None]:
@@ -321,6 +333,8 @@ class Task:
 
     def _count(self, step: Step, records: int, wakes: int, swept: int) -> None:
         name = self._stage.name
+        if step.notices:
+            say_notices(name, self.partition, step.notices)
         metrics.count_step(name, step.outcomes, step.latencies, wall_clock_ms())
         metrics.RECORDS.labels(name).inc(records)
         metrics.BATCH.labels(name).observe(records)

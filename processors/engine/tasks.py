@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 
 from processors.engine import metrics
 from processors.engine.journal import say
+from processors.engine.readiness import READINESS
 from processors.engine.rocks import RocksMemory, RocksStore
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.store import MemoryStore, Store
@@ -100,13 +101,21 @@ class Tasks:
         for partition, topics in sorted(held.items()):
             missing = {topic for topic, count in subscribed.items() if count > partition} - topics
             if missing:
-                say("task-waits", stage=self._name, partition=partition, not_assigned=sorted(missing))
+                say(
+                    "task-waits",
+                    "warning",
+                    stage=self._name,
+                    partition=partition,
+                    not_assigned=sorted(missing),
+                )
                 continue
             task = Task(self.spec, self.config, partition, self._store(partition), self._hungry.set)
             self._tasks[partition] = task
             self._openers.append(asyncio.create_task(self._open(task, topics)))
         metrics.TASKS.labels(self._name).set(len(self._tasks))
         metrics.REBALANCES.labels(self._name).inc()
+        if not READINESS.beating:
+            READINESS.beat(asyncio.get_running_loop())
         self._say_if_ready()
 
     def _store(self, partition: int) -> Store:
@@ -142,7 +151,9 @@ class Tasks:
         self._say_if_ready()
 
     def _say_if_ready(self) -> None:
-        ready = all(task.ready for task in self._tasks.values())
+        opened = sum(task.ready for task in self._tasks.values())
+        ready = opened == len(self._tasks)
+        READINESS.holds(self._name, len(self._tasks), opened)
         metrics.READY.labels(self._name).set(ready)
         if ready:
             say("ready", stage=self._name, partitions=sorted(self._tasks))
@@ -150,6 +161,7 @@ class Tasks:
     async def revoke(self) -> None:
         """Finish the transactions in flight and close every task."""
         metrics.READY.labels(self._name).set(0)
+        READINESS.lost(self._name)
         tasks, self._tasks, self._inputs = list(self._tasks.values()), {}, {}
         openers, self._openers = self._openers, []
         for opener in openers:
@@ -250,4 +262,4 @@ class Tasks:
                     f"{tp.topic}-{tp.partition} begins at {beginnings[tp]}, but the next record to read is "
                     f"{position}: {deleted} offsets were deleted before they were read"
                 )
-            say("offsets-deleted", topic=tp.topic, partition=tp.partition, offsets=deleted)
+            say("offsets-deleted", "warning", topic=tp.topic, partition=tp.partition, offsets=deleted)

@@ -11,6 +11,7 @@ import traceback
 from typing import NoReturn
 
 from processors.engine.journal import say
+from processors.engine.stops import note_stop
 
 EXIT_STOPPED = 70
 """The exit code of a process that stopped itself; a supervisor restarts it."""
@@ -43,10 +44,12 @@ def stop_process(where: str, error: BaseException) -> NoReturn:
     own and Kafka's are printed; of the others the type and the lines of code. Where an error has a cause,
     the lines are the cause's.
     """
+    note_stop(type(error).__name__)
     shown = str(error) if _is_safe(error) else "message withheld, it may hold personal data"
     frames = traceback.extract_tb((error.__cause__ or error).__traceback__)[-4:]
     say(
         "stopped",
+        "error",
         where=where,
         error=type(error).__name__,
         message=shown,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging.config
 import signal
 from collections.abc import Sequence
 
-from processors.engine.journal import say
-from processors.engine.metrics import serve_metrics
+from processors.engine.journal import LIBRARIES, say
+from processors.engine.readiness import READINESS
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
+from processors.engine.stops import remember_stops
 from processors.engine.trouble import stop_process
 
 GC_THRESHOLD = 50_000
@@ -18,9 +20,8 @@ GC_THRESHOLD = 50_000
 
 def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
     """Run stages until SIGTERM or SIGINT and return 0; anything unexpected ends the process with code 70."""
-    if config.metrics_port is not None:
-        port = serve_metrics(config.metrics_host, config.metrics_port)
-        say("metrics", url=f"http://{config.metrics_host}:{port}/metrics")
+    READINESS.expect(spec.stage.name for spec in stages)
+    remember_stops(config)
     memory = RocksMemory(config.block_cache_bytes, config.write_buffer_bytes)
     # What was loaded so far (contracts, code) stays for good: the collector need not walk it again.
     gc.collect()
@@ -35,6 +36,7 @@ def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
 
 
 async def _run_plain(stages: Sequence[StageSpec], config: EngineConfig, memory: RocksMemory) -> int:
+    logging.config.dictConfig(LIBRARIES)
     from processors.engine.plain_shell import PlainShell
 
     stopping = asyncio.Event()

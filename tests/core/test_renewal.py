@@ -50,7 +50,7 @@ class World:
             raise self.trouble
         return self.rules
 
-    def say(self, event: str, **fields: object) -> None:
+    def say(self, event: str, level: str = "info", **fields: object) -> None:
         """Keep what the log would say."""
         self.said.append((event, fields))
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from processors.engine import EngineConfig, StageSpec, run_worker
+from connectors.signals import Signals
+from processors.engine import READINESS, EngineConfig, StageSpec, run_worker
+from processors.engine.journal import say
 from processors.stage import Outcome, Outgoing, State, Step
 
 
@@ -110,9 +112,10 @@ def main() -> int:
         session_timeout_ms=6_000,
         static_membership=bool(os.environ.get("TOY_STATIC")),
         discover_every_s=2,
-        metrics_port=0,
         fault=os.environ.get("POSTROOM_FAULT"),
     )
+    signals = Signals("worker", "127.0.0.1", 0, READINESS.waiting_for, READINESS.is_alive)
+    say("signals", url=signals.url)
     wanted = os.environ.get("TOY_STAGES", "count,relay").split(",")
     return run_worker([stages[name] for name in wanted], config)
 

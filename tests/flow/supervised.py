@@ -157,7 +157,7 @@ class Supervisor:
         """The stages whose tasks a worker holds; the pairs' one task may be another's."""
         ready: set[str] = set()
         for line in self.said(name):
-            if line["event"] in ("metrics", "stopped"):
+            if line["event"] in ("signals", "stopped"):
                 ready.clear()
             elif line["event"] == "revoked":
                 ready.discard(line["stage"])
