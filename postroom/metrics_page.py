@@ -46,7 +46,7 @@ LABELS: dict[str, str] = {
     "process": "`worker`, `gateway`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
-    "report": "`annulment-unmatched`, `consent-never-stands`",
+    "report": "why identity reports to a department (`processors/identity.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",
     "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",

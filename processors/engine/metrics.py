@@ -208,14 +208,15 @@ def count_step(stage: str, outcomes: Iterable[Outcome], latencies: Iterable[Late
 
 
 def _count(stage: str, kind: str, outcome: str, reason: str, times: int) -> None:
-    """Count one kind of outcome where its stage's are counted; ``kind`` is what ``OF`` says it is."""
+    """Count one kind of outcome where its stage's are counted; it is of a type, an agreement, a subscriber."""
+    if kind == "report":
+        REPORTS.labels(outcome).inc(times)
+        return
     counter, change = OF.get((stage, outcome), (EVENTS, ""))
     if counter is EVENTS:
         EVENTS.labels(stage, kind, outcome, reason).inc(times)
         if outcome == "rejected":
             DEAD_LETTERS.labels(kind, reason).inc(times)
-    elif counter is REPORTS:
-        REPORTS.labels(outcome).inc(times)
     elif counter is DELETIONS:
         DELETIONS.labels(kind).inc(times)
     elif counter is DISPUTES:
@@ -225,8 +226,6 @@ def _count(stage: str, kind: str, outcome: str, reason: str, times: int) -> None
 
 
 OF: Mapping[tuple[str, str], tuple[Counter, str]] = {
-    ("identity", "consent-never-stands"): (REPORTS, ""),
-    ("identity", "annulment-unmatched"): (REPORTS, ""),
     ("persons", "disputed"): (DISPUTES, "disputed"),
     ("persons", "settled"): (DISPUTES, "settled"),
     ("record", "permitted"): (DECISIONS, "permitted"),
