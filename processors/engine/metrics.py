@@ -208,7 +208,7 @@ def count_step(stage: str, outcomes: Iterable[Outcome], latencies: Iterable[Late
 
 
 def _count(stage: str, kind: str, outcome: str, reason: str, times: int) -> None:
-    """Count one kind of outcome where its stage's are counted; it is of a type, an agreement, a subscriber."""
+    """Count one kind of outcome where its stage's are counted."""
     if kind == "report":
         REPORTS.labels(outcome).inc(times)
         return
