@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -47,16 +47,8 @@ class TopicReader:
             raise in_our_words(error, self.access) from error
 
     def _read(self, topics: Sequence[str], follow: bool, idle_s_max: float | None) -> Iterator[RawRecord]:
-        from kafka import TopicPartition
-
         with closing(self._consumer()) as consumer:
-            partitions = []
-            for topic in topics:
-                numbers = sorted(consumer.partitions_for_topic(topic) or ())
-                if not numbers:
-                    raise self._missing(topic)
-                partitions += [TopicPartition(topic, number) for number in numbers]
-            consumer.assign(partitions)
+            partitions = self._assign(consumer, topics)
             consumer.seek_to_beginning(*partitions)
             ends = None if follow else consumer.end_offsets(partitions)
             last = time.monotonic()
@@ -67,6 +59,49 @@ class TopicReader:
                         yield raw_record(record)
                 if idle_s_max is not None and time.monotonic() - last > idle_s_max:
                     return
+
+    def from_now(self, topics: Sequence[str]) -> Generator[RawRecord | None]:
+        """Stand at what is now the end, and only then return what comes after it; None when nothing comes."""
+        from kafka.errors import KafkaError
+
+        consumer = self._consumer()
+        try:
+            partitions = self._assign(consumer, topics)
+            for partition, end in consumer.end_offsets(partitions).items():
+                consumer.seek(partition, end)
+        except (KafkaError, OSError) as error:
+            consumer.close()
+            raise in_our_words(error, self.access) from error
+        except BaseException:
+            consumer.close()
+            raise
+        return self._from_here(consumer)
+
+    def _from_here(self, consumer: Any) -> Generator[RawRecord | None]:
+        from kafka.errors import KafkaError
+
+        with closing(consumer):
+            while True:
+                try:
+                    fetched = consumer.poll(timeout_ms=POLL_MS)
+                except (KafkaError, OSError) as error:
+                    raise in_our_words(error, self.access) from error
+                yield from (raw_record(record) for records in fetched.values() for record in records)
+                if not fetched:
+                    yield None
+
+    def _assign(self, consumer: Any, topics: Sequence[str]) -> list[Any]:
+        """Assign every partition of the topics; Trouble for one that is not there, or not for us."""
+        from kafka import TopicPartition
+
+        partitions = []
+        for topic in topics:
+            numbers = sorted(consumer.partitions_for_topic(topic) or ())
+            if not numbers:
+                raise self._missing(topic)
+            partitions += [TopicPartition(topic, number) for number in numbers]
+        consumer.assign(partitions)
+        return partitions
 
     def latest(self, topic: str) -> dict[bytes, RawRecord]:
         """Read a compacted topic: the last record under each key, those that were deleted left out."""

@@ -35,9 +35,10 @@ class AvroReader:
     def read(self, topic: str, follow: bool = False, idle_s_max: float | None = None) -> Iterator[ReadRecord]:
         """Read to what is now the end, or on and on; `idle_s_max` ends a quiet following."""
         for record in self._reader.read([topic], follow, idle_s_max):
-            yield self._decoded(record)
+            yield self.decoded(record)
 
-    def _decoded(self, record: RawRecord) -> ReadRecord:
+    def decoded(self, record: RawRecord) -> ReadRecord:
+        """Decode one record of an Avro topic; Trouble when the registry does not know its schema."""
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         value = None if record.value is None else self._value(record.value)
         key = (record.key or b"").decode("utf-8", "replace")
