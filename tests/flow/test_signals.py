@@ -53,8 +53,7 @@ class Watched:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             text = self.log.read_text() if self.log.exists() else ""
-            found = re.findall(r"http://127\.0\.0\.1:\d+(?=/metrics|\"}|\", \"event\": \"signals\")", text)
-            found = re.findall(r'"url": "(http://[0-9.:]+)"', text) or found
+            found = re.findall(r'"url": "(http://[0-9.:]+)"', text)
             if len(found) >= life:
                 return str(found[life - 1])
             time.sleep(0.02)
@@ -119,7 +118,9 @@ def secrets(people: list[bytes]) -> set[str]:
     for line in people:
         for text, several in telling.findall(line.decode()):
             found.update([text] if text else re.findall(r'"([^"]+)"', several))
-    return {secret for text in found for secret in (text, text.rpartition(":")[2]) if len(secret) > 5}
+    # Shorter ones, and short numbers, stand in a log by chance.
+    parts = {part for text in found for part in (text, text.rpartition(":")[2])}
+    return {part for part in parts if len(part) > (7 if part.isdigit() else 3)}
 
 
 def rubbish(people: list[bytes]) -> list[bytes]:
@@ -133,9 +134,7 @@ def rubbish(people: list[bytes]) -> list[bytes]:
         lambda line: re.sub(rb'"time": "\d{4}', b'"time": "1990', line, count=1),
         lambda line: re.sub(rb'"(nino|nhs_number)": "[^"]{5}', rb'"\1": "00000', line, count=1),
     )
-    return [
-        spoil(line) for number, line in enumerate(people) for spoil in spoils[number % 7 : number % 7 + 1]
-    ]
+    return [spoils[number % len(spoils)](line) for number, line in enumerate(people)]
 
 
 def test_a_worker_is_ready_once_its_tasks_are_open_and_not_before(own: Installation, worker: Watched):
@@ -246,12 +245,9 @@ def test_a_gateway_tells_of_its_requests_and_of_whom_it_waits_for(own: Installat
         url = re.findall(r"metrics on (http://[0-9.:]+)/metrics", watched.log.read_text())[-1]
         assert ready(url) == 200
         assert gateway.http.post("/events", content=b"{}").status_code == 401
-        seen = watched.until(
-            url, lambda seen: total(seen, "postroom_gateway_requests_total", status="401") > 0
-        )
-        assert total(seen, "postroom_gateway_refusals_total", route="/events") >= 1 or total(
-            seen, "postroom_gateway_refusals_total"
-        )
+        asked = "postroom_gateway_requests_total"
+        seen = watched.until(url, lambda seen: total(seen, asked, status="401") >= 1)
+        assert total(seen, "postroom_gateway_refusals_total") >= 1
         assert total(seen, "postroom_gateway_request_seconds_count") >= 1
         assert total(seen, "postroom_gateway_ready") == 1
         assert total(seen, "postroom_build_info", process="gateway") == 1
@@ -270,16 +266,14 @@ def test_the_canary_sees_views_form_and_go_and_meets_nobody(own: Installation):
         )
     try:
         url = watched.url()
-        seen = watched.until(
-            url, lambda seen: total(seen, "postroom_canary_rounds_total", result="success") >= 4
-        )
+        rounds = "postroom_canary_rounds_total"
+        seen = watched.until(url, lambda seen: total(seen, rounds, result="success") >= 4)
         assert ready(url) == 200
         assert total(seen, "postroom_canary_seconds_count", path="event_to_view") >= 4
         assert total(seen, "postroom_canary_seconds_count", path="withdrawal_to_retraction") >= 1
         assert total(seen, "postroom_canary_last_success_timestamp_seconds", path="event_to_view") > 0
-        watched.until(
-            url, lambda seen: total(seen, "postroom_group_lag_records", group="postroom.record") >= 0
-        )
+        groups, lag = {f"postroom.{stage}" for stage in STAGES}, "postroom_group_lag_records"
+        watched.until(url, lambda seen: {labels["group"] for labels, _ in seen[lag]} == groups)
     finally:
         process.send_signal(signal.SIGTERM)
         code = process.wait(90)
@@ -290,7 +284,8 @@ def test_the_canary_sees_views_form_and_go_and_meets_nobody(own: Installation):
         name: count for name, count in before.items() if name != AGREEMENT
     }
     latest = {record.key: record.value for record in after[AGREEMENT]}
-    assert set(latest.values()) == {None} if latest else False, "it leaves no view behind"
+    assert latest
+    assert all(value is None for value in latest.values()), "it leaves no view behind"
 
 
 def test_every_sample_is_declared_and_every_label_of_a_bounded_set(own: Installation, worker: Watched):
