@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from connectors.kafka_acls import Acl, Operation, Resource
 from connectors.local_security import ADMIN, BROKER
+from postroom import canary_round
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import (
     ACKNOWLEDGEMENTS_TOPIC,
@@ -27,8 +28,8 @@ OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
 # INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
 # prefixes begins another's.
 
-WORKER, GATEWAY, WEBHOOK, AUDITOR, OPERATOR = (
-    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "auditor", "operator")
+WORKER, GATEWAY, WEBHOOK, AUDITOR, OPERATOR, CANARY = (
+    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "auditor", "operator", "canary")
 )
 # Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
 STAGES = ("intake", "identity", "persons", "record", "obligations")
@@ -78,6 +79,7 @@ def roles(
         _webhook(agreements),
         _auditor(),
         _operator(),
+        *_canary(contracts, agreements),
     ]
 
 
@@ -152,6 +154,17 @@ def _operator() -> Role:
     )
     meaning = "`postroom dlq`, `identity` and `obligations`"
     return Role(OPERATOR, meaning, _on_topics(OPERATOR, Operation.READ, reads))
+
+
+def _canary(contracts: Contracts, agreements: Iterable[Agreement]) -> list[Role]:
+    """The canary, if the rules have one: what is its own at both ends, and nothing of anybody else."""
+    if not any(found.agreement == canary_round.AGREEMENT for found in agreements):
+        return []
+    says = [type_ for type_ in (canary_round.BEAT, canary_round.CONSENT) if type_ in contracts.by_type]
+    hears = (view_topic(canary_round.AGREEMENT), obligations_topic(canary_round.OWNER))
+    may = _on_topics(CANARY, Operation.WRITE, [*says, ACKNOWLEDGEMENTS_TOPIC])
+    may |= _on_topics(CANARY, Operation.READ, hears)
+    return [Role(CANARY, "`postroom canary run`, which watches from both ends", may)]
 
 
 def _on_topics(user: str, operation: Operation, topics: Iterable[str]) -> frozenset[Acl]:
