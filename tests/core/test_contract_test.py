@@ -329,7 +329,7 @@ def test_a_sample_of_consents_changes_the_views_that_they_permit():
     contracts = load_contracts(ROOT / "schemas")
     agreements = load_agreements(ROOT / "schemas" / "agreements", contracts)
     terms = [{"subscriber": a.subscriber, "purpose": a.purpose} for a in agreements.values()]
-    made = samples(contracts.by_type["uk.gov.consent.decision.v1"], contracts, 8, AT_MS, 0, terms)
+    made = samples(contracts.by_type["uk.gov.consent.decision.v1"], contracts, len(terms), AT_MS, 0, terms)
     said = {(event["data"]["subscriber"], event["data"]["purpose"]) for event in made}
     assert said == {(a.subscriber, a.purpose) for a in agreements.values()}
 
