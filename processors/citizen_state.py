@@ -8,7 +8,7 @@ import msgspec
 
 from processors.golden import PersonFragment
 from processors.messages import Cause, Delivered, Message
-from processors.stage import tally_since
+from processors.stage import NOTHING, Tally, tally_since
 
 INCOMPLETE = "incomplete"
 """What is tallied of a record: that a part of it is still travelling (I6)."""
@@ -92,10 +92,10 @@ class RecordState(Message):
     wake_ms: int | None = None
     incomplete_since_ms: int = 0
 
-    def tally(self) -> tuple[str, ...]:
-        """Name the record if a part of it is still travelling, by since when (I6)."""
+    def tally(self) -> Tally:
+        """Count the record if a part of it is still travelling, by since when (I6)."""
         since_ms = self.incomplete_since_ms
-        return (tally_since(INCOMPLETE, since_ms),) if since_ms else ()
+        return {tally_since(INCOMPLETE, since_ms): 1} if since_ms else NOTHING
 
     def has_custody(self, identifier: str, move: int) -> bool:
         """Whether the keys of ``identifier`` at ``move`` are here: its first home, or released to us (V2)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from processors.messages import (
 )
 from processors.pairs import exposed
 from processors.register import Register, next_expiry
-from processors.stage import tally_since
+from processors.stage import NOTHING, Tally, tally_since
 
 HELD, UNMATCHED = "held", "unmatched"
 """What is tallied of an identifier: events that wait (I6), annulments that found nothing yet (R3)."""
@@ -117,12 +118,13 @@ class IdentityState(Message):
             or len(self.members) > 1
         )
 
-    def tally(self) -> tuple[str, ...]:
-        """Name the events that wait here, by when they came, and the annulments that found nothing yet."""
+    def tally(self) -> Tally:
+        """Count the events that wait here, by when they came, and the annulments that found nothing yet."""
         if not self.held and not self.unmatched:
-            return ()
-        waiting = (tally_since(HELD, held.said.cause.published_ms) for held in self.held)
-        return (*waiting, *(UNMATCHED for _ in self.unmatched))
+            return NOTHING
+        found = Counter(tally_since(HELD, held.said.cause.published_ms) for held in self.held)
+        found[UNMATCHED] = len(self.unmatched)
+        return found
 
     def next_wake(self) -> int | None:
         """The next moment at which an assertion is erased (R7) or an annulment is reported (R3)."""

@@ -46,7 +46,7 @@ from processors.messages import (
     register_key,
 )
 from processors.rules import Rules
-from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, State, Step, by_key, keys_of
+from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, State, Step, Tally, by_key, keys_of
 
 NO_CAUSE = Cause()
 UNMATCHED_AFTER_MS = 3_600_000
@@ -81,8 +81,8 @@ class Identity:
             step.states[key] = State(encode_state(state), state.next_wake())
         return step
 
-    def tally(self, body: bytes) -> tuple[str, ...]:
-        """Name what waits in one identifier's state."""
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Count what waits in one identifier's state."""
         return decode_state(body).tally()
 
     def _new(self, identifier: str) -> IdentityState:

@@ -25,7 +25,7 @@ from processors.messages import (
 )
 from processors.outcomes import Rejection
 from processors.rules import Rules
-from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, Step
+from processors.stage import NOTHING, Lookup, Notice, Outcome, Outgoing, Record, Step, Tally
 from schemas import (
     CloudEvent,
     Contract,
@@ -74,9 +74,9 @@ class Intake:
         """Return nothing: intake has no state."""
         return set()
 
-    def tally(self, body: bytes) -> tuple[str, ...]:
+    def tally(self, key: bytes, body: bytes) -> Tally:
         """Return nothing: intake has no state."""
-        return ()
+        return NOTHING
 
     def unknown_schema_ids(self, batch: Sequence[Record]) -> set[int]:
         """Return the schema ids that must be looked up in :attr:`writers` before ``batch`` can be read."""

@@ -25,7 +25,7 @@ from processors.node import (
 from processors.outcomes import Dispute
 from processors.pairs import Pair, judge
 from processors.rules import Limits
-from processors.stage import Lookup, State, Step
+from processors.stage import Lookup, State, Step, Tally
 
 Ends = tuple[str, str]
 """The two identifiers of a pair, the smaller first."""
@@ -46,6 +46,8 @@ class Neighbours:
         """Of each node as it was loaded."""
         self.was_implicit: dict[Ends, bool] = {}
         """Of each pair that changed in this step: whether it was an edge that is not explicit."""
+        self._held_before: dict[str, Tally] = {}
+        """What each node held as it was loaded, for the sums over all (adr/0040)."""
         self._nodes: dict[str, Node] = {}
         self._pages: dict[tuple[str, int], dict[str, bool]] = {}
         self._dirty_pages: set[tuple[str, int]] = set()
@@ -65,6 +67,7 @@ class Neighbours:
             node = Node(identifier, counted=True) if body is None else read_node(body)
             self._nodes[identifier] = node
             self.was_hub[identifier] = node.hub
+            self._held_before[identifier] = node.tally()
         return node
 
     def _count(self, node: Node) -> None:
@@ -239,6 +242,7 @@ class Neighbours:
         """Put what changed into the step; whoever still has neighbours to tell asks to be woken at once."""
         for identifier in self.dirty:
             node = self.node(identifier)
+            step.tally(self._held_before[identifier], node.tally())
             wake_ms = None if node.spreading is None else now_ms
             step.states[identifier.encode()] = State(encode(node), wake_ms)
         for identifier, number in self._dirty_pages:

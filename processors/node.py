@@ -9,11 +9,17 @@ neighbour lies depends on nothing but their number.
 
 from __future__ import annotations
 
+from collections import Counter
 from zlib import crc32
 
 import msgspec
 
 from processors.messages import Cause, Message, PairStatement, Value
+from processors.outcomes import Dispute
+from processors.stage import NOTHING, Tally
+
+DISPUTED = "disputed"
+"""What is tallied of the graph: pairs whose edge joins nothing, by reason (I3)."""
 
 
 class Answer(Value, frozen=True):
@@ -63,6 +69,21 @@ class Node(Message):
     disputed: dict[str, str] = {}
     """Its disputes with greater identifiers, but for those of hubs, which follow from the edges."""
     spreading: Spread | None = None
+
+    def tally(self) -> Tally:
+        """Count its disputes with greater identifiers, by reason, and as a hub all edges that are cut at it.
+
+        An edge between two hubs is cut at both and counts at both: neither knows what the other is.
+        """
+        if not self.counted:
+            disputes = () if self.told is None else self.told.disputes
+            return Counter(f"{DISPUTED}/{reason}" for other, reason in disputes if self.identifier < other)
+        if not self.disputed and not self.hub:
+            return NOTHING
+        found = Counter(f"{DISPUTED}/{reason}" for reason in self.disputed.values())
+        if self.hub:
+            found[f"{DISPUTED}/{Dispute.HUB}"] = self.edges
+        return found
 
 
 class Page(Message):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from processors.messages import Acknowledged, Message, Owed, decode_for_obligations, encode
-from processors.stage import Lookup, Outcome, Record, State, Step, by_key, keys_of
+from processors.stage import NOTHING, Lookup, Outcome, Record, State, Step, Tally, by_key, keys_of
 
 OPEN, OVERDUE = "open", "overdue"
 """What is tallied of the ledger: obligations that are not done, by subscriber (V4)."""
@@ -30,11 +30,11 @@ class Obligation(Message):
         """When the subscriber that owes it said that it is done; nobody else's word counts."""
         return None if self.owed is None else self.acknowledged_by.get(self.owed.subscriber)
 
-    def tally(self) -> tuple[str, ...]:
-        """Name what is owed by whom, once it was told overdue as that."""
+    def tally(self) -> Tally:
+        """Count what is owed by whom, once it was told overdue as that."""
         if self.owed is None or self.acknowledged_ms() is not None:
-            return ()
-        return (f"{OVERDUE if self.overdue_told else OPEN}/{self.owed.subscriber}",)
+            return NOTHING
+        return {f"{OVERDUE if self.overdue_told else OPEN}/{self.owed.subscriber}": 1}
 
     def state(self, now_ms: int) -> str:
         """Return open, overdue, done, or early (acknowledged before anything was owed)."""
@@ -74,8 +74,8 @@ class Obligations:
             step.states[key] = State(encode(entry), open_until)
         return step
 
-    def tally(self, body: bytes) -> tuple[str, ...]:
-        """Name what one obligation is, if it is not done."""
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Count one obligation if it is not done."""
         return read_obligation(body).tally()
 
 

@@ -24,11 +24,11 @@ from processors.messages import (
     encode,
 )
 from processors.neighbours import Ends, Neighbours, ends
-from processors.node import Answer, Spread
+from processors.node import Answer, Spread, is_page, read_node
 from processors.outcomes import Dispute
 from processors.pairs import Edge
 from processors.rules import Rules
-from processors.stage import Lookup, Outcome, Outgoing, Record, Step, keys_of
+from processors.stage import NOTHING, Lookup, Outcome, Outgoing, Record, Step, Tally, keys_of
 
 
 class Persons:
@@ -57,6 +57,10 @@ class Persons:
         settling.settle()
         settling.near.write(step, now_ms)
         return step
+
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Count the disputes that one node stands for; a hub's pages are counted with its node."""
+        return NOTHING if is_page(key) else read_node(body).tally()
 
 
 class _Component:

@@ -33,7 +33,7 @@ from processors.messages import (
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules
 from processors.settlement import Settlement
-from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, by_key, keys_of
+from processors.stage import Lookup, Outcome, Outgoing, Record, State, Step, Tally, by_key, keys_of
 from processors.view import project
 from schemas import Agreement, ViewCodec
 
@@ -77,8 +77,8 @@ class Records:
             step.states[key] = State(encode_record(state), state.wake_ms)
         return step
 
-    def tally(self, body: bytes) -> tuple[str, ...]:
-        """Name one record if it is not complete."""
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Count one record if it is not complete."""
         return decode_record(body).tally()
 
 

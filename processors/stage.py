@@ -6,8 +6,9 @@ simulator all drive the same object through the one method :meth:`Stage.step`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -71,6 +72,12 @@ class Latency(NamedTuple):
     since_ms: int
 
 
+Tally = Mapping[str, int]
+"""How much a state holds of what is counted over all states, by name: `kind`, or `kind/which`, of a bounded
+set.
+"""
+NOTHING: Tally = MappingProxyType({})
+
 SINCE_MS = 15_000
 """How finely a tally says since when: an age is told to within this much."""
 
@@ -95,11 +102,11 @@ class Step:
     notices: list[Notice] = field(default_factory=list)
     tallies: dict[str, int] = field(default_factory=dict)
 
-    def tally(self, before: Iterable[str], after: Iterable[str]) -> None:
+    def tally(self, before: Tally, after: Tally) -> None:
         """Count what one state held ``before`` the step and holds ``after`` it."""
-        for names, sign in ((before, -1), (after, 1)):
-            for name in names:
-                self.tallies[name] = self.tallies.get(name, 0) + sign
+        for held, sign in ((before, -1), (after, 1)):
+            for name, count in held.items():
+                self.tallies[name] = self.tallies.get(name, 0) + sign * count
 
 
 def keys_of(batch: Sequence[Record]) -> set[bytes]:
@@ -136,9 +143,6 @@ class Stage(Protocol):
         """
         ...
 
-    def tally(self, body: bytes) -> Iterable[str]:
-        """Name what one state holds that is counted over all states: `kind`, or `kind/which`.
-
-        The names are of a bounded set and the same for the same bytes, whatever the rules.
-        """
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Say what one state holds; the same for the same bytes, whatever the rules."""
         ...

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from processors.engine.journal import say
 from processors.engine.settings import EngineConfig, StageSpec
-from processors.stage import Lookup, Record, Stage, Step
+from processors.stage import Lookup, Record, Stage, Step, Tally
 
 Subscribe = Callable[[frozenset[str]], Awaitable[None]]
 
@@ -39,9 +39,9 @@ class Replaceable:
         """Do what the stage in force does."""
         return self.current.step(states, batch, wakes, now_ms)
 
-    def tally(self, body: bytes) -> Iterable[str]:
-        """Name what the stage in force finds in a state."""
-        return self.current.tally(body)
+    def tally(self, key: bytes, body: bytes) -> Tally:
+        """Count what the stage in force finds in a state."""
+        return self.current.tally(key, body)
 
 
 async def follow_topics(spec: StageSpec, config: EngineConfig, subscribe: Subscribe) -> None:

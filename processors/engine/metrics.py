@@ -165,7 +165,11 @@ UNMATCHED = Gauge(
     "Annulments that have found nothing, for less than an hour (R3).",
     ["partition"],
 )
-DISPUTES_OPEN = Gauge("postroom_disputes_open", "Pairs whose edge is disputed (I3).", ["reason", "partition"])
+DISPUTES_OPEN = Gauge(
+    "postroom_disputes_open",
+    "Edges that are disputed (I3); one between two hubs at both.",
+    ["reason", "partition"],
+)
 INCOMPLETE = Gauge(
     "postroom_records_incomplete", "Records of which a part is still travelling (I6).", ["partition"]
 )

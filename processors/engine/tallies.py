@@ -54,9 +54,9 @@ def recount(store: Store, stage: Stage) -> dict[str, int]:
     cursor = b""
     while keys := store.keys_after(cursor, _CHUNK):
         cursor = keys[-1]
-        for packed in store.get_many(keys).values():
+        for key, packed in store.get_many(keys).items():
             body = body_of(packed)
-            found.update(stage.tally(body))
+            found.update(stage.tally(key, body))
             found[KEYS] += 1
             found[BYTES] += len(body)
     return dict(found)

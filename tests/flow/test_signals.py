@@ -196,10 +196,11 @@ def recounted(own: Installation) -> Counter[tuple[str, str]]:
         for key, record in TopicReader(own.stack.access).latest(changelog(name)).items():
             if key != TASK_KEY and record.value is not None:
                 body = body_of(record.value)
-                found.update((name, tally.partition("/")[0]) for tally in stage.tally(body))
+                for tally, count in stage.tally(key, body).items():
+                    found[name, tally.partition("/")[0]] += count
                 found[name, "keys"] += 1
                 found[name, "bytes"] += len(body)
-    return found
+    return +found
 
 
 def state_gauges(seen: Scraped) -> Counter[tuple[str, str]]:

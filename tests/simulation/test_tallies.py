@@ -22,9 +22,9 @@ def counted_anew(task: Task) -> dict[str, int]:
     """What the states of a task hold, by looking at every one of them."""
     stage = Stages[task.stage](task.rules)  # type: ignore[abstract]
     found: Counter[str] = Counter()
-    for body in task.states.values():
-        found.update(stage.tally(body))
-    return dict(found)
+    for key, body in task.states.items():
+        found.update(stage.tally(key, body))
+    return {name: count for name, count in found.items() if count}
 
 
 class Counted(Simulation):
