@@ -88,12 +88,30 @@ class Fed:
         self.closed, self.ready = True, False
 
     def tell(self, unread):
-        """It has nothing to tell."""
+        self.unread = unread
 
     def feed(self, topic, records):
         if not self.closed:
             self.offsets += [record.offset for record in records]
             self.next[topic] = records[-1].offset + 1
+
+
+def test_the_markers_of_transactions_are_no_lag_of_a_task_that_rests(tasks):
+    """Each transaction ends with an offset that holds no record; a few behind it are not unread."""
+
+    class Far(Consumer):
+        end = 10
+
+        def highwater(self, partition):
+            return self.end
+
+    consumer = Far()
+    made, task = tasks(consumer), Fed(None, None, 0, None, None)
+    made._inputs, task.next = {INPUT: task}, {"in": 7}
+    for resting, end, unread in ((True, 10, 0), (False, 10, 3), (True, 100, 93)):
+        task.resting, consumer.end, made._tell_due = resting, end, 0.0
+        made._tell()
+        assert task.unread == unread
 
 
 class Nameless:
