@@ -110,7 +110,10 @@ class Neighbours:
         return pair
 
     def say(self, identifier: str, other: str, statements: tuple[PairStatement, ...]) -> bool:
-        """Replace what one says of a pair; return whether that makes anything else of it."""
+        """Replace what one says of a pair; return whether that makes anything else of it.
+
+        Whoever says something is written in any case, for its question's number.
+        """
         node, far = self.node(identifier), self.node(other)
         before = self.pair(identifier, other)
         if statements:
@@ -120,7 +123,6 @@ class Neighbours:
         key = ends(identifier, other)
         del self._pairs[key]
         after = self.pair(identifier, other)
-        self.dirty.add(identifier)
         _contest(node, other, after)
         if before == after:
             return False

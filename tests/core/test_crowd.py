@@ -323,6 +323,7 @@ def test_a_hub_of_yesterday_is_counted_once() -> None:
     world.graph.once(world.claim("ctax:201", ("same-person", HUB, 201)))
     assert len(world.graph.read) <= 4
     assert world.graph.node(HUB).edges == 202
+    assert world.graph.node(HUB).spoken_of_by == {}
 
 
 def test_a_hub_that_shrinks_keeps_no_page() -> None:
