@@ -43,7 +43,7 @@ LABELS: dict[str, str] = {
     "outcome": "the outcomes that stages, gateway and webhooks return, in the code",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
-    "process": "`worker`, `gateway`, `canary`",
+    "process": "`worker`, `gateway`, `webhook`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
     "report": "why identity reports to a department (`processors/identity.py`)",

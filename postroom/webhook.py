@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import prometheus_client
-
 from connectors import Misused, Stack
 from connectors.gateway.registered import RegisteredSchemas
 from connectors.gateway.view_records import ViewRecords
@@ -37,6 +35,7 @@ from connectors.webhook.outbox import Outbox
 from postroom.composition import load_rules_files
 from postroom.config import Settings, environment, read_private
 from postroom.errors import UserError
+from postroom.signals import show_signals
 from processors import view_topic
 
 Say = Callable[[str], None]
@@ -92,7 +91,7 @@ class Sending:
     """The couriers on a stack: made from settings, then run in a loop."""
 
     def __init__(self, settings: Settings, stack: Stack) -> None:
-        self._settings, self._access = settings, stack.access
+        self._settings, self._stack, self._access = settings, stack, stack.access
         self._records = ViewRecords(RegisteredSchemas(Registry(stack.registry)))
         self._journal = journal_of(settings)
         self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
@@ -118,9 +117,8 @@ class Sending:
     async def run(self, say: Say) -> None:
         """Deliver until SIGTERM or Ctrl-C."""
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
-        host, port = self._settings.metrics_host, self._settings.metrics_port
-        metrics, _ = prometheus_client.start_http_server(port, host)
-        say(f"metrics on http://{host}:{metrics.server_port}/metrics")
+        signals = show_signals("webhook", self._settings, self._stack, list)
+        say(f"metrics on {signals.url}/metrics")
         delivering = asyncio.create_task(self.rounds.run())
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, delivering.cancel)
@@ -128,7 +126,7 @@ class Sending:
             with suppress(asyncio.CancelledError):
                 await delivering
         finally:
-            metrics.shutdown()
+            signals.close()
             self._journal.close()
 
 
