@@ -155,7 +155,10 @@ class _Settling:
         self._report()
 
     def _flip_hubs(self) -> None:
-        """Look at whoever has become a hub or is none any more, and at the other ends of its edges."""
+        """See who has become a hub or is none any more, and look at the other ends of its edges.
+
+        At itself as well, but one of its pairs has changed, so that is so already.
+        """
         for identifier in list(self.near.dirty):
             node = self.near.node(identifier)
             if self.near.is_hub(identifier) != node.hub:
@@ -163,7 +166,6 @@ class _Settling:
                 for other in self.near.implicit(identifier):
                     self.hub_pairs.add(ends(identifier, other))
                     self.seeds.setdefault(other, None)
-                self.seeds.setdefault(identifier, None)
 
     def _reach(self, start: str, explicit_only: bool) -> _Component:
         """What the edges left reach from ``start``; those of a hub are not asked for one by one."""

@@ -364,6 +364,7 @@ def test_a_crowd_is_told_of_a_protection_in_steps_that_stay_small() -> None:
     graph = crowded(500, told_a_step=20, page_edges=8)
     told = graph.once(claims(HUB, 1, restricted=True))
     assert told[HUB].restricted
+    assert len(told) > 20  # the first of the crowd in the step that protects it
     everybody = dict(told)
     steps = 0
     while graph.wakes:
