@@ -40,7 +40,7 @@ class TopicPages:
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise Away(type(error).__name__) from None
-        except Away:
+        except (Away, Expired):
             await self.close()  # what was fetched and could not be decoded is read again
             raise
 
