@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from postroom.commands import noun
-from postroom.errors import Exit
-from postroom.output import Form, Output, write_rows
+from postroom.output import Form, Output
 
-COLUMNS = ("file", "what")
 Directory = Annotated[Path, typer.Argument(metavar="DIRECTORY", help="where the documents are")]
 
 
@@ -31,14 +29,9 @@ def build(directory: Directory, output: Output = Form.TABLE) -> None:
 
     Example: postroom documents build docs/generated
     """
-    from postroom.console import say
-    from postroom.documents import write
+    from postroom import made_files
 
-    wanted = _wanted()
-    changes = write(wanted, directory)
-    if changes or output is not Form.TABLE:
-        write_rows([{"file": name, "what": what} for name, what in changes], output, COLUMNS)
-    say(f"{len(wanted)} files in {directory}, {len(changes) or 'none'} of them changed")
+    made_files.build(_wanted(), directory, output)
 
 
 def check(directory: Directory, output: Output = Form.TABLE) -> None:
@@ -46,15 +39,9 @@ def check(directory: Directory, output: Output = Form.TABLE) -> None:
 
     Example: postroom documents check docs/generated
     """
-    from postroom.console import say
-    from postroom.documents import differences
+    from postroom import made_files
 
-    rows = [{"file": name, "what": what} for name, what in differences(_wanted(), directory)]
-    if rows or output is not Form.TABLE:
-        write_rows(rows, output, COLUMNS)
-    say(f"{len(rows) or 'no'} file{'' if len(rows) == 1 else 's'} out of step")
-    if rows:
-        raise typer.Exit(Exit.FOUND)
+    made_files.check(_wanted(), directory, output)
 
 
 def _wanted() -> dict[str, str]:

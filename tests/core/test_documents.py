@@ -19,7 +19,8 @@ import yaml
 from postroom.access import OWNER, SUBSCRIBER, wanted_acls
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
-from postroom.documents import SUMS, differences, made, wire_of, write
+from postroom.documents import made, wire_of
+from postroom.made_files import SUMS, differences, write
 from processors import Keys, Rules, obligations_topic, view_topic
 from producers import lives, to_lines
 from schemas import cloudevent_from_json, to_headers, view_schema
