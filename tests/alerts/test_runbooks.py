@@ -16,7 +16,7 @@ PAGES = sorted((ROOT / "docs/runbooks").glob("*.md"))
 SECTIONS = ["What it means", "What to look at", "What to do", "How to know that it is over"]
 CODE = re.compile(r"`([^`]+)`")
 QUERY = re.compile(r"^(sum|max|min|time|histogram_quantile|up|process_|postroom[_:])(?!.*\.json)")
-COMING = {"canary run", "dlq replay", "dlq discard"}
+COMING = {"dlq replay", "dlq discard"}
 """Commands that the design names and this release may not have yet."""
 COMMAND = re.compile(r"^postroom ([a-z]+)(?: ([a-z]+))?")
 
