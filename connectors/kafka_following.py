@@ -46,7 +46,7 @@ class Following:
     def _follow(self) -> None:
         while not self._ended.is_set():
             try:
-                with closing(self._reader.from_now(self._topics)) as records:
+                with closing(self._reader.onward(self._topics, from_now=True)) as records:
                     self._standing.set()
                     for record in records:
                         if self._ended.is_set():

@@ -60,15 +60,18 @@ class TopicReader:
                 if idle_s_max is not None and time.monotonic() - last > idle_s_max:
                     return
 
-    def from_now(self, topics: Sequence[str]) -> Generator[RawRecord | None]:
-        """Stand at what is now the end, and only then return what comes after it; None when nothing comes."""
+    def onward(self, topics: Sequence[str], *, from_now: bool) -> Generator[RawRecord | None]:
+        """Stand at what is now the end, or at the beginning, and only then return what comes after it, on and
+        on; None when nothing comes for a moment.
+        """
         from kafka.errors import KafkaError
 
         consumer = self._consumer()
         try:
             partitions = self._assign(consumer, topics)
-            for partition, end in consumer.end_offsets(partitions).items():
-                consumer.seek(partition, end)
+            places = consumer.end_offsets if from_now else consumer.beginning_offsets
+            for partition, offset in places(partitions).items():
+                consumer.seek(partition, offset)
         except (KafkaError, OSError) as error:
             consumer.close()
             raise in_our_words(error, self.access) from error

@@ -163,7 +163,7 @@ def _canary(contracts: Contracts, agreements: Iterable[Agreement]) -> list[Role]
     says = [type_ for type_ in (canary_round.BEAT, canary_round.CONSENT) if type_ in contracts.by_type]
     hears = (view_topic(canary_round.AGREEMENT), obligations_topic(canary_round.OWNER))
     may = _on_topics(CANARY, Operation.WRITE, [*says, ACKNOWLEDGEMENTS_TOPIC])
-    may |= _on_topics(CANARY, Operation.READ, hears)
+    may |= _on_topics(CANARY, Operation.READ, [*hears, DEAD_LETTERS_TOPIC])
     return [Role(CANARY, "`postroom canary run`, which watches from both ends", may)]
 
 

@@ -7,15 +7,17 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from connectors import Stack, Trouble
 from connectors.kafka_following import Following
 from connectors.kafka_group_lag import group_lags
-from connectors.kafka_reader import RawRecord
+from connectors.kafka_reader import RawRecord, TopicReader
 from connectors.kafka_views import AvroReader
 from connectors.registry import Registry
+from postroom.canary_letters import TOPICS as LETTER_TOPICS
+from postroom.canary_letters import Letters
 from postroom.canary_metrics import GROUP_LAG, LAST_SUCCESS, ROUNDS, SECONDS
 from postroom.canary_round import (
     AGREEMENT,
@@ -175,7 +177,7 @@ def watching(
         say("signals", url=signals.url)
         ends.start()
         waiting.clear()
-        groups = Watch(stack)
+        groups = Watch(stack, Letters(contracts.by_type))
         try:
             yield Canary(name, ends, measured, Pace(withdraw_every, patience_s))
         finally:
@@ -195,15 +197,34 @@ def acknowledging(stack: Stack) -> Iterator[Any]:
 
 
 class Watch:
-    """Looks at what only the cluster knows, in a thread: how far the stages' groups are behind."""
+    """Looks at what only the cluster knows, in threads: how far the groups are behind, letters that wait."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack, self._ended = stack, threading.Event()
-        threading.Thread(target=self._keep_looking, daemon=True, name="watch").start()
+    def __init__(self, stack: Stack, letters: Letters) -> None:
+        self._stack, self._letters, self._ended = stack, letters, threading.Event()
+        for look in (self._keep_looking, self._follow_letters):
+            threading.Thread(target=look, daemon=True, name="watch").start()
 
     def close(self) -> None:
         """End."""
         self._ended.set()
+
+    def _follow_letters(self) -> None:
+        while not self._ended.is_set():
+            with suppress(Trouble):
+                self._take_letters()
+            self._ended.wait(LOOK_EVERY_S)
+
+    def _take_letters(self) -> None:
+        due_s = 0.0
+        with closing(TopicReader(self._stack.access).onward(LETTER_TOPICS, from_now=False)) as records:
+            for record in records:
+                if self._ended.is_set():
+                    return
+                if record is not None:
+                    self._letters.take(record)
+                elif time.monotonic() >= due_s:  # all that is there has been read
+                    due_s = time.monotonic() + LOOK_EVERY_S
+                    self._letters.tell(time.time_ns() // 1_000_000)
 
     def _keep_looking(self) -> None:
         while not self._ended.is_set():

@@ -7,12 +7,15 @@ import threading
 
 import pytest
 
+from connectors.kafka_reader import RawRecord
 from postroom.canary import keep_on, require_canary
-from postroom.canary_metrics import ROUNDS
+from postroom.canary_letters import Letters
+from postroom.canary_metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN, ROUNDS
 from postroom.canary_round import AGREEMENT, BEAT, CONSENT, Canary, Failed, Pace, Seen
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
 from postroom.errors import UserError
+from processors import DEAD_LETTERS_TOPIC
 from processors.intake import Intake
 from processors.messages import Said
 from processors.rules import Keys, Rules
@@ -160,3 +163,31 @@ def test_rules_without_a_canary_are_refused_with_what_is_missing(tmp_path):
     with pytest.raises(UserError, match="no canary") as refused:
         require_canary(contracts, agreements)
     assert AGREEMENT in refused.value.where
+
+
+def letter(offset: int, type_: str | None, reason: str, at_ms: int) -> RawRecord:
+    said = {"topic": "t", "partition": 0, "offset": offset, "type": type_, "reason": reason}
+    value = json.dumps(said | {"timestamp_ms": at_ms}).encode()
+    return RawRecord(DEAD_LETTERS_TOPIC, 0, offset, at_ms, None, value, ())
+
+
+def test_dead_letters_wait_until_somebody_has_dealt_with_them():
+    """Open by type and reason, the age of the oldest, what was closed; a stranger's type is no label."""
+    letters = Letters({"uk.gov.a.b.v1"})
+    for record in (
+        letter(1, "uk.gov.a.b.v1", "undecodable", 10_000),
+        letter(2, "somebody's own text", "unknown-type", 70_000),
+        letter(2, "somebody's own text", "unknown-type", 70_000),
+        RawRecord(DEAD_LETTERS_TOPIC, 0, 3, 0, None, b"rubbish", ()),
+    ):
+        letters.take(record)
+    letters.tell(100_000)
+    assert LETTERS_OPEN.labels("uk.gov.a.b.v1", "undecodable")._value.get() == 1
+    assert LETTERS_OPEN.labels("unknown", "unknown-type")._value.get() == 1
+    assert LETTERS_OLDEST._value.get() == 90
+    said = {"topic": "t", "partition": 0, "offset": 1, "result": "replayed"}
+    letters.take(RawRecord("decisions", 0, 1, 0, None, json.dumps(said).encode(), ()))
+    letters.tell(100_000)
+    assert LETTERS_OPEN.labels("uk.gov.a.b.v1", "undecodable")._value.get() == 0
+    assert LETTERS_OLDEST._value.get() == 30
+    assert LETTERS_CLOSED.labels("replayed")._value.get() == 1

@@ -273,6 +273,9 @@ def test_the_canary_sees_views_form_and_go_and_meets_nobody(own: Installation):
         assert total(seen, "postroom_canary_seconds_count", path="event_to_view") >= 4
         assert total(seen, "postroom_canary_seconds_count", path="withdrawal_to_retraction") >= 1
         assert total(seen, "postroom_canary_last_success_timestamp_seconds", path="event_to_view") > 0
+        letters, waiting = len(own.read(DEAD_LETTERS_TOPIC)), "postroom_dead_letters_open"
+        seen = watched.until(url, lambda seen: total(seen, waiting) == letters)
+        assert letters == 0 or total(seen, "postroom_dead_letters_oldest_seconds") > 0
         groups, lag = {f"postroom.{stage}" for stage in STAGES}, "postroom_group_lag_records"
         watched.until(url, lambda seen: {labels["group"] for labels, _ in seen[lag]} == groups)
     finally:
