@@ -26,10 +26,11 @@ class Resource(StrEnum):
 
 
 class Operation(StrEnum):
-    """What we allow; both include describing. Nobody is allowed to administer: that is the super user's."""
+    """What we allow; reading and writing include describing. Nobody may administer but the super user."""
 
     READ = "read"
     WRITE = "write"
+    DESCRIBE = "describe"
 
 
 class Acl(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -11,10 +11,16 @@ from connectors.kafka_access import KafkaAccess
 from connectors.kafka_admin import admin_of
 from connectors.kafka_line import check_line
 from connectors.kafka_refusal import in_our_words, not_allowed
-from connectors.trouble import Trouble
+from connectors.trouble import Trouble, Unreachable
 
 POLL_MS = 200
 CONNECT_WITHIN_MS = 10_000
+ANSWER_WITHIN_S = 15.0
+FEW_BYTES = 65_536
+"""Of one fetch for a single record; a broker gives a greater record all the same."""
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
 
 
 class RawRecord(NamedTuple):
@@ -36,20 +42,42 @@ class TopicReader:
         self.access = access
 
     def read(
-        self, topics: Sequence[str], follow: bool = False, idle_s_max: float | None = None
+        self,
+        topics: Sequence[str],
+        follow: bool = False,
+        idle_s_max: float | None = None,
+        since: Mapping[tuple[str, int], int] | None = None,
     ) -> Iterator[RawRecord]:
-        """Read everything that is there now, or follow; `idle_s_max` ends a quiet following."""
+        """Read everything that is there now, or follow; `idle_s_max` ends a quiet following.
+
+        `since` gives offsets to begin at, as :meth:`ends` has them.
+        """
         from kafka.errors import AuthorizationError
 
         try:
-            yield from self._read(topics, follow, idle_s_max)
+            yield from self._read(topics, follow, idle_s_max, since or {})
         except AuthorizationError as error:
             raise in_our_words(error, self.access) from error
 
-    def _read(self, topics: Sequence[str], follow: bool, idle_s_max: float | None) -> Iterator[RawRecord]:
+    def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
+        """Where each partition of topics ends now."""
+        with closing(self._consumer()) as consumer:
+            found = consumer.end_offsets(self._assign(consumer, topics))
+        return {(tp.topic, tp.partition): end for tp, end in found.items()}
+
+    def _read(
+        self,
+        topics: Sequence[str],
+        follow: bool,
+        idle_s_max: float | None,
+        since: Mapping[tuple[str, int], int],
+    ) -> Iterator[RawRecord]:
         with closing(self._consumer()) as consumer:
             partitions = self._assign(consumer, topics)
             consumer.seek_to_beginning(*partitions)
+            for tp in partitions:
+                if (tp.topic, tp.partition) in since:
+                    consumer.seek(tp, since[tp.topic, tp.partition])
             ends = None if follow else consumer.end_offsets(partitions)
             last = time.monotonic()
             while ends is None or any(consumer.position(tp) < end for tp, end in ends.items()):
@@ -106,6 +134,28 @@ class TopicReader:
         consumer.assign(partitions)
         return partitions
 
+    def at(self, places: Collection[Place]) -> dict[Place, RawRecord]:
+        """Read single records; one that retention has passed, or that was never committed, is left out.
+
+        Raises Unreachable while the cluster is away: what cannot be asked for is not gone.
+        """
+        from kafka import TopicPartition
+        from kafka.errors import KafkaError
+
+        found: dict[Place, RawRecord] = {}
+        by_partition: dict[tuple[str, int], list[int]] = {}
+        for topic, partition, offset in sorted(places):
+            by_partition.setdefault((topic, partition), []).append(offset)
+        try:
+            with closing(self._consumer(max_partition_fetch_bytes=FEW_BYTES)) as consumer:
+                for (topic, partition), offsets in by_partition.items():
+                    if partition in (consumer.partitions_for_topic(topic) or ()):
+                        there = _single(consumer, TopicPartition(topic, partition), offsets)
+                        found |= {(topic, partition, record.offset): record for record in there}
+        except (KafkaError, OSError) as error:
+            raise in_our_words(error, self.access) from error
+        return found
+
     def latest(self, topic: str) -> dict[bytes, RawRecord]:
         """Read a compacted topic: the last record under each key, those that were deleted left out."""
         records: dict[bytes, RawRecord] = {}
@@ -129,7 +179,7 @@ class TopicReader:
         mend = "`postroom topics plan` names those that are needed"
         return Trouble("there is no such topic", where=topic, mend=mend)
 
-    def _consumer(self) -> Any:
+    def _consumer(self, **more: Any) -> Any:
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
 
@@ -143,9 +193,27 @@ class TopicReader:
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 group_id=None,
+                **more,
             )
         except (KafkaError, OSError) as error:
             raise in_our_words(error, self.access) from error
+
+
+def _single(consumer: Any, tp: Any, offsets: Sequence[int]) -> Iterator[RawRecord]:
+    """Read one record after the other; Unreachable when the broker answers nothing for too long."""
+    consumer.assign([tp])
+    begin, end = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp]
+    for offset in offsets:
+        if not begin <= offset < end:
+            continue
+        consumer.seek(tp, offset)
+        deadline = time.monotonic() + ANSWER_WITHIN_S
+        while consumer.position(tp) <= offset:
+            records = consumer.poll(timeout_ms=POLL_MS, max_records=1).get(tp, ())
+            yield from (raw_record(record) for record in records if record.offset == offset)
+            if not records and time.monotonic() > deadline:
+                where = f"{tp.topic}-{tp.partition}"
+                raise Unreachable("Kafka does not give a record", where=where, mend="look again later")
 
 
 def raw_record(record: Any) -> RawRecord:

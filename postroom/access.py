@@ -18,6 +18,8 @@ from processors import (
     DEAD_LETTERS_TOPIC,
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
+    LETTER_DECISIONS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     REPORTS_TOPIC,
     obligations_topic,
     view_topic,
@@ -78,7 +80,7 @@ def roles(
         _gateway(contracts, agreements),
         _webhook(agreements),
         _auditor(),
-        _operator(),
+        _operator(contracts, agreements),
         *_canary(contracts, agreements),
     ]
 
@@ -109,7 +111,7 @@ def _subscriber(name: str, agreements: Iterable[Agreement]) -> Role:
 def _worker(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
     """All stages: what comes in is only read, what goes out is only written, and nothing is administered."""
     changelogs = {changelog(stage) for stage in STAGES}
-    inputs = {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC}
+    inputs = {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC}
     every = {topic.name for topic in wanted_topics(contracts, agreements, 1)}
     may = _on_topics(WORKER, Operation.READ, inputs | INTERNAL_TOPICS | changelogs)
     may |= _on_topics(WORKER, Operation.WRITE, every - inputs)
@@ -143,17 +145,27 @@ def _auditor() -> Role:
     return Role(AUDITOR, meaning, _on_topics(AUDITOR, Operation.READ, reads))
 
 
-def _operator() -> Role:
-    """Keeps it running: what was rejected, what is disputed, what is owed; no view and no disclosure."""
+def _operator(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
+    """Keeps it running: what was rejected, what is disputed, what is owed; no view and no disclosure.
+
+    A dead letter is replayed by asking for it (docs/adr/0042), so no department's topic is read or written.
+    How far the stages have come is offsets, which is to describe a topic and tells nothing of what it holds.
+    """
     reads = (
         DEAD_LETTERS_TOPIC,
+        LETTER_REQUESTS_TOPIC,
+        LETTER_DECISIONS_TOPIC,
         REPORTS_TOPIC,
         DISPUTES_TOPIC,
         changelog("persons"),
         changelog("obligations"),
     )
-    meaning = "`postroom dlq`, `identity` and `obligations`"
-    return Role(OPERATOR, meaning, _on_topics(OPERATOR, Operation.READ, reads))
+    may = _on_topics(OPERATOR, Operation.READ, reads)
+    may |= _on_topics(OPERATOR, Operation.WRITE, [LETTER_REQUESTS_TOPIC])
+    every = {topic.name for topic in wanted_topics(contracts, agreements, 1)}
+    may |= _on_topics(OPERATOR, Operation.DESCRIBE, every - {*reads})
+    may |= {Acl(OPERATOR, Resource.GROUP, f"{POSTROOM}{stage}", Operation.DESCRIBE) for stage in STAGES}
+    return Role(OPERATOR, "`postroom dlq`, `identity`, `obligations`, `status` and `watch`", may)
 
 
 def _canary(contracts: Contracts, agreements: Iterable[Agreement]) -> list[Role]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors import Stack, Unreachable
+from connectors import Stack
+from connectors.kafka_access import KafkaAccess
 from connectors.kafka_topics import Topics
 from connectors.registry import Registry
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.look_up import look_up
 from postroom.topics import INTERNAL_TOPICS, wanted_topics
 from processors import (
     ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     FRAGMENTS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
     Identity,
@@ -30,9 +31,8 @@ from processors import (
     Rules,
     view_topic,
 )
-from processors.engine import EngineConfig, Replaceable, StageSpec
-from processors.engine.settings import Prepare
-from processors.stage import Record, Stage
+from processors.engine import EngineConfig, StageSpec
+from processors.stage import Stage
 from schemas import (
     Agreement,
     AgreementProblems,
@@ -55,7 +55,6 @@ INPUT_OF = {
 }
 BATCH_MAX = {"persons": 500}
 """Persons looks again at whole components: its transactions stay short with fewer statements (V7)."""
-REGISTRY_RETRY_S = 2.0
 DISCOVER_EVERY_S = 5.0
 """How often a worker looks whether its rules are still those of the files."""
 
@@ -141,43 +140,26 @@ def make_stage(name: str, rules: Rules) -> Stage:
 
 
 def input_topics(name: str, rules: Rules) -> tuple[str, ...]:
-    """What a stage reads: intake every department's topic and the acknowledgements, the others one (§7)."""
+    """What a stage reads: intake what comes from outside and requests about letters (§7)."""
     if name == "intake":
-        return (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
+        return (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC)
     return (INPUT_OF[name],)
 
 
 def stage_specs(
-    renewal: Renewal, rules: Rules, registry: Registry, batch_records_max: int
+    renewal: Renewal, rules: Rules, registry: Registry, access: KafkaAccess, batch_records_max: int
 ) -> list[StageSpec]:
     """The stages to run, each with its input (§7), under rules that are renewed while they run."""
     return [
         StageSpec(
             stage,
             input_topics(name, rules),
-            prepare=_learn_schemas(stage, registry) if name == "intake" else None,
+            prepare=look_up(stage, registry, access) if name == "intake" else None,
             discover=renewal.discover(name),
             batch_max=min(batch_records_max, BATCH_MAX.get(name, batch_records_max)),
         )
         for name, stage in renewal.stages.items()
     ]
-
-
-def _learn_schemas(held: Replaceable, registry: Registry) -> Prepare:
-    """Look up the writer schemas that intake does not know; while the registry is down, wait, never skip."""
-
-    async def prepare(batch: Sequence[Record]) -> None:
-        intake = held.current
-        assert isinstance(intake, Intake)  # noqa: S101 - no other stage is prepared
-        for schema_id in sorted(intake.unknown_schema_ids(batch)):
-            while True:
-                try:
-                    intake.writers[schema_id] = await asyncio.to_thread(registry.schema_by_id, schema_id)
-                    break
-                except Unreachable:
-                    await asyncio.sleep(REGISTRY_RETRY_S)
-
-    return prepare
 
 
 def engine_config(settings: Settings, stack: Stack, instance: str | None, shell: str) -> EngineConfig:

@@ -44,6 +44,20 @@ class ConsoleReport:
 
 
 @contextmanager
+def counting(title: str, total: int) -> Iterator[Advance]:
+    """Show how many of a number are done as a bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
 def _bar(title: str, total_bytes: int) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (

@@ -99,6 +99,8 @@ def _may(role: Role) -> list[str]:
 
 WORDS = {
     ("group", "read"): "groups",
+    ("group", "describe"): "sees how far groups have come",
+    ("topic", "describe"): "sees how much there is, and nothing of it, of",
     ("topic", "read"): "reads",
     ("topic", "write"): "writes",
     ("transactional_id", "write"): "transactional ids",

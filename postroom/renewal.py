@@ -122,8 +122,8 @@ class Renewal:
     def _replace(self, name: str, stage: Stage) -> None:
         held = self.stages[name]
         if isinstance(stage, Intake) and isinstance(held.current, Intake):
-            # INVARIANT: the same dictionary. A batch may just be prepared, its schemas looked up into it.
-            stage.writers = held.current.writers
+            # INVARIANT: the same dictionaries. A batch may just be prepared, and be looked up into them.
+            stage.writers, stage.fetched = held.current.writers, held.current.fetched
         self._rules[name] = self._newest
         held.replace(stage)
 

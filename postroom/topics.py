@@ -12,6 +12,8 @@ from processors import (
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
     FRAGMENTS_TOPIC,
+    LETTER_DECISIONS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
     PAIRS_TOPIC,
     REPORTS_TOPIC,
@@ -69,6 +71,9 @@ def wanted_topics(
         topic(changelog("obligations"), COMPACTED),
         topic(changelog("intake"), COMPACTED),
         topic(DEAD_LETTERS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
+        # Who did what about an event that was rejected, and why, is kept for whoever asks years later.
+        topic(LETTER_REQUESTS_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
+        topic(LETTER_DECISIONS_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
         topic(REPORTS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
         topic(DISPUTES_TOPIC, COMPACTED),
         topic(DISCLOSURES_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),

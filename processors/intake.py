@@ -18,6 +18,7 @@ from processors.messages import (
     ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     DEAD_LETTERS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
     Acknowledged,
     Said,
@@ -25,6 +26,7 @@ from processors.messages import (
 )
 from processors.outcomes import Rejection
 from processors.rules import Rules
+from processors.second_look import Judged, answer
 from processors.stage import NOTHING, Lookup, Notice, Outcome, Outgoing, Record, Step, Tally
 from schemas import (
     CloudEvent,
@@ -69,6 +71,8 @@ class Intake:
         """Writer schemas by the registry's id; None for an id that the registry does not know."""
         self._meanings: dict[str, Meaning] = {}
         self._readings: dict[tuple[str, str, str, int], _Reading] = {}
+        self.fetched: dict[tuple[int, int], Record | None] = {}
+        """Rejected records read again, by partition and offset of the request; None for one that is gone."""
 
     def keys(self, batch: Sequence[Record]) -> set[bytes]:
         """Return nothing: intake has no state."""
@@ -87,25 +91,48 @@ class Intake:
         return ids - self.writers.keys()
 
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
-        """Accept or reject each record; one outgoing message for each."""
+        """Accept or reject each record; one outgoing message for each, and one more for a replay."""
         step = Step()
         accepted: Counter[str] = Counter()
         for record in batch:
-            if record.topic == ACKNOWLEDGEMENTS_TOPIC:
-                self._accept_acknowledgement(record, step)
+            if record.topic == LETTER_REQUESTS_TOPIC:
+                answer(record, self.fetched, self.rules.contracts.by_type, self._judge_again, step)
                 continue
-            verdict = self.accept_record(record)
+            verdict = self._verdict(record)
             if isinstance(verdict, Said):
                 step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict)))
                 accepted[verdict.type] += 1
-            else:
+            elif isinstance(verdict, Rejected):
                 step.outgoing.append(dead_letter(record, verdict))
-                known = verdict.type is not None and verdict.type in self.rules.contracts.by_type
-                type_ = verdict.type if known and verdict.type else "unknown"
-                step.outcomes.append(Outcome(type_, "rejected", verdict.reason))
+                step.outcomes.append(Outcome(self._kind(record, verdict), "rejected", verdict.reason))
                 step.notices.append(_notice(verdict))
+            else:
+                step.outgoing.append(_onward(verdict))
+                step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "accepted"))
         step.outcomes += [Outcome(type_, "accepted", "", times) for type_, times in accepted.items()]
         return step
+
+    def _verdict(self, record: Record) -> Said | Acknowledged | Rejected:
+        """Judge what a department or a subscriber wrote."""
+        if record.topic == ACKNOWLEDGEMENTS_TOPIC:
+            acknowledged = read_acknowledgement(record.value, self.rules.limits.value_bytes)
+            return acknowledged or Rejected(Rejection.UNDECODABLE)
+        return self.accept_record(record)
+
+    def _kind(self, record: Record, verdict: Said | Acknowledged | Rejected) -> str:
+        """What an outcome is counted as: a contract's type, never a name that somebody sent."""
+        if record.topic == ACKNOWLEDGEMENTS_TOPIC:
+            return ACKNOWLEDGEMENTS_TOPIC
+        named = verdict.type if isinstance(verdict, Said | Rejected) else None
+        return named if named is not None and named in self.rules.contracts.by_type else "unknown"
+
+    def _judge_again(self, record: Record) -> Judged:
+        """Judge a record that was rejected, as :mod:`processors.second_look` wants to hear it."""
+        verdict = self._verdict(record)
+        kind = self._kind(record, verdict)
+        if isinstance(verdict, Rejected):
+            return Judged(kind, verdict.reason.value)
+        return Judged(kind, "", _onward(verdict), _name_of(verdict))
 
     def accept_record(self, record: Record) -> Said | Rejected:
         """Read one Kafka record in CloudEvents binary or structured mode (E2)."""
@@ -117,17 +144,6 @@ class Intake:
             if content_type is not None and content_type.startswith(STRUCTURED):
                 return self.accept_json(value, record.timestamp_ms, topic=record.topic)
         return self._accept_binary(record)
-
-    def _accept_acknowledgement(self, record: Record, step: Step) -> None:
-        """Send a subscriber's acknowledgement to its obligation, whatever partition it came on (V4)."""
-        acknowledged = read_acknowledgement(record.value, self.rules.limits.value_bytes)
-        if acknowledged is None:
-            step.outgoing.append(dead_letter(record, Rejected(Rejection.UNDECODABLE)))
-            step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "rejected", Rejection.UNDECODABLE))
-            return
-        key = acknowledged.obligation.encode()
-        step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, key, encode(acknowledged)))
-        step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "accepted"))
 
     def accept_json(self, line: bytes, broker_ms: int, topic: str | None = None) -> Said | Rejected:
         """Read one CloudEvent in JSON (E3): a line of a file, or a record in structured mode."""
@@ -201,6 +217,22 @@ class Intake:
             known = Meaning(contract, self.rules.contracts.schemes, self.rules.limits)
             self._meanings[contract.type] = known
         return known
+
+
+def _onward(verdict: Said | Acknowledged) -> Outgoing:
+    """What is accepted, to whoever has the state: by its subject, or by its obligation (V4)."""
+    if isinstance(verdict, Said):
+        return Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict))
+    return Outgoing(OBLIGATIONS_TOPIC, verdict.obligation.encode(), encode(verdict))
+
+
+def _name_of(verdict: Said | Acknowledged) -> dict[str, Any]:
+    """Name what a replay led to, so that whoever looks back finds it (V6)."""
+    if isinstance(verdict, Said):
+        cause = verdict.cause
+        return {"type": verdict.type, "source": cause.source, "id": cause.id, "stamp_ms": cause.published_ms}
+    name = {"source": verdict.subscriber, "id": verdict.obligation, "stamp_ms": verdict.time_ms}
+    return {"type": ACKNOWLEDGEMENTS_TOPIC, **name}
 
 
 def _rejected(reason: Rejection, event: CloudEvent) -> Rejected:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from random import Random
 
+from processors.dead_letters import Request, encode_json
 from processors.engine.changelog import TASK_KEY, TaskMemory, pack_state
 from processors.engine.counts import check, counted, origin_of
 from processors.engine.frames import pack, unpack
@@ -19,11 +20,18 @@ from processors.history import Extent, Stretch, topics_of
 from processors.history.decoding import READERS, changelog_of
 from processors.identity import Identity
 from processors.intake import Intake
-from processors.messages import ACKNOWLEDGEMENTS_TOPIC, DISPUTES_TOPIC, PAIRS_TOPIC, REPORTS_TOPIC
+from processors.messages import (
+    ACKNOWLEDGEMENTS_TOPIC,
+    DISPUTES_TOPIC,
+    LETTER_REQUESTS_TOPIC,
+    PAIRS_TOPIC,
+    REPORTS_TOPIC,
+)
 from processors.obligations import Obligations
 from processors.persons import Persons
 from processors.record import Records
 from processors.rules import Rules
+from processors.second_look import wanted_again
 from processors.stage import Headers, Outgoing, Record, Stage, State
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
@@ -52,8 +60,8 @@ class Backbone:
         self.topics = topics_of(rules)
         self.log: Log = {(t, p): [] for t in self.topics for p in range(self.count(t))}
         self.ends = dict.fromkeys(self.log, 0)
-        departments = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
-        inputs = {"intake": departments} | {stage: (topic,) for topic, stage in READERS.items()}
+        outside = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC)
+        inputs = {"intake": outside} | {stage: (topic,) for topic, stage in READERS.items()}
         self.tasks = [
             Task(stage, partition, inputs[stage.name])
             for stage in (Intake(rules), Identity(rules), Persons(rules), Records(rules), Obligations())
@@ -75,6 +83,18 @@ class Backbone:
             self.now_ms += 1
             partition = self.chance.randrange(self.partitions)
             self._append(topic, partition, None, line, STRUCTURED)
+
+    def ask(self, request: Request) -> None:
+        """Ask about a dead letter, as `postroom dlq` does."""
+        self.now_ms += 1
+        key = request.place.encode()
+        partition = partition_of(key, self.partitions)
+        self._append(LETTER_REQUESTS_TOPIC, partition, key, encode_json(request), ())
+
+    def forget(self, topic: str, partition: int, offset: int) -> None:
+        """Let a record be gone, as retention would."""
+        log = self.log[topic, partition]
+        log[:] = [record for record in log if record.offset != offset]
 
     def run(self, steps_max: int = 1 << 30, half_done: bool = False) -> None:
         """Let tasks step in any order until nothing is left to do, or only what is half done."""
@@ -117,6 +137,7 @@ class Backbone:
         for record in batch:
             memory.positions[record.topic] = record.offset + 1
             messages += self._messages(record, memory)
+        self._look_up(task.stage, messages)
         step = task.stage.step(task.states.get, messages, due, self.now_ms)
         for out in step.outgoing:
             if out.topic not in BESIDE:
@@ -129,6 +150,13 @@ class Backbone:
         self._append(*log, TASK_KEY, memory.encode(), ())
         for where in (*touched, log):
             self.ends[where] += 1  # the transaction's marker
+
+    def _look_up(self, stage: Stage, messages: Sequence[Record]) -> None:
+        """Read again what requests ask for, as a worker does before intake's step."""
+        if isinstance(stage, Intake):
+            for place, request in wanted_again(messages, self.rules.contracts.by_type).items():
+                log = self.log[request.topic, request.partition]
+                stage.fetched[place] = next((r for r in log if r.offset == request.offset), None)
 
     def _messages(self, record: Record, memory: TaskMemory) -> list[Record]:
         origin = origin_of(record.headers) if record.topic in READERS else None

@@ -65,7 +65,7 @@ def run(
     signals = show_signals("worker", current, stack, READINESS.waiting_for, READINESS.is_alive)
     say("signals", url=signals.url)
     code = run_worker(
-        stage_specs(renewal, rules, registry, current.batch_records_max),
+        stage_specs(renewal, rules, registry, stack.access, current.batch_records_max),
         engine_config(current, stack, instance, shell.value),
     )
     raise typer.Exit(code)

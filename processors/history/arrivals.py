@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from processors.dead_letters import Decision, Result
 from processors.history.decoding import task_of
 from processors.history.extent import NOTHING_LEFT_MS, Extent
 from processors.history.findings import Anomaly, Findings, Place
@@ -20,6 +21,8 @@ from processors.messages import (
     ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
     DEAD_LETTERS_TOPIC,
+    LETTER_DECISIONS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
     Acknowledged,
     Said,
@@ -76,6 +79,11 @@ class Arrivals:
         """Events that intake has not processed yet."""
         self._answers_since_ms = extent.since_ms((ASSERTIONS_TOPIC, DEAD_LETTERS_TOPIC))
         self._debts_since_ms = extent.since_ms((OBLIGATIONS_TOPIC, DEAD_LETTERS_TOPIC))
+        self._decisions_since_ms = extent.since_ms((LETTER_REQUESTS_TOPIC, LETTER_DECISIONS_TOPIC))
+        self._requests: set[Place] = set()
+        """Requests about dead letters that nothing was decided about yet."""
+        self._decided: dict[Place, Place] = {}
+        """Where each request is, and where the decision about it."""
         self._unanswered: dict[Place, Name | None] = {}
         self._places: dict[Name, dict[Place, None]] = {}
         """The same by name, for messages, which know no offset."""
@@ -198,6 +206,42 @@ class Arrivals:
         else:
             self._early_letters.add(about)
 
+    # -- what was asked about dead letters
+
+    def request(self, record: Record) -> None:
+        """Take a request about a dead letter: intake answers it with one decision."""
+        place = Place(record.topic, record.partition, record.offset)
+        if record.timestamp_ms <= self._decisions_since_ms:
+            return
+        if not self.extent.has_processed(place):
+            self.pending += 1
+            return
+        self.checked += 1
+        self._requests.add(place)
+
+    def decision(self, here: Place, decision: Decision) -> None:
+        """Take a decision; a replayed event is one more arrival, under the time of the replay."""
+        about = Place(LETTER_REQUESTS_TOPIC, decision.request_partition, decision.request_offset)
+        if decision.at_ms <= self._decisions_since_ms:
+            return
+        if about in self._decided:
+            self.findings.add(Anomaly.DUPLICATE_EVENT, here, "a second decision about one request")
+            return
+        self._decided[about] = here
+        if decision.result is not Result.REPLAYED or None in (decision.type, decision.source, decision.id):
+            return
+        type_, source, id_ = str(decision.type), str(decision.source), str(decision.id)
+        name = Name(type_, decision.request_partition, source, id_, decision.stamp_ms)
+        if decision.at_ms <= self._since_ms(type_, decision.request_partition):
+            return
+        if not self.extent.has_processed(about):
+            self._pending[name] += 1
+        elif name in self._early:
+            self._answer_early(name)
+        else:
+            self._unanswered[about] = name
+            self._places.setdefault(name, {})[about] = None
+
     def _settle(self, place: Place) -> None:
         name = self._unanswered.pop(place)
         if name is not None:
@@ -219,6 +263,13 @@ class Arrivals:
         for place, name in self._unanswered.items():
             text = "it was processed, but there is neither a message nor a dead letter about it"
             self.findings.add(Anomaly.LOST_EVENT, place, text, _event(name))
+        for place in sorted(self._requests - self._decided.keys()):
+            text = "a request about a dead letter was processed, and nothing was decided"
+            self.findings.add(Anomaly.LOST_EVENT, place, text)
+        for place, here in self._decided.items():
+            if self.extent.has_processed(place) and place not in self._requests:
+                text = f"a decision on a request that {place.topic}-{place.partition} does not hold"
+                self.findings.add(Anomaly.ABORTED_READ, here, text)
         for name, places in self._early.items():
             for place in places[self._pending[name] :]:
                 self._unfounded(name, place)

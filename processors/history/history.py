@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from processors.dead_letters import Result, read_decision
 from processors.disclosure import obligations_topic, view_topic
 from processors.history.arrivals import Arrivals, Letter
 from processors.history.counts import Counts
@@ -30,6 +31,8 @@ from processors.messages import (
     DEAD_LETTERS_TOPIC,
     DISCLOSURES_TOPIC,
     FRAGMENTS_TOPIC,
+    LETTER_DECISIONS_TOPIC,
+    LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
 )
 from processors.rules import Rules
@@ -44,6 +47,8 @@ def topics_of(rules: Rules) -> tuple[str, ...]:
         *sorted(rules.contracts.by_type),
         ACKNOWLEDGEMENTS_TOPIC,
         DEAD_LETTERS_TOPIC,
+        LETTER_REQUESTS_TOPIC,
+        LETTER_DECISIONS_TOPIC,
         *READERS,
         *(view_topic(name) for name in sorted(rules.agreements)),
         DISCLOSURES_TOPIC,
@@ -54,8 +59,8 @@ def topics_of(rules: Rules) -> tuple[str, ...]:
 
 def groups_of(rules: Rules) -> dict[str, tuple[str, ...]]:
     """Name each stage's consumer group and what it reads (DESIGN §7)."""
-    departments = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC)
-    groups = {"postroom.intake": departments}
+    outside = (*sorted(rules.contracts.by_type), ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC)
+    groups = {"postroom.intake": outside}
     return groups | {f"postroom.{stage}": (topic,) for topic, stage in READERS.items()}
 
 
@@ -112,6 +117,8 @@ class History:
         takers |= {changelog_of(stage): self._memory for stage in STAGES}
         takers[ACKNOWLEDGEMENTS_TOPIC] = self._acknowledgement
         takers[DEAD_LETTERS_TOPIC] = self._letter
+        takers[LETTER_REQUESTS_TOPIC] = self._request
+        takers[LETTER_DECISIONS_TOPIC] = self._decision
         takers[DISCLOSURES_TOPIC] = self._disclosure
         return takers
 
@@ -148,6 +155,16 @@ class History:
         self._arrivals.letter(place, letter)
         if self._replayed is not None:
             self._replayed.letter(letter.about())
+
+    def _request(self, record: Record, place: Place) -> None:
+        self._arrivals.request(record)
+
+    def _decision(self, record: Record, place: Place) -> None:
+        decision = read_decision(record.value)
+        self._arrivals.decision(place, decision)
+        if self._replayed is not None and decision.result is Result.REPLAYED:
+            about = Place(decision.topic, decision.partition, decision.offset)
+            self._replayed.again(about, decision.at_ms)
 
     def _message(self, record: Record, place: Place) -> None:
         sent = read_sent(record)

@@ -91,6 +91,10 @@ class Replayed:
         self._intake = Intake(rules)
         self._said: dict[Place, Said] = {}
         self._rejected: set[Place] = set()
+        self._refused: dict[Place, Record] = {}
+        """What these rules reject, kept for the case that somebody had it replayed."""
+        self._again: dict[Place, int] = {}
+        """What was rejected and replayed, with the time of the replay."""
         self._connected = Connected()
         self._touched: set[str] = set()
         """Identifiers about whom something is on its way."""
@@ -107,12 +111,12 @@ class Replayed:
         self.events += 1
         if self.events > self.events_max:
             self._said.clear()
+            self._refused.clear()
             return
-        for schema_id in self._intake.unknown_schema_ids((record,)):
-            self._intake.writers[schema_id] = self.schema_of(schema_id)
-        verdict = self._intake.accept_record(record)
         place = Place(record.topic, record.partition, record.offset)
-        if not isinstance(verdict, Said) or place in self._rejected:
+        verdict = self._accept(record)
+        if not isinstance(verdict, Said):
+            self._refused[place] = record
             return
         named = (verdict.subject, *(other for _, other in verdict.pairs))
         self._connected.connect(named)
@@ -121,10 +125,31 @@ class Replayed:
         else:
             self._touched.update(named)
 
+    def _accept(self, record: Record) -> object:
+        for schema_id in self._intake.unknown_schema_ids((record,)):
+            self._intake.writers[schema_id] = self.schema_of(schema_id)
+        return self._intake.accept_record(record)
+
     def letter(self, about: Place) -> None:
         """Take a dead letter: what intake rejected then is no input, whatever these files say of it now."""
         self._rejected.add(about)
-        self._said.pop(about, None)
+
+    def again(self, about: Place, at_ms: int) -> None:
+        """Take the decision that a rejected record was accepted at a later time, which makes it input."""
+        self._again.setdefault(about, at_ms)
+
+    def _input(self) -> list[Said]:
+        """What intake has accepted, at once or when it was asked again."""
+        found = [
+            said for place, said in self._said.items() if place not in self._rejected or place in self._again
+        ]
+        for place, at_ms in self._again.items():
+            record = self._refused.get(place)
+            verdict = None if record is None else self._accept(record._replace(timestamp_ms=at_ms))
+            if isinstance(verdict, Said):
+                self._connected.connect((verdict.subject, *(other for _, other in verdict.pairs)))
+                found.append(verdict)
+        return found
 
     def message(self, place: Place, message: Message) -> None:
         """Take a message between stages; one that was not read yet makes its persons uncertain."""
@@ -157,8 +182,9 @@ class Replayed:
             return unproven
         at_ms = max(at_ms, *(memory.now_ms for memory in self._memories.values()), 0)
         replaying = _Replaying(self.rules, self._clocks(at_ms), at_ms)
-        expected = replaying.run(self._said.values())
-        uncertain = self._uncertain(replaying)
+        accepted = self._input()
+        expected = replaying.run(accepted)
+        uncertain = self._uncertain(replaying, accepted)
         found = {name: self._plain(*name, latest.value) for name, latest in self._latest.items()}
         for name in sorted(expected.keys() | {n for n, view in found.items() if view is not None}):
             if found.get(name) == expected.get(name):
@@ -195,10 +221,11 @@ class Replayed:
             task: memory.now_ms for task, memory in self._memories.items() if task in clocks and memory.now_ms
         }
 
-    def _uncertain(self, replaying: _Replaying) -> set[Any]:
+    def _uncertain(self, replaying: _Replaying, accepted: list[Said]) -> set[Any]:
         """Keys of views that prove nothing: a name (agreement, key), or a key of any agreement."""
         tops = {
-            self._connected.top(i) for i in self._touched | self._telling | replaying.late | self._bounded()
+            self._connected.top(i)
+            for i in self._touched | self._telling | replaying.late | self._bounded(accepted)
         }
         members = [
             identifier for identifier in list(self._connected) if self._connected.top(identifier) in tops
@@ -208,12 +235,12 @@ class Replayed:
             keys.update((name, self._pairwise(name, person)) for name in self.rules.agreements)
         return keys
 
-    def _bounded(self) -> set[str]:
+    def _bounded(self, accepted: list[Said]) -> set[str]:
         """The identifiers of whom a bound may be met: there the order of arrival may show (R2, R8)."""
         depths: Counter[tuple[str, ...]] = Counter()
         sizes: Counter[tuple[str, ...]] = Counter()
         fragments: Counter[str] = Counter()
-        for said in self._said.values():
+        for said in accepted:
             fragments[said.subject] += state_bytes(said, len(encode(said)))
             for attribute, value in said.values:
                 register = (said.subject, said.owner, said.item, attribute)

@@ -132,9 +132,10 @@ def test_disclosures_are_the_auditors(found: Installation):
 
 @given(installations)
 def test_nobody_administers(found: Installation):
-    """Topics by their whole names, groups and transactional ids; reading and writing, and nothing else."""
+    """Topics by their whole names, groups, transactional ids; read, written or looked at, no more."""
     assert {acl.resource for acl in found.acls} <= {"topic", "group", "transactional_id"}
-    assert {acl.operation for acl in found.acls} == {"read", "write"}
+    assert {acl.operation for acl in found.acls} == {"read", "write", "describe"}
+    assert {acl.user for acl in found.acls if acl.operation == "describe"} == {OPERATOR}
     assert not [acl for acl in found.acls if acl.prefixed and acl.resource == "topic"]
     assert {acl.name for acl in found.acls if acl.resource == "topic"} <= found.topics
 

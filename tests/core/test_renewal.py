@@ -17,7 +17,7 @@ from postroom.composition import DISCOVER_EVERY_S, STAGES
 from postroom.config import Settings, load_settings
 from postroom.errors import UserError
 from postroom.renewal import INTAKE_AFTER_S, Renewal, fingerprint, newer_rules
-from processors import ACKNOWLEDGEMENTS_TOPIC, Intake, Keys, Records, Rules
+from processors import ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC, Intake, Keys, Records, Rules
 from schemas import load_agreements, load_contracts
 from tests.nasty.generate import CASES
 
@@ -100,7 +100,7 @@ def test_nothing_is_read_while_nothing_changes(world: World) -> None:
     topics = looks(renewal, world, 5)
     assert world.reads == 0
     assert records_by(renewal) is BEFORE
-    assert topics == {*BEFORE.contracts.by_type, ACKNOWLEDGEMENTS_TOPIC}
+    assert topics == {*BEFORE.contracts.by_type, ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC}
 
 
 def test_all_stages_but_intake_follow_at_once_and_intake_when_all_workers_have(world: World) -> None:
