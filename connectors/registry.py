@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from connectors.trouble import Trouble, Unreachable
@@ -44,6 +45,16 @@ class Registry:
     def ping(self) -> None:
         """Raise `Unreachable` unless the registry answers."""
         self._ask("GET", "/subjects")
+
+    def clock_ms(self) -> int | None:
+        """What the registry's clock said, to the second, UTC; None if it does not tell."""
+        date = self._once("GET", "/subjects", None).headers.get("date")
+        return None if date is None else int(parsedate_to_datetime(date).timestamp() * 1000)
+
+    def held_to(self, subject: str) -> str:
+        """The compatibility that a subject is held to; empty if it has no rule of its own."""
+        status, answer = self._ask("GET", f"/config/{subject}", allowed=(NOT_FOUND,))
+        return "" if status == NOT_FOUND else str(answer.get("compatibilityLevel", ""))
 
     def register(self, subject: str, schema: Mapping[str, Any]) -> int:
         """Register a schema under FULL_TRANSITIVE and return its id; the same schema again has the same id.

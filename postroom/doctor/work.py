@@ -1,0 +1,224 @@
+"""Checks of what is on the brokers: topics against the plan, the workers' groups, clocks, the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from connectors.kafka_groups import GroupFacts
+from postroom.doctor.cluster import shown
+from postroom.doctor.finding import Finding, fault, note, warning
+from postroom.doctor.ground import Ground
+from postroom.topics import INTERNAL_TOPICS
+
+LAG_RECORDS_MAX = 10_000
+MARKERS_MAX = 16
+"""Of one partition between the stages: as many transactions may have ended after its last record."""
+BEHIND_MS_MAX = 5_000
+"""A step of a busy worker may take seconds; the fastest of twenty does not."""
+AHEAD_MS_MAX = 1_000
+REGISTRY_MS_MAX = 3_000
+"""Its clock is told in whole seconds, and the answer takes its time."""
+SHELLS: Mapping[str, str] = {"faust": "faust", "postroom-tasks": "plain"}
+"""What the group's protocol says of the shell that its workers run under."""
+ACTIONS: Mapping[str, tuple[str, str, str]] = {
+    "create": ("{} topics are missing", "workers do not start without them", "postroom topics apply"),
+    "refuse": (
+        "{} topics have another number of partitions than is planned",
+        "keys and state would be looked for where they are not, so workers refuse to start",
+        "set POSTROOM_PARTITIONS to what the topics have",
+    ),
+    "configure": (
+        "{} settings of topics are not as planned",
+        "retention, compaction and the broker's timestamps are promises (E2, V1, V7)",
+        "postroom topics plan, then postroom topics apply",
+    ),
+}
+
+
+def topics(ground: Ground) -> Iterator[Finding]:
+    """What `topics plan` shows, one finding for each kind of difference."""
+    changes = ground.differences.topics if ground.differences else []
+    for action, (what, why, mend) in ACTIONS.items():
+        found = [
+            change.topic if action != "configure" else f"{change.topic} {change.setting}"
+            for change in changes
+            if change.action == action
+        ]
+        if found:
+            yield fault(what.format(len(found)), shown(found), why, f"`{mend}`")
+
+
+def permissions(ground: Ground) -> Iterator[Finding]:
+    """Who may what on Kafka is derived from the rules, and nothing else is right."""
+    if ground.differences is None or ground.wanted is None:
+        return
+    acls = ground.differences.acls
+    where = "" if ground.stack is None else ground.stack.kafka
+    if acls is None:
+        yield (note if ground.local else fault)(
+            "this cluster keeps no permissions",
+            where,
+            "whoever reaches it may read every citizen's views and write in any department's name",
+            "`postroom up --secure`" if ground.local else "an authorizer, as docs/security.md says",
+        )
+        return
+    if acls.changes:
+        missing = sum(change.action == "grant" for change in acls.changes)
+        surplus = len(acls.changes) - missing
+        yield fault(
+            f"{missing} permissions are missing and {surplus} too many",
+            where,
+            "somebody cannot do what the contracts let them, or can what they do not",
+            "`postroom topics plan`, then `postroom topics apply`",
+        )
+    names = [topic.name for topic in ground.wanted.topics]
+    foreign = [str(acl.user) for acl in acls.foreign if any(acl.covers("topic", name) for name in names)]
+    if foreign:
+        yield warning(
+            f"users that are not ours have {len(foreign)} permissions on our topics",
+            shown(set(foreign)),
+            "no agreement says so, and no plan takes it away",
+            "`postroom topics plan` names them; take them away by `kafka-acls.sh --remove`",
+        )
+
+
+def bounds(ground: Ground) -> Iterator[Finding]:
+    """One client's mistake must not cost the others their promptness."""
+    quotas = ground.differences.quotas if ground.differences else []
+    if quotas and ground.differences is not None and ground.differences.acls is not None:
+        yield warning(
+            f"{len(quotas)} bounds of users are not as planned",
+            shown({change.user for change in quotas}),
+            "one publisher or subscriber may hold up all others",
+            "`postroom topics apply`",
+        )
+
+
+def workers(ground: Ground) -> Iterator[Finding]:
+    """Each stage needs somebody who runs it."""
+    idle = [group for group in ground.groups.values() if not group.members]
+    if idle:
+        waiting = sum(map(_to_do, idle))
+        yield (fault if waiting else warning)(
+            f"no worker runs {len(idle)} stages",
+            shown(group.group for group in idle),
+            f"{waiting} offsets wait: withdrawals too (V7)" if waiting else "the next event would wait (V7)",
+            "`postroom run all`, one for each core; its log says why if it ends",
+        )
+    for group in ground.groups.values():
+        if group.members and group.state not in ("Stable", "Empty"):
+            yield warning(
+                f"the group is {group.state}",
+                group.group,
+                "its workers divide the partitions anew; for longer than seconds, one of them comes and goes",
+                "run it again in a minute; then look into the workers' logs for exit 70",
+            )
+
+
+def _to_do(group: GroupFacts) -> int:
+    """Offsets that are surely more than the markers that transactions leave behind the last record."""
+    return sum(
+        lag if topic not in INTERNAL_TOPICS else max(0, lag - MARKERS_MAX)
+        for (topic, _), lag in group.lag.items()
+    )
+
+
+def shells(ground: Ground) -> Iterator[Finding]:
+    """Workers of two shells cannot share a group, and nobody else's consumer belongs into one."""
+    running = {name: group for name, group in ground.groups.items() if group.members and group.protocol}
+    for group in running.values():
+        if group.protocol not in SHELLS:
+            yield fault(
+                "a consumer that is no worker is in a stage's group",
+                f"{group.group}: {shown(group.members)}",
+                f"it divides partitions by `{group.protocol}`, so workers cannot join, and what it reads "
+                "no stage sees",
+                "end that client, and give it a group of its own",
+            )
+    found = {SHELLS[group.protocol] for group in running.values() if group.protocol in SHELLS}
+    if len(found) > 1:
+        by_shell = [f"{name}: {SHELLS.get(each.protocol, '?')}" for name, each in sorted(running.items())]
+        yield warning(
+            "stages run under two shells",
+            ", ".join(by_shell),
+            "a worker that restarts under the other one cannot join and ends",
+            "one `--shell` for all workers",
+        )
+
+
+def lag(ground: Ground) -> Iterator[Finding]:
+    """Behind is late; deleted before it was read is lost."""
+    for group in ground.groups.values():
+        if group.members and group.lag_records > LAG_RECORDS_MAX:
+            yield warning(
+                f"the stage is {group.lag_records} offsets behind",
+                group.group,
+                "withdrawals wait in the same line as everything else (V7)",
+                "`postroom watch` shows whether it catches up; more workers, up to the number of partitions",
+            )
+        lost = {where: count for where, count in group.lost.items() if count > 0}
+        if lost:
+            yield fault(
+                f"{sum(lost.values())} offsets were deleted before the stage had read them",
+                shown(f"{topic}-{partition}" for topic, partition in lost),
+                "retention, or somebody, was faster than the workers: events are missing (V6)",
+                "ask the departments to publish that time again (E1); mend the retention: "
+                "`postroom topics apply`",
+            )
+
+
+def clocks(ground: Ground) -> Iterator[Finding]:
+    """`now` decides what is in force (V8), and is measured against the broker's stamps (V7)."""
+    for skew in ground.skews:
+        if skew.behind_ms > BEHIND_MS_MAX and skew.who != "this machine":
+            yield _apart(f"the clock of the worker of {skew.who}", skew.behind_ms, "behind")
+        elif skew.who == "this machine" and skew.behind_ms > AHEAD_MS_MAX:
+            yield _apart("the clock of this machine", skew.behind_ms, "behind")
+        elif skew.behind_ms < -AHEAD_MS_MAX and skew.who != "this machine":
+            yield _apart(f"the clock of the worker of {skew.who}", -skew.behind_ms, "ahead of")
+    if ground.registry is not None and abs(ground.registry.clock_ahead_ms) > REGISTRY_MS_MAX:
+        ahead_ms = ground.registry.clock_ahead_ms
+        yield warning(
+            f"the registry's clock and this machine's are {abs(ahead_ms) // 1000} s apart",
+            ground.registry.url,
+            "one of the two is wrong, and consents begin and end by such clocks",
+            "`chronyc tracking` on both",
+        )
+
+
+def _apart(whose: str, ms: int, how: str) -> Finding:
+    return fault(
+        f"{whose} is {ms / 1000:.1f} s {how} the broker's",
+        whose,
+        "consents, ends and retention take effect by it (V8), and `now` never goes back (DESIGN §7)",
+        "`chronyc tracking` on both machines; let the time come from one source",
+    )
+
+
+def registered(ground: Ground) -> Iterator[Finding]:
+    """What the registry has is what everybody reads by."""
+    registry = ground.registry
+    if registry is None:
+        return
+    if registry.unregistered:
+        yield fault(
+            f"{len(registry.unregistered)} contracts are not registered as they are in the files",
+            shown(registry.unregistered),
+            "publishers cannot write by them, and workers wait before they take them up (E6)",
+            "`postroom contract check`, then `postroom contract register`",
+        )
+    if registry.views_unregistered:
+        yield note(
+            f"{len(registry.views_unregistered)} views are not registered yet",
+            shown(registry.views_unregistered),
+            "a worker does so when it starts, or takes the agreement up (V1)",
+            "`postroom run all`",
+        )
+    for level in sorted(set(registry.loose.values())):
+        subjects = [name for name, found in registry.loose.items() if found == level]
+        yield fault(
+            f"{len(subjects)} subjects are held to {level or 'no rule of their own'}",
+            shown(subjects),
+            "without FULL_TRANSITIVE a version may come that readers or history cannot read (E6, V1)",
+            "`postroom contract register` sets it for contracts, a worker's start for views",
+        )
