@@ -1,8 +1,7 @@
-"""`postroom up`, `down`, `status`: the local Kafka and registry."""
+"""`postroom up`, `down`: the local Kafka and registry."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -11,14 +10,12 @@ from postroom.output import Form, Output, write_rows
 
 PANEL = "The local stack"
 UP_COLUMNS = ("part", "address")
-STATUS_COLUMNS = ("part", "state", "address", "pid", "since", "memory_mb", "log", "data")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(rich_help_panel=PANEL)(up)
     app.command(rich_help_panel=PANEL)(down)
-    app.command(rich_help_panel=PANEL)(status)
 
 
 def up(
@@ -62,27 +59,3 @@ def down() -> None:
         say("nothing was running that `postroom up` started here")
     if existing := external(current):
         say(f"{existing.kafka} and {existing.registry} were not started by Postroom and go on")
-
-
-def status(output: Output = Form.TABLE) -> None:
-    """Say what runs, where it is, and where its log is. Exit 1 unless all of it runs, 3 if unreachable.
-
-    Example: postroom status -o json
-    """
-    from connectors import stack_status
-    from postroom.console import say
-    from postroom.errors import Exit
-    from postroom.settings import settings
-
-    parts = stack_status(settings())
-    write_rows([asdict(part) for part in parts], output, STATUS_COLUMNS)
-    for part in parts:
-        if part.problem:
-            say(f"{part.part} is {part.state}: {part.problem}")
-    states = {part.state for part in parts}
-    if states & {"unreachable"}:
-        raise typer.Exit(Exit.UNREACHABLE)
-    if states - {"running", "reachable"}:
-        if states == {"stopped"}:
-            say("nothing runs; `postroom up` starts it")
-        raise typer.Exit(Exit.FOUND)

@@ -1,0 +1,125 @@
+"""`postroom status`: what runs, who works, what waits; in exit codes for scripts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from postroom.errors import Exit
+from postroom.output import Form, Output, write_json, write_line, write_rows
+
+if TYPE_CHECKING:
+    from connectors.stack import PartStatus
+    from postroom.snapshot import Snapshot
+
+PART_COLUMNS = ("part", "state", "address", "pid", "since", "memory_mb", "log", "data")
+STAGE_COLUMNS = ("stage", "workers", "state", "lag")
+LOOK_AGAIN_S = 1.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="The local stack")(status)
+
+
+def status(
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Exit 1 also unless a worker runs every stage.")
+    ] = False,
+    wait: Annotated[float, typer.Option(min=0, help="with --ready, wait so many seconds for it")] = 0.0,
+    output: Output = Form.TABLE,
+) -> None:
+    """Say what runs, where its log is, who works, and what waits.
+
+    Lag is in offsets between what a stage has committed and the ends of its topics. JSON has all of it in one
+    object: ready, waiting_for, stack, stages, dead_letters, obligations, disputes.
+
+    Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
+
+    Example: postroom status --ready --wait 60 && ./publish.sh
+    """
+    deadline = time.monotonic() + wait
+    found = _look()
+    while ready and found.not_ready() and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN_S)
+        found = _look()
+    _write(found, output)
+    _end(found.parts, not ready or not found.not_ready())
+
+
+def _look() -> Snapshot:
+    """Look once; without a stack that runs there is nothing but its parts."""
+    from connectors import find_stack, stack_status
+    from postroom.composition import load_rules_files
+    from postroom.settings import settings
+    from postroom.snapshot import UP, Looking, Snapshot
+
+    current = settings()
+    parts = stack_status(current)
+    if any(part.state not in UP for part in parts):
+        return Snapshot(time.time_ns() // 1_000_000, parts)
+    rules = load_rules_files(current.contracts_dir, current.agreements_dir)
+    return Looking(find_stack(current), *rules).look(parts)
+
+
+def document(found: Snapshot) -> dict[str, Any]:
+    """All of a look as one object for programs; its names do not change."""
+    waiting_for = found.not_ready()
+    letters = found.open_letters
+    owed = found.owed()
+    oldest_ms = letters[0].letter.timestamp_ms if letters else found.at_ms
+    return {
+        "ready": not waiting_for,
+        "waiting_for": waiting_for,
+        "stack": [asdict(part) for part in found.parts],
+        "stages": [
+            {"stage": each.stage, "workers": each.workers, "state": each.state, "lag": each.lag}
+            for each in found.stages
+        ],
+        "dead_letters": {"open": len(letters), "oldest_s": max(0, found.at_ms - oldest_ms) // 1000},
+        "obligations": {
+            state: sum(count for (_, each), count in owed.items() if each == state)
+            for state in ("open", "overdue")
+        },
+        "disputes": found.disputes.total(),
+    }
+
+
+def _write(found: Snapshot, output: Form) -> None:
+    from postroom.console import say
+
+    told = document(found)
+    if output is Form.JSON:
+        write_json(told)
+    elif output is Form.JSONL:
+        write_line(told)
+    else:
+        write_rows(told["stack"], output, PART_COLUMNS)
+        if found.stages:
+            write_rows(told["stages"], output, STAGE_COLUMNS)
+    for part in found.parts:
+        if part.problem:
+            say(f"{part.part} is {part.state}: {part.problem}")
+    if {part.state for part in found.parts} == {"stopped"}:
+        say("nothing runs; `postroom up` starts it")
+        return
+    if found.stages:
+        say(
+            f"{told['dead_letters']['open']} dead letters open, {told['obligations']['overdue']} obligations "
+            f"overdue, {told['disputes']} pairs disputed"
+        )
+    say("ready" if told["ready"] else f"not ready: {'; '.join(told['waiting_for'])}")
+
+
+def _end(parts: Sequence[PartStatus], well: bool) -> None:
+    from postroom.snapshot import UP
+
+    states = {part.state for part in parts}
+    if "unreachable" in states:
+        raise typer.Exit(Exit.UNREACHABLE)
+    if states - set(UP) or not well:
+        raise typer.Exit(Exit.FOUND)

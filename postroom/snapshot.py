@@ -1,0 +1,169 @@
+"""How an installation is at one moment, from Kafka and, where they answer, the workers' own figures.
+
+`status` looks once, `watch` again and again: what topics hold is read from where the last look ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors import Stack, Trouble
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_groups import GroupFacts, group_facts
+from connectors.kafka_reader import RawRecord, TopicReader
+from connectors.metrics_reader import Sample, read_metrics
+from connectors.stack import PartStatus
+from postroom.stage_groups import groups_of
+from postroom.topics import changelog
+from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, LETTER_DECISIONS_TOPIC
+from processors.dead_letters import Decision, Letter, Standing, read_decision, read_letter, standings
+from processors.engine.changelog import TASK_KEY, body_of
+from processors.node import read_dispute
+from processors.obligations import Obligation, read_obligation
+from schemas import Agreement, Contracts
+
+UP = ("running", "reachable")
+SETTLED = "Stable"
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """A stage as its group shows it."""
+
+    stage: str
+    state: str
+    workers: int
+    lag: int
+    """Offsets to go, over all partitions; between the stages a few of them are transactions' markers."""
+    pace_per_s: float | None = None
+    """Offsets a second since the last look; None at the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look. `problems` says what could not be looked at."""
+
+    at_ms: int
+    parts: Sequence[PartStatus]
+    stages: Sequence[StageFigures] = ()
+    letters: Sequence[Standing] = ()
+    obligations: Sequence[Obligation] = ()
+    disputes: Counter[str] = field(default_factory=Counter)
+    samples: Sequence[Sample] = ()
+    silent: Sequence[str] = ()
+    """Addresses of figures that did not answer."""
+    problems: Sequence[str] = ()
+
+    @property
+    def open_letters(self) -> list[Standing]:
+        """Letters that nobody has dealt with, the oldest first."""
+        return [each for each in self.letters if each.state == "open"]
+
+    def owed(self) -> Counter[tuple[str, str]]:
+        """Obligations that are open or overdue, by subscriber and state (V4)."""
+        found: Counter[tuple[str, str]] = Counter()
+        for each in self.obligations:
+            state = each.state(self.at_ms)
+            if each.owed is not None and state != "done":
+                found[each.owed.subscriber, state] += 1
+        return found
+
+    def not_ready(self) -> list[str]:
+        """Why it is not ready to take what comes; empty if it is."""
+        why = [f"{part.part} is {part.state}" for part in self.parts if part.state not in UP]
+        why += self.problems
+        why += [f"no worker runs {each.stage}" for each in self.stages if not each.workers]
+        why += [
+            f"the workers of {each.stage} divide its partitions anew ({each.state})"
+            for each in self.stages
+            if each.workers and each.state != SETTLED
+        ]
+        return why
+
+
+class Looking:
+    """Looks at one installation, from where the last look ended."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        contracts: Contracts,
+        agreements: Mapping[str, Agreement],
+        metrics_urls: Sequence[str] = (),
+    ) -> None:
+        self._access: KafkaAccess = stack.access
+        self._groups = groups_of(contracts, agreements)
+        self._urls = metrics_urls
+        self._ends: dict[tuple[str, int], int] = {}
+        self._letters: list[Letter] = []
+        self._decisions: list[Decision] = []
+        self._owed: dict[bytes, Obligation] = {}
+        self._disputes: dict[bytes, str] = {}
+        self._before: tuple[float, Mapping[str, GroupFacts]] | None = None
+
+    def look(self, parts: Sequence[PartStatus]) -> Snapshot:
+        """Look now; what Kafka refuses or lacks is a problem of the snapshot."""
+        problems = []
+        stages: Sequence[StageFigures] = ()
+        try:
+            stages = self._stages()
+            self._read()
+        except Trouble as trouble:
+            problems.append(str(trouble))
+        samples, silent = read_metrics(self._urls)
+        return Snapshot(
+            time.time_ns() // 1_000_000,
+            parts,
+            stages,
+            standings(self._letters, self._decisions),
+            tuple(self._owed.values()),
+            Counter(self._disputes.values()),
+            samples,
+            silent,
+            problems,
+        )
+
+    def _stages(self) -> list[StageFigures]:
+        facts, now_s = group_facts(self._access, self._groups), time.monotonic()
+        before_s, before = self._before or (now_s, {})
+        self._before = (now_s, facts)
+        return [
+            StageFigures(
+                name.partition(".")[2],
+                found.state,
+                len(found.members),
+                found.lag_records,
+                (found.position - before[name].position) / (now_s - before_s) if name in before else None,
+            )
+            for name, found in facts.items()
+        ]
+
+    def _read(self) -> None:
+        """Take what has been written since the last look."""
+        topics = [DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC, changelog("obligations"), DISPUTES_TOPIC]
+        for record in TopicReader(self._access).read(topics, since=self._ends):
+            self._ends[record.topic, record.partition] = record.offset + 1
+            self._take(record)
+
+    def _take(self, record: RawRecord) -> None:
+        match record.topic:
+            case topic if topic == DEAD_LETTERS_TOPIC:
+                self._letters.append(read_letter(record.value))
+            case topic if topic == LETTER_DECISIONS_TOPIC:
+                self._decisions.append(read_decision(record.value))
+            case topic if topic == DISPUTES_TOPIC:
+                self._keep(self._disputes, record, lambda value: read_dispute(value)[2])
+            case _ if record.key != TASK_KEY:
+                self._keep(self._owed, record, lambda value: read_obligation(body_of(value)))
+
+    @staticmethod
+    def _keep(kept: dict[bytes, Any], record: RawRecord, read: Any) -> None:
+        """Hold the last of each key, as compaction does."""
+        if record.value is None:
+            kept.pop(record.key or b"", None)
+        else:
+            kept[record.key or b""] = read(record.value)

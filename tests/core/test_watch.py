@@ -1,0 +1,134 @@
+"""What status and watch say of a snapshot: ready or why not, and every panel with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from connectors.metrics_reader import Sample
+from connectors.stack import PartStatus
+from postroom.commands.status import document
+from postroom.figures import greatest, spread, sums
+from postroom.snapshot import Snapshot, StageFigures
+from postroom.watch_screen import screen
+from processors.dead_letters import Letter, Standing
+from processors.messages import Owed
+from processors.obligations import Obligation
+
+NOW_MS = 1_780_000_000_000
+HOUR_MS = 3_600_000
+STAGES = ("intake", "identity", "persons", "record", "obligations")
+RETRACTION = "postroom_withdrawal_to_retraction_seconds"
+
+
+def obligation(number: int, deadline_ms: int, done: bool = False) -> Obligation:
+    """One that the council owes."""
+    owed = Owed(f"o-{number}", "council-leeds", "leeds-housing", "s-1", ("name",), NOW_MS, deadline_ms)
+    return Obligation(f"o-{number}", owed, {"council-leeds": NOW_MS} if done else {})
+
+
+def buckets(name: str, *counts: tuple[float, int], process: str = "a") -> list[Sample]:
+    """A histogram of one process, as it is told."""
+    return [Sample(f"{name}_bucket", {"le": str(le), "stage": process}, count) for le, count in counts]
+
+
+READY = Snapshot(
+    NOW_MS,
+    [PartStatus("kafka", "running"), PartStatus("registry", "running")],
+    [StageFigures(name, "Stable", 2, 7, 120.0) for name in STAGES],
+    [Standing(Letter("t", 0, 1, NOW_MS - HOUR_MS, "oversized"))],
+    [obligation(1, NOW_MS + 1), obligation(2, NOW_MS - 1), obligation(3, NOW_MS - 1, done=True)],
+    Counter({"hub": 2}),
+    [
+        *buckets(RETRACTION, (0.5, 90), (1.0, 98), (2.5, 100), (math.inf, 100)),
+        Sample("postroom_views_total", {"agreement": "leeds", "change": "written", "reason": ""}, 5.0),
+        Sample("postroom_views_total", {"agreement": "leeds", "change": "retracted", "reason": "ended"}, 3.0),
+        Sample("postroom_decisions_total", {"agreement": "leeds", "outcome": "denied", "reason": "x"}, 11.0),
+        Sample("postroom_lag_seconds", {"stage": "record", "partition": "0"}, 1.5),
+        Sample("postroom_lag_seconds", {"stage": "record", "partition": "1"}, 0.0),
+        Sample("postroom_restore_progress_ratio", {"stage": "record", "partition": "0"}, 0.25),
+        Sample("postroom_restore_progress_ratio", {"stage": "record", "partition": "1"}, 1.0),
+    ],
+)
+
+
+def shown(found: Snapshot) -> str:
+    """The screen as text."""
+    out = StringIO()
+    Console(file=out, width=120).print(screen(found))
+    return out.getvalue()
+
+
+def test_a_snapshot_is_one_object_for_scripts():
+    """The names do not change: scripts rest on them."""
+    assert document(READY) | {"stack": [], "stages": []} == {
+        "ready": True,
+        "waiting_for": [],
+        "stack": [],
+        "stages": [],
+        "dead_letters": {"open": 1, "oldest_s": 3600},
+        "obligations": {"open": 1, "overdue": 1},
+        "disputes": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (replace(READY, parts=[PartStatus("kafka", "dead")]), "kafka is dead"),
+        (replace(READY, stages=[StageFigures("record", "Empty", 0, 0)]), "no worker runs record"),
+        (replace(READY, stages=[StageFigures("record", "PreparingRebalance", 1, 0)]), "anew"),
+        (replace(READY, problems=["there is no such topic"]), "no such topic"),
+    ],
+)
+def test_what_is_not_ready_says_why(changed: Snapshot, why: str):
+    """On the screen and for scripts: not a colour alone."""
+    told = document(changed)
+    assert not told["ready"]
+    assert why in "".join(told["waiting_for"])
+    assert "not ready" in shown(changed)
+    assert why in shown(changed)
+
+
+def test_the_screen_has_promises_flow_consent_letters_and_obligations():
+    """The five questions of somebody who was woken, with their numbers."""
+    told = shown(READY)
+    for words in ("98.00%", "2.5 s", "1.5 s", "25%", "120", "oversized", "1 h old", "council-leeds", "11"):
+        assert words in told, words
+
+
+def test_without_figures_the_rest_is_shown():
+    """It works without Prometheus and without a worker's port; what is missing is said."""
+    told = shown(replace(READY, samples=[], silent=["http://127.0.0.1:1/metrics"]))
+    assert "no worker's figures" in told
+    assert "no figures from http://127.0.0.1:1/metrics" in told
+    assert "oversized" in told
+
+
+def test_histograms_of_several_processes_are_one():
+    """A promise is the installation's, not a process's (V7)."""
+    samples = [
+        *buckets("h", (0.5, 1), (1.0, 1), (math.inf, 1)),
+        *buckets("h", (0.5, 0), (1.0, 1), (math.inf, 3), process="b"),
+    ]
+    found = spread(samples, "h")
+    assert (found.count, found.within(1.0), found.quantile(0.5), found.quantile(0.99)) == (
+        4,
+        0.5,
+        1.0,
+        math.inf,
+    )
+    assert spread([], "h").quantile(0.99) is None
+    assert spread([], "h").within(1.0) is None
+
+
+def test_figures_are_summed_and_compared_by_label():
+    """Counters add up over processes; of ages the greatest counts."""
+    samples = [Sample("n", {"a": "x"}, 2.0), Sample("n", {"a": "x"}, 3.0), Sample("n", {"a": "y"}, 1.0)]
+    assert sums(samples, "n", "a") == {("x",): 5, ("y",): 1}
+    assert greatest(samples, "n", "a") == {"x": 3.0, "y": 1.0}
