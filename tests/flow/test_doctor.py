@@ -56,7 +56,7 @@ def own(request: pytest.FixtureRequest, stack_settings: Settings) -> Iterator[In
         made.start("a", SHELL)
         nhs = synthetic.nhs_number(230_001)
         made.publish([registered(nhs, now_ms() - HOUR_MS), decided(nhs, "GRANTED", now_ms() - HOUR_MS)])
-        made.produce(TYPE, b"nonsense", STRUCTURED)
+        made.produce(TYPE, b"nonsense", STRUCTURED, partition=0)
         made.flushed()
         made.settle()
         yield made
@@ -195,7 +195,7 @@ def spoil_topics(own: Installation) -> None:
 
 
 def lose_events(own: Installation) -> None:
-    """Retention is faster than the workers, none of which runs."""
+    """Retention is faster than the workers, none of which runs, where they had read before."""
     for _ in range(3):
         own.produce(TYPE, b"nonsense", STRUCTURED, partition=0)
     own.flushed()
