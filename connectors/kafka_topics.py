@@ -110,6 +110,13 @@ class Topics:
             )
 
 
+def missing_topics(access: KafkaAccess, names: Iterable[str]) -> list[str]:
+    """Name the topics that are not there, or not for us to see."""
+    wanted = set(names)
+    with admin_of(access, "topics") as admin:
+        return sorted(wanted - set(admin.list_topics()))
+
+
 def _partitions(admin: Any, names: Iterable[str]) -> dict[str, int]:
     there = set(admin.list_topics())
     known = [name for name in names if name in there]

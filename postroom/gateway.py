@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 import time
@@ -12,6 +13,7 @@ from connectors import Stack
 from connectors.gateway import (
     Access,
     Acknowledging,
+    Clients,
     Cursors,
     Gateway,
     Judge,
@@ -30,12 +32,16 @@ from connectors.gateway.kafka_sink import KafkaSink
 from connectors.gateway.kafka_topic_views import TopicViews
 from connectors.gateway.registered import RegisteredSchemas
 from connectors.gateway.serving import check_transport, listen, server
+from connectors.kafka_topics import missing_topics
 from connectors.registry import Registry
-from postroom.composition import load_rules_files
+from postroom.composition import DISCOVER_EVERY_S, load_rules_files
 from postroom.config import Settings
+from postroom.errors import UserError
 from postroom.gateway_settings import GatewaySettings, gateway_settings
+from postroom.renewal import fingerprint, require_nothing_vanished, require_registered
 from postroom.signals import show_signals
 from postroom.topics import changelog
+from postroom.watched import Watched
 from processors import Intake, Keys, Rules, view_topic
 from processors.engine.changelog import TASK_KEY, body_of
 from processors.intake import Rejected
@@ -84,16 +90,67 @@ def obligation_of(key: bytes, value: bytes) -> Obligation | None:
 class Running:
     """A gateway on a stack: made from settings, then started in a loop."""
 
+    _in_force: Rules | None = None
+
     def __init__(self, settings: Settings, stack: Stack) -> None:
         self.own: GatewaySettings = gateway_settings(settings)
-        self.contracts, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
-        self.clients = load_clients(self.own.clients, agreements)
+        self._settings, self._stack = settings, stack
+        self._rules = Watched(lambda: fingerprint(settings), self._read_rules)
+        self._clients = Watched(self._clients_fingerprint, self._read_clients)
+        self.contracts, self.clients = self._rules.current.contracts, self._clients.current
         self.schemas = RegisteredSchemas(Registry(stack.registry))
         self.sink = KafkaSink(stack.access)
         self.views = TopicViews(stack.access, self.clients.read_agreements, view_topic, self.schemas)
         self.ledger = TopicLedger(stack.access, changelog("obligations"), obligation_of)
         self._settings, self._stack = settings, stack
         READY.set_function(lambda: not self.waiting_for())
+
+    def _read_rules(self) -> Rules:
+        """Contracts and agreements; once there are some in force, UserError or Trouble unless everything that
+        newer ones need is there.
+        """
+        contracts, agreements = load_rules_files(self._settings.contracts_dir, self._settings.agreements_dir)
+        newer = Rules(contracts, agreements, Keys(b""))
+        if self._in_force is not None:
+            require_nothing_vanished(self._settings, self._in_force, newer)
+            require_registered(Registry(self._stack.registry), self._in_force.contracts, contracts)
+            new = {view_topic(name) for name in agreements.keys() - self._in_force.agreements.keys()}
+            new |= contracts.by_type.keys() - self._in_force.contracts.by_type.keys()
+            if new and (missing := missing_topics(self._stack.access, new)):
+                raise UserError(
+                    "a topic is missing", where=", ".join(missing[:5]), mend="postroom topics apply"
+                )
+        self._in_force = newer
+        return newer
+
+    def _read_clients(self) -> Clients:
+        return load_clients(self.own.clients, self._rules.current.agreements)
+
+    def _clients_fingerprint(self) -> str:
+        """Their file, and the agreements that it was read with."""
+        file = self.own.clients
+        digest = hashlib.sha256(file.read_bytes() if file.is_file() else b"")
+        digest.update(repr(sorted(self._rules.current.agreements.items())).encode())
+        return digest.hexdigest()
+
+    async def renew(self, gateway: Gateway) -> None:
+        """Take up what is new in the files: contracts, agreements, and who may do what."""
+        if await asyncio.to_thread(self._rules.is_renewed):
+            # INVARIANT: a contract's present codec goes with the id of its present schema, not an older one.
+            self.schemas.forget_ids()
+            contracts = self._rules.current.contracts
+            gateway.renew(contracts, last_word(contracts))
+        if await asyncio.to_thread(self._clients.is_renewed):
+            before, clients = self.clients, self._clients.current
+            await self.views.renew(before.read_agreements | clients.read_agreements)
+            self.clients = clients
+            gateway.access.renew(clients)
+            await self.views.renew(clients.read_agreements)
+
+    async def _keep_renewing(self, gateway: Gateway) -> None:
+        while True:
+            await asyncio.sleep(DISCOVER_EVERY_S / 5)
+            await self.renew(gateway)
 
     def waiting_for(self) -> list[str]:
         """Name what is not there yet."""
@@ -122,7 +179,8 @@ class Running:
         own = self.own
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
         check_transport(own.host, own.tls, behind_tls=own.behind_tls)
-        serving = server(create_app(self.gateway()), own.tls)
+        gateway = self.gateway()
+        serving = server(create_app(gateway), own.tls)
         listening = listen(own.host, own.port)
         signals = show_signals("gateway", self._settings, self._stack, self.waiting_for)
         for ending in (signal.SIGTERM, signal.SIGINT):
@@ -133,8 +191,10 @@ class Running:
         scheme = "http" if own.tls is None else "https"
         say(f"the gateway listens on {scheme}://{own.host}:{listening.getsockname()[1]}")
         say(f"metrics on {signals.url}/metrics")
+        renewing = asyncio.create_task(self._keep_renewing(gateway))
         try:
             await serving.serve(sockets=[listening])
         finally:
+            renewing.cancel()
             await asyncio.gather(*(part.stop() for part in parts))
             signals.close()

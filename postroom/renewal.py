@@ -157,13 +157,13 @@ def newer_rules(settings: Settings, stack: Stack, registry: Registry, in_force: 
     """Read the rules again; UserError or Trouble unless everything that they need is there."""
     contracts, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
     newer = replace(in_force, contracts=contracts, agreements=agreements)
-    _nothing_vanished(settings, in_force, newer)
-    _registered(registry, in_force.contracts, contracts)
+    require_nothing_vanished(settings, in_force, newer)
+    require_registered(registry, in_force.contracts, contracts)
     require_topics(settings, stack, newer)
     return replace(newer, view_schema_ids=register_views(registry, contracts, agreements))
 
 
-def _nothing_vanished(settings: Settings, in_force: Rules, newer: Rules) -> None:
+def require_nothing_vanished(settings: Settings, in_force: Rules, newer: Rules) -> None:
     """Refuse rules from which a contract or an agreement is gone.
 
     A file that is missing for a moment would take a view from everyone, which nobody can give back unseen.
@@ -179,7 +179,7 @@ def _nothing_vanished(settings: Settings, in_force: Rules, newer: Rules) -> None
         )
 
 
-def _registered(registry: Registry, in_force: Contracts, contracts: Contracts) -> None:
+def require_registered(registry: Registry, in_force: Contracts, contracts: Contracts) -> None:
     """Refuse a new or changed contract that has not passed the gate into the registry (E6)."""
     waiting = [
         type_

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from connectors.gateway.clients import Client, Clients
+from connectors.gateway.clients import SUBSCRIBE, Client, Clients
 from connectors.gateway.events import RawHeaders, header
 from connectors.gateway.ports import Away
 from connectors.gateway.problems import Problem
@@ -66,6 +66,15 @@ class Access:
     def __init__(self, clients: Clients, tokens: Tokens) -> None:
         self._clients = clients
         self._tokens = tokens
+
+    def renew(self, clients: Clients) -> None:
+        """Know these clients from now on, and nobody else."""
+        self._clients = clients
+
+    def may_still_read(self, client: str, agreement: str) -> bool:
+        """Tell whether a client whose stream is open is still entitled to it."""
+        found = self._clients.by_id.get(client)
+        return found is not None and SUBSCRIBE in found.scopes and agreement in found.agreements
 
     async def caller(self, headers: RawHeaders, extensions: Mapping[str, Any]) -> Caller:
         """Return the caller; Problem `unauthenticated`, or `unavailable` when that cannot be known."""

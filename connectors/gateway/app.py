@@ -33,7 +33,7 @@ from connectors.gateway.limits import (
     read_body,
 )
 from connectors.gateway.openapi import ANSWERS, EVENTS_BODY, described, described_body, html_page
-from connectors.gateway.ports import Away, Registered
+from connectors.gateway.ports import Away, LastWord, Registered
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import Publishing, not_published
 from connectors.gateway.subscribing import PAGE_MAX, Subscribing
@@ -55,7 +55,7 @@ Agreement = Annotated[str, Path(description="the agreement's name")]
 Cursor = Annotated[str | None, Query(max_length=8192, description="where to go on; none: the beginning")]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gateway:
     """Everything that the routes use; `waiting_for` names what is not there yet."""
 
@@ -70,6 +70,11 @@ class Gateway:
     now_ms: Callable[[], int]
     waiting_for: Callable[[], list[str]]
     streams: dict[str, int] = field(default_factory=dict)
+
+    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+        """Answer by other contracts from now on; what is under way ends as it began."""
+        self.contracts = contracts
+        self.judge.renew(contracts, last_word)
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -208,6 +213,8 @@ def _view_routes(app: FastAPI, gateway: Gateway) -> None:
         expires_s = caller.expires_s
 
         def left_s() -> float:
+            if not gateway.access.may_still_read(caller.client.id, agreement):
+                return 0.0
             return float("inf") if expires_s is None else expires_s - gateway.now_ms() / 1000
 
         events = gateway.subscribing.stream(start, subscriber, agreement, left_s)

@@ -68,6 +68,10 @@ class Judge:
         self._contracts = contracts
         self._last_word = last_word
 
+    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+        """Judge by other contracts from now on."""
+        self._contracts, self._last_word = contracts, last_word
+
     def judge(self, line: bytes, client: Client, headers: RawHeaders, now_ms: int) -> Judged | Refused:
         """Say whether this client may publish this CloudEvent in JSON now."""
         event = _read(line)

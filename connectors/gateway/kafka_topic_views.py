@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
@@ -56,11 +56,11 @@ class TopicViews:
         schemas: Schemas,
     ) -> None:
         self._access = access
+        self._topic_of = topic_of
         self._records = ViewRecords(schemas)
-        self._indexes = {name: _Index() for name in agreements}
-        self._followers = {
-            name: Follower(access, topic_of(name), index) for name, index in self._indexes.items()
-        }
+        self._indexes: dict[str, _Index] = {}
+        self._followers: dict[str, Follower] = {}
+        self._add(agreements)
         self._idle: dict[str, list[Any]] = defaultdict(list)
         self._free = asyncio.Semaphore(READERS_MAX)
 
@@ -69,10 +69,30 @@ class TopicViews:
         """Name the topics that were not read to their end yet."""
         return sorted(each.topic for each in self._followers.values() if not each.is_ready)
 
+    def _add(self, agreements: Iterable[str]) -> None:
+        for name in agreements:
+            index = self._indexes[name] = _Index()
+            self._followers[name] = Follower(self._access, self._topic_of(name), index)
+
     def start(self) -> None:
         """Begin to follow."""
         for follower in self._followers.values():
             follower.start()
+
+    async def renew(self, agreements: frozenset[str], within_s: float = WITHIN_S) -> None:
+        """Follow these topics from now on: new ones are read to their end first, others let go."""
+        new = agreements - self._followers.keys()
+        self._add(new)
+        for name in new:
+            self._followers[name].start()
+        deadline = asyncio.get_running_loop().time() + within_s
+        while any(not self._followers[name].is_ready for name in new):
+            if asyncio.get_running_loop().time() > deadline:
+                break  # a long topic: until it is read, whoever asks for it is told to come again
+            await asyncio.sleep(0.05)
+        for name in self._followers.keys() - agreements:
+            del self._indexes[name]
+            await self._followers.pop(name).stop()
 
     async def stop(self) -> None:
         """End."""
@@ -81,9 +101,18 @@ class TopicViews:
             await asyncio.gather(*map(let_go, consumers))
         self._idle.clear()
 
+    def _follower(self, agreement: str) -> Follower:
+        """Whoever follows an agreement; Away for one that is followed no longer, and whoever asks
+        meanwhile.
+        """
+        found = self._followers.get(agreement)
+        if found is None:
+            raise Away(f"{agreement} is not followed")
+        return found
+
     async def page(self, agreement: str, positions: Positions, limit: int) -> Page:
         """Return at most `limit` changes from these positions on, see `ports.Views`."""
-        follower = self._followers[agreement]
+        follower = self._follower(agreement)
         ends = await follower.reached_the_end(WITHIN_S)
         if len(positions) > len(ends):
             raise Expired
@@ -99,11 +128,12 @@ class TopicViews:
 
     async def wait(self, agreement: str, positions: Positions, seconds: float) -> None:
         """Return once there is more, or after that time."""
-        await self._followers[agreement].moved_past(positions, seconds)
+        await self._follower(agreement).moved_past(positions, seconds)
 
     async def latest(self, agreement: str, key: str) -> Change | None:
         """Return the last record under a key; Away."""
-        follower, index, raw = self._followers[agreement], self._indexes[agreement], key.encode()
+        follower, raw = self._follower(agreement), key.encode()
+        index = self._indexes[agreement]
         for _ in range(ATTEMPTS):
             # INVARIANT: as fresh as the topic was when the question came.
             partitions = len(await follower.reached_the_end(WITHIN_S))

@@ -22,21 +22,29 @@ class RegisteredSchemas:
     def __init__(self, registry: Registry, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry
         self._monotonic_s = monotonic_s
-        self._ids: dict[str, int] = {}
+        self._ids: dict[str, tuple[object, int]] = {}
         self._schemas: dict[int, dict[str, Any]] = {}
         self._missing: dict[str | int, float] = {}
 
     async def schema_id(self, contract: Contract) -> int | None:
         """Return the id of a contract's schema under its topic's subject (E2)."""
-        found = self._ids.get(contract.type)
+        known = self._ids.get(contract.type)
+        # INVARIANT: the id is of this very schema. A question that was under way during a renewal may have
+        # brought that of the one before.
+        found = known[1] if known is not None and known[0] is contract.schema else None
         if found is None and not self._was_missing(contract.type):
             subject = f"{contract.type}-value"
             found = await self._ask(lambda: self._registry.find(subject, contract.schema))
             if found is None:
                 self._missing[contract.type] = self._monotonic_s()
             else:
-                self._ids[contract.type] = found
+                self._ids[contract.type] = contract.schema, found
         return found
+
+    def forget_ids(self) -> None:
+        """Ask again for every contract's id: its schema may be another."""
+        self._ids.clear()
+        self._missing.clear()
 
     async def writer(self, schema_id: int) -> dict[str, Any] | None:
         """Return the schema with this id."""
