@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from postroom.errors import Exit, UserError
 
@@ -44,23 +44,40 @@ def opened(file: Path | str) -> IO[bytes]:
 @contextmanager
 def publishing(stack: Stack, registry: Registry, contracts: Contracts, mend: str) -> Iterator[Publisher]:
     """Hold a publisher as a department would; an unreachable broker ends it as a UserError with exit 3."""
+    with producing(stack, mend) as producer:
+        yield publisher_on(producer, stack, registry, contracts)
+
+
+@contextmanager
+def producing(stack: Stack, mend: str) -> Iterator[Any]:
+    """Hold what publishers publish with; an unreachable broker ends it as a UserError with exit 3."""
     from connectors.kafka_line import check_line
-    from producers import BrokerUnreachable, Publisher, connect, disconnect
+    from producers import BrokerUnreachable, connect, disconnect
 
     check_line(stack.access)
     try:
         producer = connect(stack.kafka, **stack.access.protection())
         try:
-            yield Publisher(
-                producer,
-                contracts,
-                lambda contract: registry.find(f"{contract.type}-value", contract.schema),
-                now_ms=lambda: time.time_ns() // 1_000_000,
-                where=stack.kafka,
-            )
+            yield producer
         finally:
             disconnect(producer)
     except BrokerUnreachable as error:
         raise UserError(
             "Kafka is unreachable", where=error.where, why=error.why, mend=mend, code=Exit.UNREACHABLE
         ) from error
+
+
+def publisher_on(
+    producer: Any, stack: Stack, registry: Registry, contracts: Contracts, speaks_for: str | None = None
+) -> Publisher:
+    """Make a publisher under these contracts; it asks the registry and Kafka once for each of them."""
+    from producers import Publisher
+
+    return Publisher(
+        producer,
+        contracts,
+        lambda contract: registry.find(f"{contract.type}-value", contract.schema),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        where=stack.kafka,
+        speaks_for=speaks_for,
+    )

@@ -145,6 +145,7 @@ KNOWN: tuple[Known, ...] = (
     Known("webhooks", path, Path("webhooks.yaml"), "who receives views by HTTP POST, and where (YAML)"),
     Known("webhook_networks", networks, None, "networks that are not public and may be sent to; none"),
     Known("webhook_ca_file", path, None, "whom we believe about receivers; none: the machine's"),
+    Known("postgres", secret, None, "the database of the outbox or the sink (libpq URL)", hidden=True),
     Known(
         "log_format", one_of("auto", "console", "json"), "auto", "auto: words on a terminal, else JSON lines"
     ),

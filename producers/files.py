@@ -22,6 +22,8 @@ class Line(NamedTuple):
     number: int
     content: bytes | None
     size_bytes: int
+    together: str | None = None
+    """What shares this goes to one partition of its topic, so that its order can be seen; None: anywhere."""
 
     @property
     def blank(self) -> bool:

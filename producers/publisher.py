@@ -7,6 +7,7 @@ the whole within a bounded time. Publishing a file again is harmless: (source, i
 from __future__ import annotations
 
 import socket
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
@@ -103,7 +104,8 @@ class Publisher:
     """Publishes lines under the contracts in force.
 
     ``producer`` is what :func:`connect` gives for the address ``where``; ``now_ms`` tells the time. At most
-    ``in_flight_max`` events are unacknowledged, whatever the length of the file.
+    ``in_flight_max`` events are unacknowledged, whatever the length of the file. ``speaks_for`` is the one
+    owner whose events may go this way; None: any.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Publisher:
         *,
         where: str = "",
         in_flight_max: int = IN_FLIGHT_MAX,
+        speaks_for: str | None = None,
     ) -> None:
         self._producer = producer
         self._where = where
@@ -122,6 +125,7 @@ class Publisher:
         self._schema_id = schema_id
         self._now_ms = now_ms
         self._in_flight_max = in_flight_max
+        self._speaks_for = speaks_for
         self._destinations: dict[str, int | Refused] = {}
         self._waiting: deque[_Waiting] = deque()
 
@@ -140,25 +144,31 @@ class Publisher:
         yield from self._settle(0)
 
     def _send(self, line: Line) -> Refused | None:
-        ready = make_ready(line.content, self._contracts, self._now_ms())
+        ready = make_ready(line.content, self._contracts, self._now_ms(), self._speaks_for)
         if isinstance(ready, Refused):
             return ready
         topic = ready.contract.type
         schema_id = self._destination(ready.contract)
         if isinstance(schema_id, Refused):
             return schema_id
-        return self._hand_over(line.number, topic, frame(schema_id, ready.body), ready)
+        return self._hand_over(line, topic, frame(schema_id, ready.body), ready)
 
-    def _hand_over(self, number: int, topic: str, value: bytes, ready: Ready) -> Refused | None:
+    def _hand_over(self, line: Line, topic: str, value: bytes, ready: Ready) -> Refused | None:
         from kafka.errors import KafkaError
 
         try:
             # No key: nothing may depend on it (E2), and an identifier has no business in it.
-            delivery = self._producer.send(topic, value=value, headers=list(ready.headers))
+            where = {} if line.together is None else {"partition": self._partition(topic, line.together)}
+            delivery = self._producer.send(topic, value=value, headers=list(ready.headers), **where)
         except (KafkaError, ValueError) as error:
             return refuse(Undelivered.NOT_DELIVERED, _words(error), topic)
-        self._waiting.append(_Waiting(number, topic, delivery))
+        self._waiting.append(_Waiting(line.number, topic, delivery))
         return None
+
+    def _partition(self, topic: str, together: str) -> int:
+        """One partition for all that belongs together, though without a key that would tell what that is."""
+        partitions = sorted(self._producer.partitions_for(topic))
+        return int(partitions[zlib.crc32(together.encode()) % len(partitions)])
 
     def _destination(self, contract: Contract) -> int | Refused:
         """The schema id of a topic that exists, asked once a type."""

@@ -78,8 +78,13 @@ def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None 
     return Refused(reason, why, mend or MEND[reason], type_)
 
 
-def make_ready(line: bytes | None, contracts: Contracts, now_ms: int) -> Ready | Refused:
-    """Check one line (None: it was too long) and encode it; the first reason in E7's order."""
+def make_ready(
+    line: bytes | None, contracts: Contracts, now_ms: int, speaks_for: str | None = None
+) -> Ready | Refused:
+    """Check one line (None: it was too long) and encode it; the first reason in E7's order.
+
+    `speaks_for` is the one owner whose events may come this way; None: any.
+    """
     if line is None or len(line) > LINE_BYTES_MAX:
         return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
     try:
@@ -101,6 +106,9 @@ def make_ready(line: bytes | None, contracts: Contracts, now_ms: int) -> Ready |
         return refuse(
             Rejection.NOT_THE_OWNER, f"{event.owner} may not publish this; {owners} may", event.type
         )
+    if speaks_for is not None and event.owner != speaks_for:
+        why = f"{event.owner} may not publish from here; {speaks_for} does"
+        return refuse(Rejection.NOT_THE_OWNER, why, event.type)
     return _encode(event, contract, contracts, now_ms)
 
 

@@ -1,0 +1,1 @@
+"""PostgreSQL: a department's outbox, and a subscriber's table that equals its view (docs/postgresql.md)."""

@@ -1,0 +1,107 @@
+"""A department's outbox to Kafka, put together: the database, the publisher, and the contracts as they
+change.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from connectors import Stack
+from connectors.postgres.line import Database
+from connectors.postgres.outbox import OutboxTable
+from connectors.registry import Registry
+from postroom.composition import load_rules_files
+from postroom.config import Settings
+from postroom.errors import UserError
+from postroom.inputs import producing, publisher_on
+from postroom.renewal import fingerprint
+from postroom.watched import Watched
+from processors.engine.journal import say
+from producers import Publisher
+from producers.outbox import Relay, Round
+from schemas import Contracts
+
+POLL_S = 0.2
+"""How long a committed row may wait when nothing was due: a look costs an index page, and costs no writer
+anything, which a NOTIFY would (docs/adr/0032).
+"""
+TURN_S = 1.0
+MEND = "`postroom status` says what runs; the rows wait in the outbox"
+
+
+class RunningOutbox:
+    """The relay of one owner's outbox, for as long as it is wanted; rows are parked under the contracts'
+    names.
+    """
+
+    def __init__(self, settings: Settings, stack: Stack, database: Database, owner: str) -> None:
+        self._settings, self._stack, self._database, self._owner = settings, stack, database, owner
+        self._contracts = Watched(lambda: fingerprint(settings), self._read)
+        self._said: dict[str, str] = {}
+
+    def _read(self) -> Contracts:
+        contracts, _ = load_rules_files(self._settings.contracts_dir, self._settings.agreements_dir)
+        if not any(self._owner in contract.owners for contract in contracts.by_type.values()):
+            raise UserError(
+                f"{self._owner} owns no contract",
+                where=str(self._settings.contracts_dir),
+                mend="`postroom contract docs` lists them with their owners",
+            )
+        return contracts
+
+    def work(self, stop: threading.Event, under_way: Callable[[], None]) -> None:
+        """Relay until told to stop; Trouble or UserError when something that it stands on is away."""
+        registry = Registry(self._stack.registry)
+        with self._database.connection() as connection:
+            table = OutboxTable(connection)
+            table.take()  # what is wrong with the table is said before anything is waited for
+            registry.ping()
+            if not self._wait_for_turn(table, stop, under_way):
+                return
+            with producing(self._stack, MEND) as producer:
+
+                def publisher() -> Publisher:
+                    return publisher_on(producer, self._stack, registry, self._contracts.current, self._owner)
+
+                say("outbox-relays", owner=self._owner, where=self._database.where)
+                under_way()
+                self._relay(Relay(table, publisher, time.monotonic), stop, under_way)
+
+    def _wait_for_turn(
+        self, table: OutboxTable, stop: threading.Event, under_way: Callable[[], None]
+    ) -> bool:
+        """Stand by while another relay holds the turn: two would mix up the order of an aggregate."""
+        told = False
+        while not table.is_our_turn():
+            if not told:
+                say("outbox-stands-by", owner=self._owner, where=self._database.where)
+                under_way()
+                told = True
+            if stop.wait(TURN_S):
+                return False
+        return True
+
+    def _relay(self, relay: Relay, stop: threading.Event, under_way: Callable[[], None]) -> None:
+        while not stop.is_set():
+            if self._contracts.is_renewed():
+                relay.renew()
+            found = relay.round()
+            self._tell(found)
+            if found.was_empty:
+                stop.wait(POLL_S)
+            else:
+                under_way()
+
+    def _tell(self, found: Round) -> None:
+        """Say what was parked and what is held up, the same thing once; never what a row says."""
+        for (type_, reason), count in found.parked.items():
+            known = type_ if type_ in self._contracts.current.by_type else "unknown"
+            say("outbox-parked", type=known, reason=reason, rows=count, mend="`postroom outbox parked`")
+        for type_, refused in found.held.items():
+            if self._said.get(type_) != refused.why:
+                say("outbox-holds", type=type_, why=refused.why, mend=refused.mend)
+            self._said[type_] = refused.why
+        for type_ in found.published:
+            self._said.pop(type_, None)

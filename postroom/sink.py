@@ -1,0 +1,74 @@
+"""A subscriber's tables kept equal to their views, put together: the database, the topic, and the
+agreements as they change.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from connectors import Stack
+from connectors.kafka_positions import topic_positions
+from connectors.postgres.keeper import Decoder, Keeper, fitted, take_away
+from connectors.postgres.line import Database
+from connectors.postgres.sink import Differences, SinkTable
+from connectors.postgres.view_table import Rows
+from connectors.registry import Registry
+from postroom.composition import load_rules_files
+from postroom.config import Settings
+from postroom.errors import UserError
+from postroom.renewal import fingerprint
+from postroom.watched import Watched
+from processors import view_topic
+from processors.engine.journal import say
+
+
+def rows_of(settings: Settings, agreement: str) -> Rows:
+    """How an agreement's views become rows; UserError when there is no such agreement."""
+    contracts, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
+    if agreement not in agreements:
+        raise UserError(
+            "there is no such agreement", where=agreement, mend="one of: " + ", ".join(sorted(agreements))
+        )
+    return Rows(agreements[agreement], contracts)
+
+
+class RunningSink:
+    """The sink of one agreement, for as long as it is wanted."""
+
+    def __init__(self, settings: Settings, stack: Stack, database: Database, agreement: str) -> None:
+        self._stack, self._database, self._agreement = stack, database, agreement
+        self._rows = Watched(lambda: fingerprint(settings), lambda: rows_of(settings, agreement))
+        self._began = False
+
+    def work(self, stop: threading.Event, under_way: Callable[[], None]) -> None:
+        """Keep the table until told to stop, or until the agreement is another; Trouble when something that
+        it stands on is away.
+        """
+        with self._open(partly=self._began, looking=False) as keeper:
+            self._began = True
+            keeper.begin()
+            say("sink-keeps", agreement=self._agreement, where=self._database.where)
+            under_way()
+            while not stop.is_set() and not self._rows.is_renewed() and not keeper.wants_columns():
+                if keeper.step():
+                    under_way()
+
+    def check(self, within_s: float) -> Differences:
+        """What the table and its view do not have alike."""
+        with self._open(partly=False, looking=True) as keeper:
+            return keeper.check(within_s)
+
+    @contextmanager
+    def _open(self, *, partly: bool, looking: bool) -> Iterator[Keeper]:
+        registry = Registry(self._stack.registry)
+        registry.ping()
+        rows = self._rows.current
+        with self._database.connection() as connection:
+            table = SinkTable(connection, rows.table)
+            if not looking:
+                take_away(rows, table, say)
+            table = fitted(rows, table, partly=partly)
+            with topic_positions(self._stack.access, view_topic(self._agreement)) as topic:
+                yield Keeper(topic, table, rows, Decoder(registry.schema_by_id), say)
