@@ -39,6 +39,8 @@ def futile_grants(consents: Sequence[Consent], grace_ms: int) -> set[Consent]:
     Their source would believe them in force: it stated them after the stop, and not five minutes after.
     """
     stops = [consent for consent in consents if consent.state != "GRANTED"]
+    if not stops:
+        return set()
     return {
         grant
         for grant in consents

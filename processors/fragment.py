@@ -25,6 +25,9 @@ from processors.stage import NOTHING, Tally, tally_since
 HELD, UNMATCHED = "held", "unmatched"
 """What is tallied of an identifier: events that wait (I6), annulments that found nothing yet (R3)."""
 
+ASSERTION_BYTES = 96
+"""What an assertion and its place in the state take beside what its message says: moments, digest, frames."""
+
 PROTECTIVE_STATES = frozenset({"PAUSED", "WITHDRAWN", "OBJECTED", "RESTRICTED", "ENDED"})
 
 Latest = TypeVar("Latest", Objection, Restriction, Enrolment)
@@ -134,7 +137,9 @@ class IdentityState(Message):
 
 def takes_away(said: Said) -> bool:
     """Whether anything of the event takes away: then there is more room for it (R8)."""
-    return said.annuls is not None or protects(said) or any(kind == "unlink" for kind, _ in said.pairs)
+    if said.annuls is not None or protects(said):
+        return True
+    return bool(said.pairs) and any(kind == "unlink" for kind, _ in said.pairs)
 
 
 def protects(said: Said) -> bool:
@@ -149,13 +154,21 @@ def protects(said: Said) -> bool:
 
 def grants(said: Said) -> bool:
     """Whether the event says anything that allows more, or may be seen: that may have to wait (I6)."""
+    if said.values:
+        return True
     stated = said.consent or said.objection or said.restriction or said.enrolment
-    return bool(said.values) or (stated is not None and not protects(said))
+    return stated is not None and not protects(said)
 
 
 def state_bytes(said: Said, message_bytes: int) -> int:
-    """How many bytes of state an event may take whose message has so many: each value holds its form (R2)."""
-    return message_bytes + len(said.form) * len(said.values)
+    """How many bytes of state an event may take whose message has so many, at most.
+
+    The first value stands for all that its message says of the event; each other one names the event again.
+    """
+    if not said.values:
+        return message_bytes
+    named_bytes = len(encode((said.cause, said.owner, said.item)))
+    return message_bytes + ASSERTION_BYTES * len(said.values) + named_bytes * (len(said.values) - 1)
 
 
 def taken_away_bytes(said: Said, message_bytes: int) -> int:

@@ -69,6 +69,7 @@ class Identity:
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Fold all messages of one identifier at a time, then say what changed."""
         step = Step()
+        awake = frozenset(wakes)
         for key, values in by_key(batch, wakes).items():
             body = states(key)
             state = decode_state(body) if body is not None else self._new(key.decode())
@@ -78,7 +79,9 @@ class Identity:
                 folding.fold(decode_for_identity(value), len(value))
             folding.finish()
             step.tally(before, state.tally())
-            step.states[key] = State(encode_state(state), state.next_wake())
+            kept = encode_state(state)
+            if kept != body or key in awake:  # an event that comes twice is no reason to write
+                step.states[key] = State(kept, state.next_wake())
         return step
 
     def tally(self, key: bytes, body: bytes) -> Tally:
@@ -113,7 +116,8 @@ class _Folding:
         if isinstance(message, Told):
             self._hear(message)
             return
-        self.state.unmatched.pop(f"{message.cause.source}\0{message.cause.id}", None)
+        if self.state.unmatched:
+            self.state.unmatched.pop(f"{message.cause.source}\0{message.cause.id}", None)
         size_bytes, limits = state_bytes(message, message_bytes), self.rules.limits
         takes = takes_away(message)
         if takes:

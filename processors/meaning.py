@@ -8,6 +8,7 @@ from typing import Any
 from processors.canonical_json import canonical_json, sorted_json
 from processors.messages import Cause, Consent, Enrolment, Objection, Restriction, Said, StatementKind
 from processors.outcomes import Rejection
+from processors.register import content_digest
 from processors.rules import Limits
 from schemas import (
     CloudEvent,
@@ -83,9 +84,9 @@ class Meaning:
             ends,
             "" if contract.item is None else data[contract.item],
             tuple([(name, form(data[field])) for field, name in self._attributes if data[field] is not None]),
-            form(data),
-            annulled_by(contract, data),
-            pairs,
+            annuls=annulled_by(contract, data),
+            pairs=pairs,
+            content=content_digest(contract.type, form(data)),
             **statement,
         )
 

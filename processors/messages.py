@@ -101,8 +101,9 @@ class Enrolment(Value, frozen=True):
 class Assertion(Value, frozen=True):
     """One attribute value from one event (R1); the register it lies in holds the rest.
 
-    ``value`` and ``form`` are RFC 8785 JSON: the value, and the event's whole normalised data, by which two
-    contents of one event are told apart (R2). Instants in UTC ms; ``until`` and ``expires`` exclusive.
+    ``value`` is RFC 8785 JSON. ``content`` is the digest by which two contents of one event are told apart
+    (R2); until docs/adr/0008 ``type`` and ``form``, the event's whole data, stood here instead. Instants in
+    UTC ms; ``until`` and ``expires`` exclusive.
     """
 
     effective_at: int
@@ -114,6 +115,7 @@ class Assertion(Value, frozen=True):
     value: bytes
     type: str = ""
     form: bytes = b""
+    content: bytes = b""
 
 
 class Entry(Value, frozen=True):
@@ -129,7 +131,10 @@ class Entry(Value, frozen=True):
 
 
 class Said(Message, tag="said"):
-    """What one accepted event says about its subject, from intake to identity."""
+    """What one accepted event says about its subject, from intake to identity.
+
+    ``content`` is the digest that R2 orders contents by; ``form`` what older workers sent in its place.
+    """
 
     subject: str
     owner: str
@@ -148,6 +153,7 @@ class Said(Message, tag="said"):
     objection: Objection | None = None
     restriction: Restriction | None = None
     enrolment: Enrolment | None = None
+    content: bytes = b""
 
 
 class Told(Message, tag="told"):

@@ -6,6 +6,7 @@ and the number of times in which assertions arrive change nothing while no bound
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable
 
 from processors.messages import Assertion, Entry, Said
@@ -14,6 +15,15 @@ from processors.rules import Limits
 Register = tuple[Assertion, ...]
 EventName = tuple[str, str]
 """(source, id): what makes two events the same (E1)."""
+CONTENT_BYTES = 16
+
+
+def content_digest(type_: str, form: bytes) -> bytes:
+    """What stands for an event's content where two are compared (R2): its type and its RFC 8785 form.
+
+    Which of the two wins is arbitrary as long as everybody agrees, so 16 bytes are kept instead of the whole.
+    """
+    return hashlib.sha256(b"%s\0%s" % (type_.encode(), form)).digest()[:CONTENT_BYTES]
 
 
 def asserted(said: Said, value: bytes) -> Assertion:
@@ -26,8 +36,7 @@ def asserted(said: Said, value: bytes) -> Assertion:
         said.until,
         said.expires,
         value,
-        said.type,
-        said.form,
+        content=said.content or content_digest(said.type, said.form),
     )
 
 
@@ -36,9 +45,10 @@ def standing(assertion: Assertion | Entry) -> tuple[int, int, str, str]:
     return (assertion.effective_at, assertion.asserted_at, assertion.source, assertion.id)
 
 
-def _content(assertion: Assertion) -> tuple[bytes, int, str]:
-    """The order between two contents of one event: RFC 8785 form, then time, then type (R2)."""
-    return (assertion.form, assertion.asserted_at, assertion.type)
+def _content(assertion: Assertion) -> tuple[bytes, int]:
+    """The order between two contents of one event: their digests, then time (R2)."""
+    content = assertion.content or content_digest(assertion.type, assertion.form)
+    return (content, assertion.asserted_at)
 
 
 def add(register: Register, assertion: Assertion, now_ms: int, limits: Limits) -> tuple[Register, int]:
@@ -55,11 +65,11 @@ def bounded(assertions: Iterable[Assertion], now_ms: int, limits: Limits) -> tup
     first or last makes no difference.
     """
     kept = [assertion for assertion in assertions if assertion.expires > now_ms]
-    if len({(assertion.source, assertion.id) for assertion in kept}) < len(kept):
+    if len({assertion.id for assertion in kept}) < len(kept):
         kept = _longest_lived(kept)
     kept.sort(key=standing, reverse=True)
     fallen = 0
-    if len(kept) > limits.register_depth or sum(len(a.value) for a in kept) > limits.register_bytes:
+    if len(kept) > limits.register_depth or sum([len(a.value) for a in kept]) > limits.register_bytes:
         effective = [a for a in kept if a.effective_at <= now_ms]
         fitting = _fitting(effective, limits)
         fallen = len(effective) - fitting
@@ -98,16 +108,13 @@ def without(register: Register, annulled: Collection[EventName]) -> Register:
     return tuple(a for a in register if (a.source, a.id) not in annulled)
 
 
-def _winners(assertions: list[Assertion]) -> list[Assertion]:
-    """One content an event, the greatest (R2), in the order of standing, greatest first."""
-    best: dict[EventName, Assertion] = {}
-    for assertion in assertions:
-        name = (assertion.source, assertion.id)
-        if name not in best or _content(assertion) > _content(best[name]):
-            best[name] = assertion
-    if len(best) < len(assertions):
-        return sorted(best.values(), key=standing, reverse=True)
-    return assertions  # a register lies in this order
+def _is_outdone(assertion: Assertion, register: Register, now_ms: int) -> bool:
+    """Whether the same event has another content that is greater and not expired (R2)."""
+    for other in register:
+        if other.id == assertion.id and other is not assertion and other.source == assertion.source:
+            if other.expires > now_ms and _content(other) > _content(assertion):
+                return True
+    return False
 
 
 def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
@@ -116,20 +123,17 @@ def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
     Of the past, one is kept only if it expires after all that stand above it: then it counts again one day,
     and the record must have it by then, or the view would have a gap.
     """
-    needed: list[Assertion] = []
+    needed: list[Entry] = []
     outlives = 0
-    for assertion in _winners([a for a in register if a.expires > now_ms]):
-        if assertion.effective_at > now_ms:
-            needed.append(assertion)
-        elif assertion.expires > outlives:
-            needed.append(assertion)
-            outlives = assertion.expires
-    return tuple(
-        [
-            Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value)
-            for a in reversed(needed)
-        ]
-    )
+    for a in register:  # the greatest first
+        past = a.effective_at <= now_ms
+        if a.expires <= (max(outlives, now_ms) if past else now_ms) or _is_outdone(a, register, now_ms):
+            continue
+        if past:
+            outlives = a.expires
+        needed.append(Entry(a.effective_at, a.asserted_at, a.source, a.id, a.until, a.expires, a.value))
+    needed.reverse()
+    return tuple(needed)
 
 
 def current(register: Iterable[Entry], now_ms: int) -> Entry | None:

@@ -51,7 +51,7 @@ def said(id_: str, time: int = 1_000, **changes: Any) -> Said:
         "cause": Cause(source, id_, time),
         "expires": NEVER_MS,
         "effective_at": time,
-        "form": id_.encode(),
+        "content": id_.encode(),
     }
     return Said(**(given_as | changes))
 
@@ -112,9 +112,10 @@ class Identifier:
         batch = [Record(ASSERTIONS_TOPIC, 0, n, now_ms, key, encode(each)) for n, each in enumerate(messages)]
         bodies = {} if self.body is None else {key: self.body}
         step = self.stage.step(bodies.get, batch, () if messages else (key,), now_ms)
-        state = step.states[key]
-        assert state is not None
-        self.body, self.wake_ms, self.outcomes = state.body, state.wake_ms, step.outcomes
+        state = step.states.get(key)
+        if state is not None:  # else nothing changed
+            self.body, self.wake_ms = state.body, state.wake_ms
+        self.outcomes = step.outcomes
         reports = [out.value for out in step.outgoing if out.topic == REPORTS_TOPIC]
         self.reports = [msgspec.json.decode(each or b"") for each in reports]
         sent: list[Fragment | Departed | Released | Claims] = []

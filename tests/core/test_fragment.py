@@ -37,8 +37,7 @@ def test_an_assertion_is_kept_with_all_that_its_event_said():
     ((kept,),) = one.state.contents().values()
     ((sent,),) = fragment.registers.values()
     assert (kept.effective_at, kept.asserted_at, kept.until, kept.expires) == (900, 1_000, 5_000, NEVER_MS)
-    assert (kept.source, kept.id, kept.value, kept.type) == (SOURCE, "e", b"x", "uk.gov.civil.name.v1")
-    assert kept.form == b"e"
+    assert (kept.source, kept.id, kept.value, kept.content) == (SOURCE, "e", b"x", b"e")
     assert all(getattr(sent, name) == getattr(kept, name) for name in sent.__struct_fields__)
 
 

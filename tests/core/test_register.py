@@ -25,7 +25,7 @@ def said(number: int = 0, **changes: Any) -> Assertion:
         "until": None,
         "expires": NEVER,
         "value": b'"%d"' % number,
-        "form": b"%d" % number,
+        "content": b"%d" % number,
     }
     return Assertion(**(given_as | changes))
 
@@ -114,12 +114,11 @@ def test_nothing_is_kept_that_has_expired_on_arrival() -> None:
     assert register.next_expiry(filled(said(1, expires=101), said(2))) == 101
 
 
-def test_of_two_contents_the_greater_form_then_time_then_type_wins() -> None:
+def test_of_two_contents_the_greater_digest_then_time_wins() -> None:
     """R2: the same event with two contents, in whatever order they come."""
     greater = [
-        (said(1, form=b"b", value=b'"b"'), said(1, form=b"a", value=b'"a"', asserted_at=99)),
+        (said(1, content=b"b", value=b'"b"'), said(1, content=b"a", value=b'"a"', asserted_at=99)),
         (said(1, asserted_at=11, value=b'"b"'), said(1, asserted_at=10, value=b'"a"')),
-        (said(1, type="b", value=b'"b"'), said(1, type="a", value=b'"a"')),
     ]
     for pair in greater:
         for order in permutations(pair):
@@ -129,7 +128,7 @@ def test_of_two_contents_the_greater_form_then_time_then_type_wins() -> None:
 def test_the_lesser_content_counts_when_the_greater_has_expired() -> None:
     """R2, R7: what is expired does not compete."""
     held = filled(
-        said(1, form=b"b", value=b'"b"', expires=150), said(1, form=b"a", value=b'"a"', expires=160)
+        said(1, content=b"b", value=b'"b"', expires=150), said(1, content=b"a", value=b'"a"', expires=160)
     )
     assert value_at(held, 149) == b'"b"'
     assert value_at(held, 150) == b'"a"'
@@ -137,17 +136,17 @@ def test_the_lesser_content_counts_when_the_greater_has_expired() -> None:
 
 def test_a_lesser_content_that_cannot_outlive_the_greater_is_not_kept() -> None:
     """R2, R7: it can never count."""
-    greater = said(1, form=b"b", expires=150)
+    greater = said(1, content=b"b", expires=150)
     for expires in (140, 150):
-        assert filled(said(1, form=b"a", expires=expires), greater) == (greater,)
+        assert filled(said(1, content=b"a", expires=expires), greater) == (greater,)
 
 
 def test_an_event_of_two_contents_stands_where_the_greater_stands() -> None:
     """R2, R4: beside the other events of its register."""
     held = filled(
         said(1, effective_at=5),
-        said(2, form=b"b", value=b'"b"', expires=150),
-        said(2, form=b"a", value=b'"a"', expires=160),
+        said(2, content=b"b", value=b'"b"', expires=150),
+        said(2, content=b"a", value=b'"a"', expires=160),
     )
     assert sent(held) == [b'"1"', b'"b"']
     assert sent(held, 150) == [b'"1"', b'"a"']
@@ -202,7 +201,7 @@ def test_order_and_repetition_change_nothing(facts: list[tuple[int, int, int, in
             number,
             effective_at=effective,
             expires=now_ms + expires,
-            form=b"%d %d %d" % (form, effective, expires),
+            content=b"%d %d %d" % (form, effective, expires),
         )
         for number, effective, expires, form in facts
     ]

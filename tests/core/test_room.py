@@ -45,7 +45,7 @@ class Small(Identifier):
 
 def item(number: int, value_bytes: int = 500, **changes: Any) -> Any:
     """A value in a register of its own."""
-    return named(f"i{number}", "x" * value_bytes, item=str(number), form=b"f", **changes)
+    return named(f"i{number}", "x" * value_bytes, item=str(number), content=b"f", **changes)
 
 
 def full() -> Small:
@@ -127,7 +127,7 @@ def test_a_value_takes_the_place_of_those_that_its_register_has_no_room_for():
     one = Small()
     one.stage = Identity(Rules(RULES.contracts, {}, KEYS, limits))
     for number in range(1, 5):
-        event = named(f"e{number}", f"{number}" * 1_900, time=number, form=b"f")
+        event = named(f"e{number}", f"{number}" * 1_900, time=number, content=b"f")
         assert values_of(only(one.step(event), Fragment)) == {"name": [f"{number}" * 1_900]}
     assert one.reports == []
     assert one.size_bytes < FULL

@@ -46,7 +46,18 @@ CONSENT = Consent(5, "s", "e2", "council-leeds", "housing", ("contact",), "GRANT
 OBJECTION = Objection(5, "s", "e3", "*", "housing", "OBJECTED")
 RESTRICTION = Restriction(5, "s", "e4", "police", "RESTRICTED")
 ENROLMENT = Enrolment(5, "s", "e5", "council-leeds", "leeds-care", "ENROLLED")
-ASSERTION = Assertion(1, 2, "s", "e6", 9, 99, b'"x"', "uk.gov.civil.name.v1", b'{"name":"x"}')
+ASSERTION = Assertion(1, 2, "s", "e6", 9, 99, b'"x"', content=b"0123456789abcdef")
+ASSERTION_WITH_FORM = [
+    1,
+    2,
+    "s",
+    "e6",
+    9,
+    99,
+    b'"x"',
+    "uk.gov.civil.name.v1",
+    b'{"name":"x"}',
+]  # docs/adr/0008
 ENTRY = Entry(1, 2, "s", "e6", 9, 99, b'"x"')
 SAID = Said(
     "nino:AB123456C", "dwp", "uk.gov.civil.name.v1", 2, CAUSE, 99, 1, 9, "item", (("name", b'"x"'),),
@@ -57,12 +68,14 @@ FRAGMENT = PersonFragment(MEMBERS[0], 1, MEMBERS, (), True, {"name\0dwp\0": (ENT
 TOLD = Told(
     MEMBERS[0], 3, "p-1", MEMBERS, (MEMBERS[0],), True, ("nino:C",), (("nino:C", "unlinked"),), True, CAUSE
 )
-REGISTERS = {"name\0dwp\0": Packed(99, msgspec.Raw(encode((ASSERTION,))))}
+REGISTERS = {"name\0dwp\0": Packed(99, msgspec.Raw(encode((ASSERTION_WITH_FORM,))))}
 OWED = Owed("o-1", "council-leeds", "a", "s-1", ("name",), 1, 2)
 SENT = Sent("s-1", 1, "council-leeds", {"name": b'"x"'}, {"name": MEMBERS})
 DELIVERED = Delivered("s-1", "council-leeds", 4, {"name": MEMBERS})
 EXAMPLES = {
     "said": SAID,
+    "said-with-content": msgspec.structs.replace(SAID, form=b"", content=b"0123456789abcdef"),
+    "assertion": ASSERTION,
     "told": TOLD,
     "claims": Claims(MEMBERS[0], 3, {MEMBERS[1]: (PAIR,)}, True, CAUSE),
     "fragment": Fragment(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import rfc8785
@@ -18,7 +19,7 @@ SAFE_INTEGER = (1 << 53) - 1
 
 @dataclass(frozen=True)
 class Assertion:
-    """R1, with the form and the type that R2 compares and the end of its retention."""
+    """R1, with the content that R2 compares and the end of its retention."""
 
     source: str
     id: str
@@ -31,8 +32,7 @@ class Assertion:
     until_ms: int
     asserted_ms: int
     expires_ms: int
-    form: bytes
-    type: str
+    content: bytes
 
     @property
     def register(self) -> tuple[str, str | None, str, str]:
@@ -64,8 +64,7 @@ def r1_assertions(event: Event) -> list[Assertion]:
             until_ms=times.NEVER_MS if until is None else times.end(until),
             asserted_ms=event.time_ms,
             expires_ms=times.after(contract.retention, event.time_ms),
-            form=canonical_json(data),
-            type=contract.type,
+            content=sha256(contract.type.encode() + b"\0" + canonical_json(data)).digest()[:16],
         )
         for name in contract.attribute_fields
         if data[name] is not None
@@ -119,16 +118,14 @@ def r2_registers(
 
 
 def r2_winner(one: Assertion, other: Assertion, note: Note) -> Assertion:
-    """One event with two contents: the greater RFC 8785 form, then the later time, then the greater type."""
-    if one.form != other.form:
+    """One event with two contents: the one with the greater digest, then with the later time."""
+    if one.content != other.content:
         note("R2 two contents")
     elif one.asserted_ms != other.asserted_ms:
         note("R2 two times")
-    elif one.type != other.type:
-        note("R2 two types")
     else:
         note("R2 duplicate")
-    return max(one, other, key=lambda each: (each.form, each.asserted_ms, each.type))
+    return max(one, other, key=lambda each: (each.content, each.asserted_ms))
 
 
 def r2_bounded(register: Iterable[Assertion], at_ms: int, limits: Limits, note: Note) -> list[Assertion]:

@@ -38,7 +38,7 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (  # rule, file, as it is, brok
     ("I4 superseded last", "identity.py", "schemes.place(one), one in superseded, one", "schemes.place(one), one"),
     ("I4 scheme first", "identity.py", "schemes.place(one), one in superseded, one", "one in superseded, schemes.place(one), one"),
     ("R1 effective", "record.py", "event.time_ms if effective is None else", "event.time_ms if True else"),
-    ("R2 greater form", "record.py", "(each.form, each.asserted_ms, each.type)", "(each.asserted_ms, each.form)"),
+    ("R2 greater content", "record.py", "(each.content, each.asserted_ms)", "(each.asserted_ms, each.content)"),
     ("R3 same source", "record.py", "(assertion.source, assertion.id, assertion.identifier) in annulled", "any((assertion.id, assertion.identifier) == a[1:] for a in annulled)"),
     ("R3 same subject", "record.py", "(assertion.source, assertion.id, assertion.identifier) in annulled", "any((assertion.source, assertion.id) == a[:2] for a in annulled)"),
     ("R3 corrections", "record.py", 'in ("annulment", "fact") and', 'in ("annulment",) and'),
