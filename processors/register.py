@@ -110,11 +110,12 @@ def without(register: Register, annulled: Collection[EventName]) -> Register:
 
 def _is_outdone(assertion: Assertion, register: Register, now_ms: int) -> bool:
     """Whether the same event has another content that is greater and not expired (R2)."""
-    for other in register:
-        if other.id == assertion.id and other is not assertion and other.source == assertion.source:
-            if other.expires > now_ms and _content(other) > _content(assertion):
-                return True
-    return False
+    if len(register) == 1:
+        return False
+    twins = [each for each in register if each.id == assertion.id and each.source == assertion.source]
+    return len(twins) > 1 and any(
+        twin.expires > now_ms and _content(twin) > _content(assertion) for twin in twins
+    )
 
 
 def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
