@@ -29,6 +29,7 @@ class Concern:
                 self._on_consent[agreement.subscriber, agreement.purpose].append(name)
         self._ends = sorted({end for a in agreements.values() for end in (a.valid_from, a.valid_until)})
         self._always = self._places.keys() - {name for names in self._on_consent.values() for name in names}
+        self._only_shown = {name: frozenset(_only_shown(a)) for name, a in agreements.items()}
 
     def next_end(self, now_ms: int) -> int | None:
         """The next instant at which an agreement comes into force or ends (C5, V8)."""
@@ -46,11 +47,35 @@ class Concern:
         ``consents`` are those that anything was said of, ``known`` the agreements that something was sent by.
         """
         # INVARIANT: an agreement on consent has no view where nothing was ever said of that consent (C6).
-        found = self._always | {name for said in consents for name in self._on_consent.get(said, ())}
-        found |= self._places.keys() & {name for names in known for name in names}
-        if touched is not None:
-            found = {name for name in found if not self._matters[name].isdisjoint(touched)}
-        return sorted(found, key=self._places.__getitem__)
+        found = set(self._always)
+        for said in consents:
+            found.update(self._on_consent.get(said, ()))
+        for names in known:
+            found.update(names)
+        places, matters = self._places, self._matters
+        return sorted(
+            [
+                name
+                for name in found
+                if name in places and (touched is None or not matters[name].isdisjoint(touched))
+            ],
+            key=places.__getitem__,
+        )
+
+    def only_shown(self, name: str, touched: Set[Matter]) -> frozenset[str] | None:
+        """Return those that an agreement shows of the ``touched``, if it decides by none of them; else None.
+
+        Such a change alters neither who may be seen nor what is permitted, only the values of these.
+        """
+        shown = self._only_shown[name].intersection(touched)
+        return shown if len(shown) == len(self._matters[name].intersection(touched)) else None
+
+
+def _only_shown(agreement: Agreement) -> Iterator[str]:
+    deciding = {DEATH}
+    if isinstance(agreement.scope, Where):
+        deciding.add(agreement.scope.attribute)
+    yield from (grant.attribute for grant in agreement.attributes if grant.attribute not in deciding)
 
 
 def _matters(agreement: Agreement) -> Iterator[Matter]:

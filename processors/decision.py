@@ -6,7 +6,7 @@ Every permit names what it rests on. The page `docs/decision.md` is rendered fro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -165,6 +165,14 @@ def summary(decision: Decision) -> tuple[str, str]:
     if not denials:
         return "permitted", ""
     return "partial" if len(denials) < len(decision.attributes) else "denied", denials[0]
+
+
+def may_permit(question: Question, attributes: Iterable[str]) -> bool:
+    """Whether the basis permits one of the attributes, or fails to tell: then it is decided."""
+    try:
+        return any(isinstance(question.permit(attribute), Permit) for attribute in attributes)
+    except Exception:
+        return True
 
 
 def decide_closed(question: Question) -> Decision:

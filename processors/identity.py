@@ -43,6 +43,7 @@ from processors.messages import (
     Told,
     decode_for_identity,
     encode,
+    pack_entries,
     register_key,
 )
 from processors.rules import Rules
@@ -360,13 +361,13 @@ class _Folding:
             return
         whole = not state.housed
         keys = state.registers.keys() if whole else self.sent_before.keys()
-        registers = {key: register.entries(self._register(key), now_ms) for key in sorted(keys)}
-        if not whole:
-            registers = {
-                key: entries for key, entries in registers.items() if entries != self.sent_before[key]
-            }
-            if not registers and not self.changed:
-                return
+        registers = {}
+        for key in sorted(keys):
+            entries = register.entries(self._register(key), now_ms)
+            if whole or entries != self.sent_before[key]:
+                registers[key] = pack_entries(entries)
+        if not (whole or registers or self.changed):
+            return
         state.housed = True
 
         told = {"consents", "objections", "enrolments"} if whole else self.changed

@@ -130,6 +130,16 @@ class Entry(Value, frozen=True):
     value: bytes
 
 
+def pack_entries(entries: tuple[Entry, ...]) -> msgspec.Raw:
+    """A register as it goes to the record and lies there: still encoded, until somebody asks for it."""
+    return msgspec.Raw(encode(entries))
+
+
+def entries_of(packed: msgspec.Raw) -> tuple[Entry, ...]:
+    """Return a register's entries; of equal bytes, equal ones."""
+    return _decode_entries(packed)
+
+
 class Said(Message, tag="said"):
     """What one accepted event says about its subject, from intake to identity.
 
@@ -182,7 +192,10 @@ class Claims(Message, tag="claims"):
 
 
 class Fragment(Message, tag="fragment"):
-    """What changed of a fragment, or all of it when ``whole`` (I6); absent sections are unchanged."""
+    """What changed of a fragment, or all of it when ``whole`` (I6); absent sections are unchanged.
+
+    A register is :data:`NO_ENTRIES` when nothing of it counts any more.
+    """
 
     person: str
     identifier: str
@@ -192,7 +205,7 @@ class Fragment(Message, tag="fragment"):
     superseded: tuple[str, ...]
     restricted: bool
     cause: Cause
-    registers: dict[str, tuple[Entry, ...]] = {}
+    registers: dict[str, msgspec.Raw] = {}
     consents: tuple[Consent, ...] | None = None
     objections: tuple[Objection, ...] | None = None
     enrolments: tuple[Enrolment, ...] | None = None
@@ -263,6 +276,8 @@ class Acknowledged(Message, tag="acknowledged"):
 
 _encoder = msgspec.msgpack.Encoder()
 encode = _encoder.encode
+_decode_entries = msgspec.msgpack.Decoder(tuple[Entry, ...]).decode
+NO_ENTRIES = pack_entries(())
 decode_for_identity = msgspec.msgpack.Decoder(Said | Told).decode
 decode_for_persons = msgspec.msgpack.Decoder(Claims).decode
 decode_for_obligations = msgspec.msgpack.Decoder(Owed | Acknowledged).decode

@@ -18,16 +18,26 @@ from processors.citizen_state import (
     remembered,
 )
 from processors.concern import Concern, Matter
-from processors.decision import PAIRWISE, Decision, Question, decide_closed, summary
+from processors.decision import PAIRWISE, Decision, Question, decide_closed, may_permit, summary
 from processors.disclosure import Discloser
-from processors.golden import Citizen, PersonFragment, fold, is_complete, next_moment
+from processors.golden import (
+    Citizen,
+    PersonFragment,
+    consents_moments,
+    fold,
+    is_complete,
+    moments_of,
+    next_moment,
+)
 from processors.messages import (
     FRAGMENTS_TOPIC,
+    NO_ENTRIES,
     Departed,
     Fragment,
     Released,
     decode_for_record,
     encode,
+    entries_of,
     register_parts,
 )
 from processors.outcomes import Denial, Retraction
@@ -92,6 +102,10 @@ class _Folding:
         self.settlement = Settlement(stage.rules, state, self.discloser)
         self.touched: set[Matter] | None = set()
         """What changed since the last decision; None when it may be anything: time, rules, members."""
+        self.looked_again = state.wake_ms is None
+        """Whether this step must look through all that the record holds for its next moment."""
+        self.moments: list[int] = []
+        """When something that came in this step changes by itself."""
 
     # -- what arrives
 
@@ -117,24 +131,24 @@ class _Folding:
         before = held if held is not None and not message.whole else None
         self.discloser.protective = self.discloser.protective or message.protective
         self._touch(before, message)
-        registers = dict(before.registers) if before else {}
+        fragment = before or PersonFragment(message.identifier, message.move, message.members)
+        fragment.move, fragment.members = message.move, message.members
+        fragment.superseded, fragment.restricted = message.superseded, message.restricted
+        fragment.overfull = message.overfull
         for key, entries in message.registers.items():
-            if entries:
-                registers[key] = entries
+            if entries == NO_ENTRIES:
+                fragment.registers.pop(key, None)
             else:
-                registers.pop(key, None)
-        self.state.fragments[message.identifier] = PersonFragment(
-            message.identifier,
-            message.move,
-            message.members,
-            message.superseded,
-            message.restricted,
-            registers,
-            message.consents if message.consents is not None else before.consents if before else (),
-            message.objections if message.objections is not None else before.objections if before else (),
-            message.enrolments if message.enrolments is not None else before.enrolments if before else (),
-            message.overfull,
-        )
+                fragment.registers[key] = entries
+                self.moments += moments_of(entries_of(entries), self.now_ms)
+        if message.consents is not None:
+            fragment.consents = message.consents
+            self.moments += consents_moments(message.consents, self.now_ms)
+        if message.objections is not None:
+            fragment.objections = message.objections
+        if message.enrolments is not None:
+            fragment.enrolments = message.enrolments
+        self.state.fragments[message.identifier] = fragment
 
     def _touch(self, before: PersonFragment | None, message: Fragment) -> None:
         """Note what a message may change in a view."""
@@ -207,14 +221,35 @@ class _Folding:
         """Ask whom a change concerns and write what changed; ``left`` is an identifier that has just gone."""
         if self.touched is not None and not self.touched:
             return
+        self.looked_again = self.looked_again or self.touched is None
         citizen = fold(self.state.fragments, self.rules.contracts.attributes, self.now_ms)
         state = self.state
         known = (state.sent, state.dropped, state.inherited)
         for name in self.concern.asked(self.touched, citizen.consents, known):
-            self._decide_one(name, self.rules.agreements[name], citizen, left, merged)
+            agreement = self.rules.agreements[name]
+            if not self._cannot_show(name, agreement, citizen):
+                self._decide_one(name, agreement, citizen, left, merged)
         if self.touched is None:
             self._end_orphaned()
         self.touched = set()
+
+    def _cannot_show(self, name: str, agreement: Agreement, citizen: Citizen) -> bool:
+        """Whether all that changed are values that the agreement neither showed nor may show (C7, V1).
+
+        INVARIANT: what else decides (time, members, consents, death, scope) has not changed since the last
+        decision, or ``touched`` would be None or name it. So the answer is the same and writes nothing.
+        """
+        state = self.state
+        if self.touched is None or name in state.dropped or name in state.inherited:
+            return False
+        changed = self.concern.only_shown(name, self.touched)
+        if changed is None:
+            return False
+        sent = state.sent.get(name)
+        if sent is not None and not sent.content.keys().isdisjoint(changed):
+            return False
+        question = Question(agreement, citizen, state.person, self.rules, self.now_ms, sent is not None)
+        return not may_permit(question, changed)
 
     def _end_orphaned(self) -> None:
         """Retract what was sent under agreements that no longer exist (V9)."""
@@ -297,6 +332,9 @@ class _Folding:
         """The next moment at which time alone may change a decision on this person (V8)."""
         if not self.state.fragments:
             return None
-        own = next_moment(self.state.fragments.values(), self.now_ms)
-        ends = self.concern.next_end(self.now_ms)
-        return min([moment for moment in (own, ends) if moment is not None], default=None)
+        known, ends = self.state.wake_ms, self.concern.next_end(self.now_ms)
+        if self.looked_again:
+            known = next_moment(self.state.fragments.values(), self.now_ms)
+        moments = [*self.moments, *[moment for moment in (known, ends) if moment is not None]]
+        # What has been replaced may still be among them: then the wake finds nothing, and looks again.
+        return min(moments, default=None)

@@ -139,7 +139,7 @@ def entries(register: Register, now_ms: int) -> tuple[Entry, ...]:
 
 def current(register: Iterable[Entry], now_ms: int) -> Entry | None:
     """The register's value at ``now_ms``: the greatest that is effective, if it has not ended (R4)."""
-    effective = [e for e in register if e.effective_at <= now_ms < e.expires]
+    effective = [entry for entry in register if entry.effective_at <= now_ms < entry.expires]
     if not effective:
         return None
     greatest = max(effective, key=standing) if len(effective) > 1 else effective[0]

@@ -25,6 +25,7 @@ from processors.messages import (
     decode_for_persons,
     decode_for_record,
     encode,
+    entries_of,
 )
 from processors.rules import Keys, Limits, Rules
 from processors.stage import Outcome, Record
@@ -138,6 +139,6 @@ def only(sent: list[Any], kind: type[Any]) -> Any:
 def values_of(fragment: Fragment) -> dict[str, list[str]]:
     """What a fragment says by attribute, in the order of its registers."""
     return {
-        key.partition("\0")[0]: [entry.value.decode() for entry in entries]
+        key.partition("\0")[0]: [entry.value.decode() for entry in entries_of(entries)]
         for key, entries in fragment.registers.items()
     }

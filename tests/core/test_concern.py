@@ -41,3 +41,17 @@ def test_a_change_concerns_those_who_show_it_or_decide_by_it(touched: set[str], 
 def test_what_no_longer_exists_is_not_asked():
     """V9: an agreement that is gone has no question; its views are ended elsewhere."""
     assert "gone" not in CONCERN.asked(None, (), [{"gone": 1}])
+
+
+@pytest.mark.parametrize(
+    ("name", "touched", "shown"),
+    [
+        ("leeds-housing", {"practice", "birth"}, {"practice"}),
+        ("leeds-housing", {"practice", HOUSING}, None),
+        ("leeds-housing", {"practice", "death"}, None),
+        ("york-tax", {"address"}, None),
+    ],
+)
+def test_what_is_only_shown_is_told_from_what_decides(name: str, touched: set[str], shown: set[str] | None):
+    """C5, C6: a consent, a death or what the scope asks about may change the answer, any other value may not."""
+    assert CONCERN.only_shown(name, touched) == shown

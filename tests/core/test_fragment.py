@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from processors.messages import Claims, Consent, Enrolment, Fragment, Objection, Restriction
+from processors.messages import Claims, Consent, Enrolment, Fragment, Objection, Restriction, entries_of
 from processors.stage import Outcome
 from tests.identity_kit import (
     NEVER_MS,
@@ -35,7 +35,7 @@ def test_an_assertion_is_kept_with_all_that_its_event_said():
     event = named("e", "x", until=5_000, expires=NEVER_MS, effective_at=900)
     fragment = only(one.step(event), Fragment)
     ((kept,),) = one.state.contents().values()
-    ((sent,),) = fragment.registers.values()
+    ((sent,),) = map(entries_of, fragment.registers.values())
     assert (kept.effective_at, kept.asserted_at, kept.until, kept.expires) == (900, 1_000, 5_000, NEVER_MS)
     assert (kept.source, kept.id, kept.value, kept.content) == (SOURCE, "e", b"x", b"e")
     assert all(getattr(sent, name) == getattr(kept, name) for name in sent.__struct_fields__)

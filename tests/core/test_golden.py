@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from processors.golden import Citizen, PersonFragment, fold, is_complete, next_moment
-from processors.messages import Consent, Enrolment, Entry, Objection, register_key
+from processors.messages import Consent, Enrolment, Entry, Objection, pack_entries, register_key
 from schemas import load_contracts
 from tests.nasty.generate import CASES
 
@@ -35,7 +35,7 @@ def entry(value: str, **changes: Any) -> Entry:
 
 def fragment(identifier: str = NINO, *values: tuple[str, Entry], **changes: Any) -> PersonFragment:
     """A fragment of these (owner, entry), all about the name unless ``changes`` says more."""
-    registers = {register_key("name", owner, ""): (each,) for owner, each in values}
+    registers = {register_key("name", owner, ""): pack_entries((each,)) for owner, each in values}
     given_as: dict[str, Any] = {"move": 0, "members": (identifier,), "registers": registers}
     return PersonFragment(identifier, **(given_as | changes))
 
@@ -86,7 +86,7 @@ def test_one_event_about_two_identifiers_is_settled_by_the_identifier() -> None:
 
 def test_what_repeats_has_a_golden_value_for_each_item() -> None:
     """R5: (attribute, item), not attribute alone."""
-    registers = {register_key("benefit", "dwp", item): (entry(item),) for item in ("pip", "uc")}
+    registers = {register_key("benefit", "dwp", item): pack_entries((entry(item),)) for item in ("pip", "uc")}
     golden = folded(fragment(registers=registers)).golden["benefit"]
     assert {item: each.entry.value for item, each in golden.items()} == {"pip": b"pip", "uc": b"uc"}
 
@@ -94,7 +94,7 @@ def test_what_repeats_has_a_golden_value_for_each_item() -> None:
 def test_an_attribute_that_the_contracts_no_longer_name_is_left_out() -> None:
     """E5: and those beside it still count, in whatever order they lie."""
     for names in permutations(["name", "gone", "benefit"]):
-        registers = {register_key(name, "gro", ""): (entry("x"),) for name in names}
+        registers = {register_key(name, "gro", ""): pack_entries((entry("x"),)) for name in names}
         assert folded(fragment(registers=registers)).golden.keys() == {"name", "benefit"}
 
 

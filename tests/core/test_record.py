@@ -20,6 +20,7 @@ from processors.messages import (
     Released,
     decode_for_record,
     encode,
+    pack_entries,
     register_key,
 )
 from processors.record import Records
@@ -99,7 +100,7 @@ def entry(value: Any, number: int = 1) -> tuple[Entry, ...]:
 def fragment(person: str, identifier: str, *members: str, move: int = 0, **said: Any) -> Fragment:
     """A whole fragment; ``said`` holds values by attribute, and the ``SECTIONS`` by name."""
     sections = {name: said.pop(name) for name in SECTIONS if name in said}
-    registers = {register_key(name, "gro", ""): entry(value) for name, value in said.items()}
+    registers = {register_key(name, "gro", ""): pack_entries(entry(value)) for name, value in said.items()}
     return Fragment(
         person,
         identifier,
@@ -196,7 +197,7 @@ def test_a_moment_that_has_passed_counts_though_its_wake_has_not_come() -> None:
 
 
 def replace_registers(whole: Fragment, registers: dict[str, tuple[Entry, ...]]) -> Fragment:
-    whole.registers = registers
+    whole.registers = {key: pack_entries(entries) for key, entries in registers.items()}
     return whole
 
 

@@ -34,6 +34,7 @@ from processors.messages import (
     Said,
     Told,
     encode,
+    pack_entries,
 )
 from processors.node import Answer, Node, Page, Spread
 from processors.obligations import Obligation
@@ -63,8 +64,9 @@ SAID = Said(
     "nino:AB123456C", "dwp", "uk.gov.civil.name.v1", 2, CAUSE, 99, 1, 9, "item", (("name", b'"x"'),),
     b'{"name":"x"}', "e0", (("same-person", "nhs:9912003888"),), CONSENT, OBJECTION, RESTRICTION, ENROLMENT,
 )  # fmt: skip
+REGISTER = pack_entries((ENTRY,))
 MEMBERS = ("nhs:9912003888", "nino:AB123456C")
-FRAGMENT = PersonFragment(MEMBERS[0], 1, MEMBERS, (), True, {"name\0dwp\0": (ENTRY,)}, (CONSENT,))
+FRAGMENT = PersonFragment(MEMBERS[0], 1, MEMBERS, (), True, {"name\0dwp\0": REGISTER}, (CONSENT,))
 TOLD = Told(
     MEMBERS[0], 3, "p-1", MEMBERS, (MEMBERS[0],), True, ("nino:C",), (("nino:C", "unlinked"),), True, CAUSE
 )
@@ -79,7 +81,7 @@ EXAMPLES = {
     "told": TOLD,
     "claims": Claims(MEMBERS[0], 3, {MEMBERS[1]: (PAIR,)}, True, CAUSE),
     "fragment": Fragment(
-        "p-1", MEMBERS[0], 1, True, MEMBERS, (), True, CAUSE, {"name\0dwp\0": (ENTRY,)}, (CONSENT,),
+        "p-1", MEMBERS[0], 1, True, MEMBERS, (), True, CAUSE, {"name\0dwp\0": REGISTER}, (CONSENT,),
         (OBJECTION,), (ENROLMENT,), True,
     ),
     "departed": Departed("p-1", MEMBERS[0], 2, "p-2", True, CAUSE),
