@@ -29,6 +29,13 @@ class Sent(Message):
     content: dict[str, bytes]
     sources: dict[str, tuple[str, ...]]
 
+    def kept(self) -> Sent:
+        """Return it as a state holds it."""
+        if not self.content or max(map(len, self.content.values())) <= VALUE_BYTES_KEPT:
+            return self
+        content = {name: remembered(value) for name, value in self.content.items()}
+        return Sent(self.key, self.version, self.subscriber, content, self.sources)
+
 
 def remembered(value: bytes) -> bytes:
     """What is kept of a value that was sent: itself, or if it is long a zero byte, its digest and its fields.

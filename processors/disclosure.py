@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from processors.citizen_state import RecordState, Sent
-from processors.decision import Decision, Permit
+from processors.decision import Decision
+from processors.disclosure_log import Entry, LoggedCause, encode_entry, reasons
 from processors.messages import DISCLOSURES_TOPIC, OBLIGATIONS_TOPIC, Cause, Owed, encode
-from processors.outcomes import Denial, Retraction
+from processors.outcomes import Retraction
 from processors.rules import Rules, keyed, keyed_hex
 from processors.stage import Headers, Latency, Outcome, Outgoing, Step
 from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
@@ -20,6 +20,7 @@ from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
 SOURCE = b"urn:gov:postroom:record"
 VIEW_UPDATED = b"uk.gov.postroom.view-updated.v1"
 VIEW_RETRACTED = b"uk.gov.postroom.view-retracted.v1"
+CONTENT_TYPE = ("content-type", b"application/avro")
 OBLIGATION = b"uk.gov.postroom.deletion-due.v1"
 TIME_PASSED = Cause()
 """What causes a change that no event does (V8, V9)."""
@@ -61,19 +62,21 @@ class Discloser:
 
     def update(self, agreement: Agreement, sent: Sent, decision: Decision, supersedes: Iterable[str]) -> None:
         """Write a view whose content changed, and its disclosure."""
-        sequence = self.state.next_sequence(agreement.agreement, sent.key)
-        schema_id = self.rules.view_schema_ids.get(agreement.agreement, 0)
-        value = frame(schema_id, self.codecs[agreement.agreement].encode_json(sent.content))
-        headers = (
-            *self._headers(VIEW_UPDATED, agreement.agreement, agreement.version, sent.key, sequence),
-            ("content-type", b"application/avro"),
+        name = agreement.agreement
+        sequence = self.state.next_sequence(name, sent.key)
+        value = frame(self.rules.view_schema_ids.get(name, 0), self.codecs[name].encode_json(sent.content))
+        headers = self._headers(
+            VIEW_UPDATED,
+            name,
+            agreement.version,
+            sent.key,
+            sequence,
+            CONTENT_TYPE,
             *[("postroom_supersedes", key.encode()) for key in supersedes],
         )
-        self.step.outgoing.append(
-            Outgoing(view_topic(agreement.agreement), sent.key.encode(), value, headers)
-        )
-        self._log("view", agreement.agreement, agreement.version, sent, sequence, decision, None, value)
-        self.step.outcomes.append(Outcome(agreement.agreement, "view"))
+        self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), value, headers))
+        self._log("view", name, agreement.version, sent, sequence, decision, None, value)
+        self.step.outcomes.append(Outcome(name, "view"))
         if self.cause.published_ms:
             self.step.latencies.append(Latency("end_to_end", self.cause.published_ms))
         self._time_passed()
@@ -89,10 +92,8 @@ class Discloser:
         """Write the tombstone of a view that ceased or changed its key: never why, and no successor (V2)."""
         sequence = self.state.next_sequence(name, sent.key)
         version = agreement.version if agreement is not None else sent.version
-        headers = (
-            *self._headers(VIEW_RETRACTED, name, version, sent.key, sequence),
-            ("postroom_reason", reason.value.encode()),
-        )
+        why = ("postroom_reason", reason.value.encode())
+        headers = self._headers(VIEW_RETRACTED, name, version, sent.key, sequence, why)
         self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), None, headers))
         self._log("retraction", name, version, sent, sequence, decision, reason, None)
         self.step.outcomes.append(Outcome(name, "retraction", reason.value))
@@ -138,22 +139,26 @@ class Discloser:
         if self.moment_ms is not None and self.cause is TIME_PASSED:
             self.step.latencies.append(Latency("moment_to_view", self.moment_ms))
 
-    def _headers(self, ce_type: bytes, name: str, version: int, key: str, sequence: int) -> Headers:
-        """The headers of every view record (V3)."""
-        agreement = f"{name}@{version}"
-        headers: Headers = (
+    def _headers(
+        self, ce_type: bytes, name: str, version: int, key: str, sequence: int, *more: tuple[str, bytes]
+    ) -> Headers:
+        """The headers of every view record (V3), then those that only this one has."""
+        agreement, subject, count = f"{name}@{version}".encode(), key.encode(), b"%d" % sequence
+        traceparent = self.cause.traceparent
+        trace = (("traceparent", traceparent.encode()),) if traceparent else ()
+        return (
             ("ce_specversion", b"1.0"),
-            ("ce_id", f"{agreement}/{key}/{sequence}".encode()),
+            ("ce_id", b"%s/%s/%s" % (agreement, subject, count)),
             ("ce_source", SOURCE),
             ("ce_type", ce_type),
             ("ce_time", _moment(self.now_ms).encode()),
-            ("ce_subject", key.encode()),
-            ("postroom_sequence", str(sequence).encode()),
-            ("postroom_agreement", agreement.encode()),
+            ("ce_subject", subject),
+            ("postroom_sequence", count),
+            ("postroom_agreement", agreement),
             ("postroom_cause", self._opaque_cause().encode()),
+            *trace,
+            *more,
         )
-        traceparent = self.cause.traceparent
-        return (*headers, ("traceparent", traceparent.encode())) if traceparent else headers
 
     def _opaque_cause(self) -> str:
         """The keyed hash of the cause, which only the disclosure log resolves (V3)."""
@@ -175,35 +180,22 @@ class Discloser:
     ) -> None:
         """Append one entry to the disclosure log: who saw which fields, why, and a salted commitment (V5)."""
         salt = keyed(self.rules.keys.commitment, f"{name}|{sent.key}|{sequence}")
-        entry = {
-            "kind": kind,
-            "time": _moment(self.now_ms),
-            "agreement": name,
-            "version": version,
-            "subscriber": sent.subscriber,
-            "key": sent.key,
-            "person": self.state.person,
-            "sequence": sequence,
-            "fields": sorted(sent.content),
-            "decision": _reasons(decision),
-            "reason": None if reason is None else reason.value,
-            "cause": {"source": self.cause.source, "id": self.cause.id, "hash": self._opaque_cause()},
-            "commitment": hashlib.sha256(salt + (value or b"")).hexdigest(),
-        }
+        cause = self.cause
+        entry = Entry(
+            agreement=name,
+            cause=LoggedCause(self._opaque_cause(), cause.id, cause.source),
+            commitment=hashlib.sha256(salt + (value or b"")).hexdigest(),
+            decision=reasons(decision),
+            fields=sorted(sent.content),
+            key=sent.key,
+            kind=kind,
+            person=self.state.person,
+            reason=None if reason is None else reason.value,
+            sequence=sequence,
+            subscriber=sent.subscriber,
+            time=_moment(self.now_ms),
+            version=version,
+        )
         self.step.outgoing.append(
-            Outgoing(DISCLOSURES_TOPIC, self.state.person.encode(), _encode_json(entry))
+            Outgoing(DISCLOSURES_TOPIC, self.state.person.encode(), encode_entry(entry))
         )
-
-
-def _reasons(decision: Decision | None) -> dict[str, Any]:
-    """The full reasons and permits of a decision, by attribute (V5)."""
-    if decision is None:
-        return {"denied": Denial.AGREEMENT_NOT_IN_FORCE.value}
-    said: dict[str, Any] = {}
-    for attribute, answer in decision.attributes.items():
-        said[attribute] = (
-            {"permit": answer.basis, "gateway": answer.gateway, "consent": answer.consent}
-            if isinstance(answer, Permit)
-            else {"deny": answer.value}
-        )
-    return {"denied": None if decision.denied is None else decision.denied.value, "attributes": said}

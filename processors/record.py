@@ -285,13 +285,7 @@ class _Folding:
             self.discloser.retract(name, agreement, sent, decision, reason)
         if now is None:
             return
-        kept = Sent(
-            now.key,
-            now.version,
-            now.subscriber,
-            {name: remembered(value) for name, value in now.content.items()},
-            now.sources,
-        )
+        kept = now.kept()
         if sent is None or kept.key != sent.key or kept.content != sent.content:
             supersedes = self.settlement.supersede(name, now.key) if citizen.complete else ()
             self.discloser.update(agreement, now, decision, supersedes)

@@ -54,9 +54,12 @@ class Settlement:
         left: str | None,
     ) -> None:
         """Owe what is denied now, or came from ``left``; remember what half a record cannot judge (V4)."""
-        due = {a for a in sent.content if _denied(decision, a) or left in (sent.key, *sent.sources[a])}
+        due = {a for a in sent.content if _denied(decision, a)}
+        if left is not None:
+            due |= {a for a in sent.content if left in (sent.key, *sent.sources[a])}
         lost = [*due, *_fields_lost(agreement, sent, due)]
-        self._oblige(agreement.agreement, agreement, sent.subscriber, sent.key, lost)
+        if lost:
+            self._oblige(agreement.agreement, agreement, sent.subscriber, sent.key, lost)
         if not citizen.complete or _under_another_key(sent, now):
             self.drop(agreement.agreement, sent, now, due)
 

@@ -53,5 +53,5 @@ def test_what_no_longer_exists_is_not_asked():
     ],
 )
 def test_what_is_only_shown_is_told_from_what_decides(name: str, touched: set[str], shown: set[str] | None):
-    """C5, C6: a consent, a death or what the scope asks about may change the answer, any other value may not."""
+    """C5, C6: a consent, a death or what the scope asks about may change the answer, no other value may."""
     assert CONCERN.only_shown(name, touched) == shown
