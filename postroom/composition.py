@@ -32,6 +32,7 @@ from processors import (
     view_topic,
 )
 from processors.engine import EngineConfig, StageSpec
+from processors.engine.settings import STEP_TARGET_MS
 from processors.stage import Stage
 from schemas import (
     Agreement,
@@ -53,7 +54,7 @@ INPUT_OF = {
     "record": FRAGMENTS_TOPIC,
     "obligations": OBLIGATIONS_TOPIC,
 }
-BATCH_MAX = {"persons": 500}
+BATCH_MAX, STEP_MS_MAX = {"persons": 500}, {"persons": 100}
 """Persons looks again at whole components: its transactions stay short with fewer statements (V7)."""
 DISCOVER_EVERY_S = 5.0
 """How often a worker looks whether its rules are still those of the files."""
@@ -157,6 +158,7 @@ def stage_specs(
             prepare=look_up(stage, registry, access) if name == "intake" else None,
             discover=renewal.discover(name),
             batch_max=min(batch_records_max, BATCH_MAX.get(name, batch_records_max)),
+            step_target_ms=STEP_MS_MAX.get(name, STEP_TARGET_MS),
         )
         for name, stage in renewal.stages.items()
     ]

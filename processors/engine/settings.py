@@ -24,6 +24,10 @@ Discover = Callable[[], Awaitable[frozenset[str]]]
 """Tells the input topics as they are now; asked again every ``discover_every_s``."""
 
 
+STEP_TARGET_MS = 250
+"""Under lag only; while there is none, a step has little to do (docs/adr/0009)."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """One stage to run: partition p of all its input topics is one task (DESIGN §7)."""
@@ -32,11 +36,12 @@ class StageSpec:
     input_topics: tuple[str, ...]
     prepare: Prepare | None = None
     discover: Discover | None = None
-    batch_max: int = 2_000
-    """Records in one step, at most."""
+    batch_max: int = 5_000
+    """Records in one step, at most; with lag the larger a step is, the more of it is about the same keys, and
+    ``step_target_ms`` sees to it that none takes long."""
     wakes_max: int = 500
     """Due wakes in one step, and keys of a sweep beside idle input, at most."""
-    step_target_ms: int = 100
+    step_target_ms: int = STEP_TARGET_MS
     """A step should take no longer; the batch shrinks until it does not (V7)."""
 
 

@@ -7,11 +7,22 @@ from typing import Any
 
 import pytest
 
-from processors.messages import Claims, Consent, Enrolment, Fragment, Objection, Restriction, entries_of
-from processors.stage import Outcome
+from processors.messages import (
+    ASSERTIONS_TOPIC,
+    Claims,
+    Consent,
+    Enrolment,
+    Fragment,
+    Objection,
+    Restriction,
+    encode,
+    entries_of,
+)
+from processors.stage import Outcome, Record
 from tests.identity_kit import (
     NEVER_MS,
     NHS,
+    NINO,
     NOW_MS,
     SOURCE,
     Identifier,
@@ -255,3 +266,17 @@ def test_a_grant_that_can_never_stand_is_reported_once_to_its_source():
         one.step(order[1])
         one.step(said("x", consent=Consent(9_000, SOURCE, "x", "dvla", "renewals", (), "PAUSED")))
         assert one.reports == []
+
+
+# What comes twice.
+
+
+def test_an_event_that_comes_twice_writes_no_state_and_says_nothing():
+    """E1, V6: the same event is no change, so nothing of it goes to the changelog."""
+    one = Identifier()
+    batch = [Record(ASSERTIONS_TOPIC, 0, 0, NOW_MS, NINO.encode(), encode(named("e")))]
+    first = one.stage.step({}.get, batch, (), NOW_MS)
+    (kept,) = first.states.values()
+    assert kept is not None
+    again = one.stage.step({NINO.encode(): kept.body}.get, batch, (), NOW_MS)
+    assert (again.states, again.outgoing) == ({}, [])
