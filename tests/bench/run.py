@@ -73,7 +73,7 @@ def main() -> int:
     for name in options.part or [each for each in PARTS if PARTS[each].scale or not options.scale]:
         part, started = PARTS[name], time.monotonic()
         measure = (part.scale or part.measure) if options.scale else part.measure
-        found[name] = measure(options.events, options.only)
+        found[name] = measure(options.events, "|".join(options.only) if options.only else None)
         say(f"{name} took {time.monotonic() - started:.0f} s; the machine's load is {os.getloadavg()[0]:.1f}")
         if form is not Form.JSON:
             if form is Form.TABLE:
@@ -95,7 +95,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--part", choices=PARTS, action="append", help="one part; all unless given")
     parser.add_argument("--scale", action="store_true", help="the large sizes of those parts that have them")
     parser.add_argument("--events", type=int, help="how many for every program; else what suits each")
-    parser.add_argument("--only", metavar="NAME", help="programs whose name holds this")
+    parser.add_argument(
+        "--only",
+        metavar="NAME",
+        type=lambda names: names.split("|"),
+        action="extend",
+        help="programs whose name holds this; may be given again, or as NAME|NAME",
+    )
     parser.add_argument("-o", "--output", choices=[form.value for form in Form], default="table")
     return parser.parse_args()
 
