@@ -1,0 +1,516 @@
+"""The connectors' contract, for the outbox and the sink on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from connectors.kafka_reader import RawRecord
+from connectors.postgres.keeper import Decoder, Keeper
+from connectors.postgres.line import Database
+from connectors.postgres.outbox import OutboxTable
+from connectors.postgres.outbox_ddl import outbox_ddl
+from connectors.postgres.sink import SinkTable
+from connectors.postgres.view_table import Rows, sink_ddl
+from connectors.trouble import Trouble
+from postroom.composition import load_rules_files
+from producers import BrokerUnreachable, Publisher
+from producers.outbox import Relay
+from schemas import ViewCodec, frame
+from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
+from tests.core.test_producers_publisher import FakeProducer, T, contracts
+from tests.postgres_kit import Postgres, postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPE, HOUSING = "uk.gov.benefits.claimant.v1", "council-leeds-housing"
+NINOS = {"a": "NC000001C", "b": "NC000002C", "c": "NC000003C"}
+
+
+# -- from an outbox --------------------------------------------------------------------------------------
+
+
+class Kafka(FakeProducer):
+    """A broker that outlives a relay; when dead or slow it fails what it is given, slow after taking it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state, self.fuse = "well", Fuse()
+        self.taken: list[str] = []
+
+    def send(self, topic: str, *, value: bytes, headers: Any, partition: int | None = None) -> Any:  # type: ignore[override]
+        from kafka.errors import KafkaTimeoutError
+
+        self.fuse.touch()
+        if self.state != "dead":
+            self.taken.append(dict(headers)["ce_id"].decode())
+        if self.state != "well":
+            self.fail = {len(self.sent) + 1: KafkaTimeoutError()}
+        delivery = super().send(topic, value=value, headers=headers)
+        self.fuse.touch()
+        return delivery
+
+
+class FromOutbox(Carrier):
+    """An application that inserts rows, PostgreSQL, the relay, and a broker in memory."""
+
+    def __init__(self, server: Postgres) -> None:
+        self.database = f"outbox_{uuid.uuid4().hex[:8]}"
+        server.create(self.database)
+        server.script(self.database, outbox_ddl("dwp", "cis"))
+        self.server, self.kafka, self.fuse = server, Kafka(), Fuse()
+        self.numbers: dict[str, tuple[str, int]] = {}
+        self.restart()
+
+    def restart(self) -> None:
+        self.kafka.fuse = self.fuse = Fuse()
+
+    def _insert(self, key: str, payload: object, name: str) -> None:
+        with psycopg.connect(self.server.url(self.database)) as connection:
+            connection.execute(
+                "INSERT INTO postroom.outbox (id, aggregatetype, aggregateid, type, payload) "
+                "VALUES (%s, 'claimant', %s, %s, %s) ON CONFLICT DO NOTHING",
+                [name, key, TYPE, json.dumps(payload)],
+            )
+
+    def give(self, key: str, number: int) -> None:
+        name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{key}-{number}"))
+        self.numbers[name] = key, number
+        self._insert(key, {"nino": NINOS[key]}, name)
+
+    def give_again(self, key: str, number: int) -> None:
+        self.give(key, number)
+
+    def give_malformed(self, secret: str) -> None:
+        self._insert("a", {"nino": f"{secret}!"}, str(uuid.uuid4()))
+
+    def work(self) -> None:
+        database = Database(self.server.url(self.database), "outbox")
+        with database.connection() as connection:
+            table = OutboxTable(connection, rows_max=4)
+            settle = table.settle
+
+            def settled(*words: Any) -> None:
+                self.fuse.touch()
+                settle(*words)
+                self.fuse.touch()
+
+            table.settle = settled  # type: ignore[method-assign]
+            publisher = Publisher(self.kafka, contracts(), lambda _: 1, lambda: 2 * T, where="127.0.0.1:1")
+            try:
+                while not Relay(table, lambda: publisher, lambda: 0.0).round().was_empty:
+                    pass
+            except BrokerUnreachable:
+                return
+
+    def die_at(self, touch: int) -> None:
+        self.fuse.left = touch
+
+    def peer(self, state: str) -> None:
+        self.kafka.state, self.kafka.fail = state, {}
+
+    def arrived(self) -> list[tuple[str, int]]:
+        return [self.numbers[name] for name in dict.fromkeys(self.kafka.taken)]
+
+    def waiting(self) -> int:
+        query = "SELECT count(*) FROM postroom.outbox WHERE parked_reason IS NULL"
+        return int(self.server.rows(self.database, query)[0][0])
+
+    def reported(self) -> str:
+        query = "SELECT parked_reason, parked_why FROM postroom.outbox WHERE parked_reason IS NOT NULL"
+        return str(self.server.rows(self.database, query))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres() as found:
+        yield found
+
+
+@pytest.mark.flow
+class TestFromOutbox(ConnectorContract):
+    """The outbox on a real PostgreSQL."""
+
+    @pytest.fixture
+    def carrier(self, server: Postgres) -> Carrier:
+        return FromOutbox(server)
+
+    def test_a_transaction_that_commits_late_is_not_skipped(self, server: Postgres):
+        """It took its number first, and others with greater ones were published meanwhile."""
+        carrier = FromOutbox(server)
+        with psycopg.connect(server.url(carrier.database)) as late:
+            late.execute(
+                "INSERT INTO postroom.outbox (id, aggregatetype, aggregateid, type, payload) "
+                "VALUES (%s, 'claimant', 'late', %s, %s)",
+                [name := str(uuid.uuid4()), TYPE, json.dumps({"nino": NINOS["a"]})],
+            )
+            carrier.numbers[name] = "late", 1
+            carrier.give("a", 1)
+            carrier.work()
+            assert carrier.arrived() == [("a", 1)]
+        carrier.work()
+        assert carrier.arrived() == [("a", 1), ("late", 1)]
+
+    def test_a_transaction_that_fails_publishes_nothing(self, server: Postgres):
+        """The event is part of the department's own transaction."""
+        carrier = FromOutbox(server)
+        with psycopg.connect(server.url(carrier.database)) as connection:
+            connection.execute(
+                "INSERT INTO postroom.outbox (aggregatetype, aggregateid, type, payload) "
+                "VALUES ('claimant', 'a', %s, '{}')",
+                [TYPE],
+            )
+            connection.rollback()
+        carrier.work()
+        assert (carrier.arrived(), carrier.waiting(), carrier.reported()) == ([], 0, "[]")
+
+    def test_one_relay_works_and_another_stands_by(self, server: Postgres):
+        """Two would mix up an aggregate's order; the turn ends with the session that has it."""
+        url = server.url(FromOutbox(server).database)
+        with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
+            assert OutboxTable(one).is_our_turn()
+            assert not OutboxTable(two).is_our_turn()
+            one.close()
+            while not OutboxTable(two).is_our_turn():
+                pass
+
+    def test_what_was_mended_goes_out(self, server: Postgres):
+        """The department corrects the payload, `outbox retry` makes the row due, and its event is the new
+        one.
+        """
+        carrier = FromOutbox(server)
+        carrier.give_malformed("NC999999C")
+        carrier.work()
+        server.script(carrier.database, 'UPDATE postroom.outbox SET payload = \'{"nino": "NC000001C"}\'')
+        name = str(server.rows(carrier.database, "SELECT id::text FROM postroom.outbox")[0][0])
+        carrier.numbers[name] = "a", 1
+        with psycopg.connect(server.url(carrier.database), autocommit=True) as connection:
+            assert OutboxTable(connection).retry("unknown-type") == 0
+            assert OutboxTable(connection).retry("identifier-invalid") == 1
+        carrier.work()
+        assert (carrier.arrived(), carrier.waiting()) == ([("a", 1)], 0)
+
+    def test_a_batch_is_bounded_in_bytes_and_a_row_that_is_too_long_is_not_fetched(self, server: Postgres):
+        """However much an application writes, the relay holds a bounded part of it."""
+        carrier = FromOutbox(server)
+        for _ in range(20):
+            carrier._insert("a", {"nino": "x" * 1_000_000}, str(uuid.uuid4()))
+        carrier._insert("b", {"nino": "x" * 2_000_000}, str(uuid.uuid4()))
+        with psycopg.connect(server.url(carrier.database), autocommit=True) as connection:
+            found = OutboxTable(connection).take()
+            assert len(found) == 17
+            OutboxTable(connection).settle([row.id for row in found], [])
+            assert [row.event is None for row in OutboxTable(connection).take()] == [False] * 3 + [True]
+
+
+# -- into a subscriber's table ---------------------------------------------------------------------------
+
+
+@cache
+def housing() -> tuple[Rows, dict[str, Any], ViewCodec]:
+    """The agreement of the examples, its schema, and a writer of it."""
+    contracts, agreements = load_rules_files(ROOT / "schemas", ROOT / "schemas" / "agreements")
+    codec = ViewCodec(agreements[HOUSING], contracts)
+    return Rows(agreements[HOUSING], contracts), codec.schema, codec
+
+
+class ListTopic:
+    """A view topic as lists, for one reader."""
+
+    def __init__(self, partitions: int = 3) -> None:
+        self.topic_id = uuid.uuid4().hex
+        self.logs: list[list[RawRecord]] = [[] for _ in range(partitions)]
+        self.at = [0] * partitions
+        self.fuse = Fuse()
+
+    @property
+    def count(self) -> int:
+        """How many partitions."""
+        return len(self.logs)
+
+    def write(self, key: str, value: bytes | None, sequence: int, **headers: str) -> None:
+        """Append a record."""
+        partition = sum(key.encode()) % self.count
+        log = self.logs[partition]
+        named = {"postroom_sequence": str(sequence), "postroom_agreement": f"{HOUSING}@1"} | headers
+        pairs = tuple((name, text.encode()) for name, text in named.items())
+        log.append(RawRecord("view", partition, len(log), 1_000 * len(log), key.encode(), value, pairs))
+
+    def go_to(self, positions: Any) -> None:
+        self.at = list(positions)
+
+    def go_to_beginning(self) -> None:
+        self.at = [0] * self.count
+
+    def poll(self, records_max: int, wait_ms: int) -> list[RawRecord]:
+        """Two at most, so that a test has many batches."""
+        self.fuse.touch()
+        found: list[RawRecord] = []
+        for number, log in enumerate(self.logs):
+            taken = log[self.at[number] :][: 2 - len(found)]
+            found += taken
+            self.at[number] += len(taken)
+        return found
+
+    def positions(self) -> list[int]:
+        return list(self.at)
+
+    def ends(self) -> list[int]:
+        return [len(log) for log in self.logs]
+
+
+class IntoTable(Carrier):
+    """A view topic in memory, the keeper, and a table of a real PostgreSQL."""
+
+    stops_at_malformed = True
+
+    def __init__(self, server: Postgres) -> None:
+        self.server, self.database = server, f"sink_{uuid.uuid4().hex[:8]}"
+        self.rows, self.schema, self.codec = housing()
+        server.create(self.database)
+        server.script(self.database, sink_ddl(self.rows.table))
+        self.topic, self.fuse, self.told = ListTopic(), Fuse(), list[str]()
+        self.seen: list[tuple[str, int]] = []
+        self.away = False
+        self.slow: psycopg.Connection[Any] | None = None
+
+    def restart(self) -> None:
+        self.topic.fuse = self.fuse = Fuse()
+
+    def value(self, number: int) -> bytes:
+        """A framed view."""
+        return frame(1, self.codec.encode({"name": {"given_names": str(number)}}))
+
+    def give(self, key: str, number: int) -> None:
+        self.topic.write(key, self.value(number), number)
+
+    def give_again(self, key: str, number: int) -> None:
+        self.give(key, number)
+
+    def give_malformed(self, secret: str) -> None:
+        self.topic.write("a", secret.encode(), 99)
+
+    def work(self) -> None:
+        try:
+            self._work()
+        except Trouble as trouble:
+            self.told.append(f"{trouble} {trouble.mend}")
+        self._look()
+
+    def _work(self) -> None:
+        url = self.server.url(self.database if not self.away else "nowhere")
+        with Database(url, "sink").connection() as connection:
+            connection.execute("SET lock_timeout = '200ms'")
+            table = SinkTable(connection, self.rows.table)
+            apply, replace = table.apply, table.replace
+
+            def touched(write: Callable[..., Any]) -> Callable[..., Any]:
+                def wrapped(*words: Any, **named: Any) -> Any:
+                    self.fuse.touch()
+                    found = write(*words, **named)
+                    self._look()
+                    self.fuse.touch()
+                    return found
+
+                return wrapped
+
+            table.apply, table.replace = touched(apply), touched(replace)  # type: ignore[method-assign]
+            keeper = Keeper(self.topic, table, self.rows, Decoder(lambda _: self.schema), self._say)
+            keeper.begin()
+            while self.topic.at != self.topic.ends():
+                keeper.step()
+
+    def _say(self, event: str, **fields: object) -> None:
+        """The log; nothing of it is about malformed input."""
+
+    def die_at(self, touch: int) -> None:
+        self.topic.fuse = self.fuse
+        self.fuse.left = touch
+
+    def peer(self, state: str) -> None:
+        """A dead database takes no connection; in a slow one somebody holds the lock that the sink needs."""
+        self.away = state == "dead"
+        if state == "slow":
+            self.slow = psycopg.connect(self.server.url(self.database))
+            self.slow.execute("SELECT FROM postroom_sink.views FOR UPDATE")
+        elif self.slow is not None:
+            self.slow.close()
+            self.slow = None
+
+    def table(self) -> dict[str, int]:
+        """What the service reads."""
+        query = "SELECT postroom_key, name ->> 'given_names' FROM postroom_views.council_leeds_housing"
+        return {key: int(name) for key, name in self.server.rows(self.database, query)}
+
+    def _look(self) -> None:
+        for key, number in self.table().items():
+            if (key, number) not in self.seen[-20:] or self.last(key) != number:
+                self.seen.append((key, number))
+
+    def last(self, key: str) -> int | None:
+        """What the table last showed under a key."""
+        return next((number for each, number in reversed(self.seen) if each == key), None)
+
+    def arrived(self) -> list[tuple[str, int]]:
+        assert self.table() == {key: self.last(key) for key, _ in self.seen}
+        return self.seen
+
+    def waiting(self) -> int:
+        positions = self.server.rows(self.database, "SELECT positions FROM postroom_sink.views")[0][0]
+        return sum(self.topic.ends()) - sum(positions or [])
+
+    def reported(self) -> str:
+        return "\n".join(self.told)
+
+
+@pytest.mark.flow
+class TestIntoTable(ConnectorContract):
+    """The sink on a real PostgreSQL."""
+
+    @pytest.fixture
+    def carrier(self, server: Postgres) -> Carrier:
+        return IntoTable(server)
+
+    def test_a_retraction_empties_the_row_and_no_replay_brings_it_back(self, server: Postgres):
+        """Guarded by the sequence, read anew or not."""
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        carrier.work()
+        carrier.topic.write("a", None, 2)
+        carrier.work()
+        assert carrier.table() == {}
+        server.script(carrier.database, "UPDATE postroom_sink.views SET positions = '{0,0,0}'")
+        carrier.work()
+        assert carrier.table() == {}
+
+    def test_an_older_record_never_replaces_a_newer_row(self, server: Postgres):
+        """Whoever set the positions back: a row only goes forward, and in the end equals its view."""
+        carrier = IntoTable(server)
+        for number in (1, 2, 3):
+            carrier.give("a", number)
+        carrier.work()
+        server.script(carrier.database, "UPDATE postroom_sink.views SET positions = '{0,0,0}'")
+        carrier.work()
+        assert carrier.seen == [("a", 3)]
+
+    def test_a_first_reading_never_shows_what_was_withdrawn(self, server: Postgres):
+        """The topic still has the old view before its retraction; the table never does."""
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        for number in range(1, 9):
+            carrier.give("b", number)
+        carrier.topic.write("a", None, 2)
+        carrier.work()
+        assert carrier.seen == [("b", 8)]
+
+    def test_a_key_that_another_carries_on_is_gone(self, server: Postgres):
+        """With the view under the new key (V2), and for a row that came later under the old key, never."""
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        carrier.work()
+        carrier.topic.write("b", carrier.value(2), 1, postroom_supersedes="a")
+        carrier.work()
+        assert carrier.table() == {"b": 2}
+        query = "SELECT postroom_supersedes FROM postroom_views.council_leeds_housing"
+        assert server.rows(carrier.database, query) == [(["a"],)]
+        carrier.give("b", 3)
+        carrier.work()
+        assert server.rows(carrier.database, query) == [(["a"],)], "the service can still tell"
+
+    def test_another_topic_of_the_same_name_is_read_anew(self, server: Postgres):
+        """What the new one does not have is deleted, though its sequences begin again."""
+        carrier = IntoTable(server)
+        for number in (1, 2, 3):
+            carrier.give("a", number)
+        carrier.give("b", 1)
+        carrier.work()
+        carrier.topic = ListTopic()
+        carrier.give("a", 1)
+        carrier.work()
+        assert carrier.table() == {"a": 1}
+
+    def test_two_sinks_do_not_write_over_each_other(self, server: Postgres):
+        """The one that is behind hears of it, and goes on from where the other is."""
+        carrier = IntoTable(server)
+        url = server.url(carrier.database)
+        carrier.give("a", 1)
+        with Database(url, "one").connection() as one, Database(url, "two").connection() as two:
+            keepers = []
+            for connection in (one, two):
+                topic = ListTopic()
+                topic.topic_id, topic.logs = carrier.topic.topic_id, carrier.topic.logs
+                table = SinkTable(connection, carrier.rows.table)
+                decoder = Decoder(lambda _: carrier.schema)
+                keepers.append(Keeper(topic, table, carrier.rows, decoder, carrier._say))
+            for keeper in keepers:
+                keeper.begin()
+            for number in range(2, 8):
+                carrier.give("a", number)
+                carrier.give("b", number)
+                keepers[number % 2].step()
+                carrier._look()
+            for _ in range(12):
+                for keeper in keepers:
+                    keeper.step()
+                    carrier._look()
+            assert keepers[0].check(5).none
+        assert carrier.table() == {"a": 7, "b": 7}
+        for key in "ab":
+            numbers = [number for each, number in carrier.seen if each == key]
+            assert numbers == sorted(numbers), "a row went back"
+
+    def test_what_an_agreement_withdraws_is_emptied_and_what_it_adds_needs_the_ddl(self, server: Postgres):
+        """A column that is granted no longer is taken away before anybody has run any DDL; then the DDL
+        drops it and adds the new ones, and the table is read anew.
+        """
+        from dataclasses import replace
+
+        from connectors.postgres.keeper import fitted, take_away
+        from connectors.trouble import Misused
+        from schemas import Grant
+
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        carrier.work()
+        contracts, agreements = load_rules_files(ROOT / "schemas", ROOT / "schemas" / "agreements")
+        grants = (Grant("address", ("postcode",)), Grant("death", None))
+        newer = Rows(replace(agreements[HOUSING], attributes=grants, version=2), contracts)
+        with Database(server.url(carrier.database), "sink").connection() as connection:
+            table = SinkTable(connection, newer.table)
+            take_away(newer, table, carrier._say)
+            query = "SELECT name FROM postroom_views.council_leeds_housing"
+            assert server.rows(carrier.database, query) == [(None,)]
+            with pytest.raises(Misused, match="death"):
+                fitted(newer, table, partly=False)
+            assert fitted(newer, table, partly=True).table.columns.keys() == {"address"}
+            server.script(carrier.database, sink_ddl(newer.table))
+            table = fitted(newer, SinkTable(connection, newer.table), partly=False)
+            assert table.present() == newer.table.every_column
+            said: list[object] = []
+            keeper = Keeper(
+                carrier.topic, table, newer, Decoder(lambda _: carrier.schema), lambda e, **f: said.append(f)
+            )
+            keeper.begin()
+            assert [each["why"] for each in said if "why" in each] == ["agreement-changed"]  # type: ignore[operator, index]
+            assert keeper.check(5).none
+
+    def test_a_server_that_stands_still_only_delays(self, server: Postgres):
+        """It goes on, and so does the sink, with nothing lost."""
+        import threading
+
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        server.pause()
+        working = threading.Thread(target=carrier.work)
+        working.start()
+        working.join(1)
+        assert working.is_alive()
+        server.go_on()
+        working.join(60)
+        assert carrier.table() == {"a": 1}
