@@ -148,4 +148,4 @@ def current(register: Iterable[Entry], now_ms: int) -> Entry | None:
 
 def next_expiry(register: Register) -> int | None:
     """The next moment at which an assertion is to be erased (R7), UTC ms."""
-    return min((a.expires for a in register), default=None)
+    return min([a.expires for a in register], default=None)
