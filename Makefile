@@ -72,6 +72,7 @@ documents: $(STAMP)
 	@env -u POSTROOM_PARTITIONS POSTROOM_CONTRACTS=schemas POSTROOM_AGREEMENTS=schemas/agreements \
 	    $(BIN)/postroom documents build docs/generated
 	@$(BIN)/postroom alerts build deploy
+	@env POSTROOM_CONTRACTS=schemas $(BIN)/postroom dashboards build deploy/grafana/dashboards
 
 # The lock holds exact versions of the whole tree, dev included. It is what is installed and tested here,
 # so: change pyproject.toml, install into .venv, run the tests, then write the lock.

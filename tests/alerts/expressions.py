@@ -12,14 +12,16 @@ import yaml
 from postroom.metrics_page import every_metric
 
 OF_A_SCRAPE = {"instance", "job"}
-_NAME = re.compile(r"(?<![\w:\"$])(postroom[_:][a-zA-Z0-9_:]+)\s*(\{[^}]*\})?")
+_NAME = re.compile(r"(?<![\w:\"$])(postroom[_:][a-zA-Z0-9_:]+|ALERTS|process_[a-z_]+)\s*(\{[^}]*\})?")
 _MATCHER = re.compile(r"([a-zA-Z_]+)\s*(?:=~|!~|!=|=)")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 
 
 def exposed() -> dict[str, set[str]]:
     """Return every series that any process exposes by its name, with its labels."""
-    series: dict[str, set[str]] = {}
+    series: dict[str, set[str]] = {"ALERTS": {"alertname", "alertstate", "severity", "promise"}}
+    for of_the_client in ("process_resident_memory_bytes", "process_cpu_seconds_total"):
+        series[of_the_client] = set(OF_A_SCRAPE)
     for metric in every_metric():
         labels = set(metric.labels) | OF_A_SCRAPE
         if metric.kind == "histogram":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ CASES = WRITTEN["cases"]
 def test_prometheus_takes_the_rules():
     """Promtool reads every rule and every template in it."""
     assert "SUCCESS" in run("promtool", "check", "rules", DEPLOY / RULES)
+
+
+def test_prometheus_takes_the_configuration_that_scrapes():
+    """Promtool reads it with the rules beside it; its jobs are those that rules name."""
+    file = DEPLOY / "prometheus/prometheus.yml"
+    assert "SUCCESS" in run("promtool", "check", "config", file)
+    jobs = {job["job_name"] for job in yaml.safe_load(file.read_text(encoding="utf-8"))["scrape_configs"]}
+    named = set(re.findall(r'job="([^"]+)"', (DEPLOY / RULES).read_text(encoding="utf-8")))
+    assert named
+    assert named <= jobs
 
 
 def test_alertmanager_takes_its_configuration():

@@ -76,7 +76,7 @@ def test_every_import_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     declared = {
         line.partition("[")[0].split("=")[0].split(">")[0].split("<")[0].strip().lower().replace("_", "-")
-        for line in project["dependencies"]
+        for line in [*project["dependencies"], *project["optional-dependencies"]["dashboards"]]
     }
     distributions = packages_distributions()
     ours = {*MAY_IMPORT, "tests"}

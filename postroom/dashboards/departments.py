@@ -1,0 +1,98 @@
+"""Each publisher's own board: what became of the events of its types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from postroom.dashboards.board import Board, Panel, Query, Row, Variable, line
+
+OF = '{stage="intake",type=~"$department"}'
+RATE = "[$__rate_interval]"
+LETTERS = f'postroom_dead_letters_total{{type=~"$department"}}{RATE}'
+
+
+def departments(types: Mapping[str, Sequence[str]]) -> Board:
+    """Return the board; a department is chosen by its name and stands for its types."""
+    choices = tuple((owner, "|".join(its)) for owner, its in types.items())
+    return Board(
+        "postroom-departments",
+        "Postroom: departments",
+        "What became of a department's events, by type. It may be shown to that department.",
+        (
+            Row(
+                "Events",
+                (
+                    line(
+                        "Events by type",
+                        "As intake has taken or refused them.",
+                        f"sum by (type) (rate(postroom_events_total{OF}{RATE}))",
+                        "{{type}}",
+                        "ops",
+                    ),
+                    line(
+                        "By what became of them",
+                        "Rejected ones are below, by reason.",
+                        f"sum by (outcome) (rate(postroom_events_total{OF}{RATE}))",
+                        "{{outcome}}",
+                        "ops",
+                        stacked=True,
+                    ),
+                    line(
+                        "Share that is refused",
+                        "From 5 % on, and twenty in five minutes, somebody is woken.",
+                        f"sum by (type) (rate({LETTERS}))"
+                        f" / sum by (type) (rate(postroom_events_total{OF}{RATE}))",
+                        "{{type}}",
+                        "percentunit",
+                        red_from=0.05,
+                    ),
+                ),
+            ),
+            Row(
+                "Dead letters (E7)",
+                (
+                    line(
+                        "Refused, by reason",
+                        "The first reason in the order of E7.",
+                        f"sum by (type, reason) (increase({LETTERS}))",
+                        "{{type}} {{reason}}",
+                        stacked=True,
+                    ),
+                    line(
+                        "Open",
+                        "Neither replayed nor discarded. The event goes when its retention ends.",
+                        'sum by (type, reason) (postroom_dead_letters_open{type=~"$department"})',
+                        "{{type}} {{reason}}",
+                        kind="table",
+                    ),
+                    Panel(
+                        "Of all departments",
+                        "Reports on what cannot do what it says, and dead letters that were dealt with.",
+                        (
+                            Query(f"sum by (report) (increase(postroom_reports_total{RATE}))", "{{report}}"),
+                            Query(
+                                "max by (result) (postroom_dead_letters_closed)", "dead letters {{result}}"
+                            ),
+                            Query(
+                                "max(postroom_dead_letters_oldest_seconds)", "age of the oldest, in seconds"
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+            Row(
+                "Over HTTP",
+                (
+                    line(
+                        "Events at the gateway, of all departments",
+                        "By what became of them.",
+                        f"sum by (outcome) (rate(postroom_gateway_events_total{RATE}))",
+                        "{{outcome}}",
+                        "ops",
+                        width=24,
+                    ),
+                ),
+            ),
+        ),
+        (Variable("department", "department", choices=choices),),
+    )
