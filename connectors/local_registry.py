@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from connectors.local_security import LocalSecurity
 from connectors.ports import LOOPBACK, listens
 from connectors.reachable import registry_problem
+from connectors.registry_users import registry_settings
 
 HEAP = "320m"  # bounded by 512 MiB
 
@@ -32,12 +34,18 @@ SETTINGS = {
 
 
 class LocalRegistry:
-    """How the local stack starts the registry, and asks it whether it is there."""
+    """How the local stack starts the registry, and asks it whether it is there.
+
+    With ``security`` only who has a token writes; without it whoever reaches the loopback may.
+    """
 
     name = "registry"
     title = "Registry"
     log = "registry.log"
     port_count = 1
+
+    def __init__(self, security: LocalSecurity | None = None) -> None:
+        self._security = security
 
     def prepare(self, home: Path, jars: Path, java: Path, ports: tuple[int, ...]) -> None:
         """Nothing: the database makes itself."""
@@ -45,6 +53,7 @@ class LocalRegistry:
     def command(self, jars: Path, java: Path, ports: tuple[int, ...], token: str) -> list[str]:
         """Return the command line, to be run in the part's home."""
         runner = next(jars.glob("*-runner.jar"))
+        settings = SETTINGS | (registry_settings(self._security) if self._security else {})
         return [
             str(java),
             f"-Xmx{HEAP}",
@@ -53,7 +62,7 @@ class LocalRegistry:
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             "-Djava.io.tmpdir=tmp",
-            *(f"-D{name}={value}" for name, value in SETTINGS.items()),
+            *(f"-D{name}={value}" for name, value in settings.items()),
             f"-Dquarkus.http.port={ports[0]}",
             f"-Dpostroom.token={token}",
             "-jar",

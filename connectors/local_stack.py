@@ -23,6 +23,7 @@ from connectors.local_security import ADMIN, LocalSecurity, find_security
 from connectors.own_process import OwnProcess
 from connectors.ports import is_free
 from connectors.progress import Report, Silent
+from connectors.registry_users import local_token, no_token
 from connectors.stack import PartStatus, Stack, StackSettings
 from connectors.state_files import locked, private_directory, read_json, write_json, write_whole
 from connectors.trouble import Misused, Trouble, Unreachable
@@ -43,7 +44,7 @@ def external(settings: StackSettings) -> Stack | None:
             mend="set both to use what exists, or neither for a local stack",
         )
     if settings.kafka and settings.registry:
-        return Stack(settings.kafka_access(), settings.registry, local=False)
+        return Stack(settings.kafka_access(), settings.registry, False, settings.registry_token)
     return None
 
 
@@ -256,7 +257,8 @@ def _java() -> Path:
 
 
 def _parts(settings: StackSettings) -> tuple[Part, Part]:
-    return (LocalKafka(find_security(settings.state_dir)), LocalRegistry())
+    security = find_security(settings.state_dir)
+    return (LocalKafka(security), LocalRegistry(security))
 
 
 def _secure(settings: StackSettings) -> None:
@@ -278,7 +280,9 @@ def _local(settings: StackSettings) -> Stack:
         if found is None:
             raise Unreachable("the local stack was stopped meanwhile", mend="`postroom up`")
         addresses[part.name] = part.address(found.ports)
-    return Stack(_local_access(settings, addresses["kafka"]), addresses["registry"], local=True)
+    security = find_security(settings.state_dir)
+    token = local_token(security, settings.kafka_username or ADMIN) if security is not None else no_token
+    return Stack(_local_access(settings, addresses["kafka"]), addresses["registry"], True, token)
 
 
 def _local_access(settings: StackSettings, address: str) -> KafkaAccess:

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from connectors.registry_users import Token, no_token
 from connectors.trouble import Trouble, Unreachable
 
 if TYPE_CHECKING:
     import httpx
+
+    from connectors.stack import Stack
 
 API = "/apis/ccompat/v7"
 FULL_TRANSITIVE = "FULL_TRANSITIVE"
@@ -20,6 +23,8 @@ NORMALISED = "?normalize=true"
 """The same schema in another order of keys, or formatting, is the same schema."""
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 NOT_FOUND, CONFLICT, UNPROCESSABLE = 404, 409, 422
+FORBIDDEN = (401, 403)
+MAY_NOT = "name a token that may write there with POSTROOM_REGISTRY_TOKEN_FILE; only the gate registers"
 BUSY = (408, 429)
 """Refusals that ask to come again."""
 ATTEMPT_PAUSES_S = (0.0, 0.02, 0.1, 0.4, 0.8)
@@ -31,11 +36,12 @@ LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 class Registry:
     """One registry; every call answers within its time-out or raises `Unreachable`."""
 
-    def __init__(self, url: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, timeout_s: float = 10.0, token: Token = no_token) -> None:
         import httpx
 
         base = url.rstrip("/")
         self.url = base if base.endswith(API) else base + API
+        self._token = token
         self._client = httpx.Client(
             timeout=timeout_s,
             headers={"content-type": CONTENT_TYPE},
@@ -144,15 +150,17 @@ class Registry:
                 "the schema registry refuses a request",
                 where=self.url,
                 why=f"{why}: {said}" if (said := _said(answer)) else why,
-                mend="check POSTROOM_REGISTRY, and what this client may do there",
+                mend=MAY_NOT if status in FORBIDDEN else "check POSTROOM_REGISTRY",
             )
         raise self._unreachable(why)
 
     def _once(self, method: str, path: str, content: str | None) -> httpx.Response:
         import httpx
 
+        token = self._token()
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         try:
-            return self._client.request(method, self.url + path, content=content)
+            return self._client.request(method, self.url + path, content=content, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
 
@@ -169,6 +177,11 @@ class Registry:
             why=why,
             mend="`postroom status` says what runs; check POSTROOM_REGISTRY",
         )
+
+
+def registry_of(stack: Stack) -> Registry:
+    """Return the registry of a stack, as whoever its settings say we are."""
+    return Registry(stack.registry, token=stack.registry_token)
 
 
 def _pause(seconds: float) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from connectors.kafka_access import KafkaAccess
+from connectors.registry_users import Token, no_token
 
 
 class StackSettings(Protocol):
@@ -34,6 +35,9 @@ class StackSettings(Protocol):
     def registry(self) -> str | None:
         """The base URL of an existing registry, or None."""
 
+    def registry_token(self) -> str | None:
+        """What proves to an existing registry who we are, if it was given; asked before each request."""
+
     @property
     def state_dir(self) -> Path:
         """Where data, logs and pids are."""
@@ -58,6 +62,8 @@ class Stack:
     access: KafkaAccess
     registry: str
     local: bool
+    registry_token: Token = field(default=no_token, repr=False)
+    """What proves to the registry who we are, where it asks."""
 
     @property
     def kafka(self) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from connectors import Stack
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_topics import Topics
-from connectors.registry import Registry
+from connectors.registry import Registry, registry_of
 from postroom.config import Settings
 from postroom.errors import UserError
 from postroom.look_up import look_up
@@ -181,6 +181,6 @@ def engine_config(settings: Settings, stack: Stack, instance: str | None, shell:
 
 def reachable_registry(stack: Stack) -> Registry:
     """The registry, once it has answered."""
-    registry = Registry(stack.registry)
+    registry = registry_of(stack)
     registry.ping()
     return registry

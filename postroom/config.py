@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from connectors.kafka_access import PLAINTEXT, KafkaAccess
 from postroom.errors import UserError
@@ -129,6 +130,29 @@ class Settings:
     def registry(self) -> str | None:
         value: str | None = self._get("registry")
         return value
+
+    def registry_token(self) -> str | None:
+        """What proves to a configured registry who we are; a file is read anew each time, so it may change.
+
+        INVARIANT: a token leaves this machine on a protected line only.
+        """
+        self._one_of_two("registry_token", "registry_token_file")
+        given: str | None = self._get("registry_token")
+        file: Path | None = self._get("registry_token_file")
+        if given is None and file is None:
+            return None
+        address = urlsplit(self.registry or "")
+        if address.scheme != "https" and address.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise UserError(
+                "a token would go to the registry on an open line",
+                where=f"registry from {self.values['registry'].source}",
+                why="whoever reads it on the way may register what passed no gate",
+                mend="name the registry with https://",
+            )
+        if file is None:
+            return given
+        content = read_private(file, "the registry's token", self.values["registry_token_file"].source)
+        return content.decode("ascii", "replace").strip()
 
     @property
     def contracts_dir(self) -> Path:

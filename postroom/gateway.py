@@ -33,7 +33,7 @@ from connectors.gateway.kafka_topic_views import TopicViews
 from connectors.gateway.registered import RegisteredSchemas
 from connectors.gateway.serving import check_transport, listen, server
 from connectors.kafka_topics import missing_topics
-from connectors.registry import Registry
+from connectors.registry import registry_of
 from postroom.composition import DISCOVER_EVERY_S, load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
@@ -98,7 +98,7 @@ class Running:
         self._rules = Watched(lambda: fingerprint(settings), self._read_rules)
         self._clients = Watched(self._clients_fingerprint, self._read_clients)
         self.contracts, self.clients = self._rules.current.contracts, self._clients.current
-        self.schemas = RegisteredSchemas(Registry(stack.registry))
+        self.schemas = RegisteredSchemas(registry_of(stack))
         self.sink = KafkaSink(stack.access)
         self.views = TopicViews(stack.access, self.clients.read_agreements, view_topic, self.schemas)
         self.ledger = TopicLedger(stack.access, changelog("obligations"), obligation_of)
@@ -113,7 +113,7 @@ class Running:
         newer = Rules(contracts, agreements, Keys(b""))
         if self._in_force is not None:
             require_nothing_vanished(self._settings, self._in_force, newer)
-            require_registered(Registry(self._stack.registry), self._in_force.contracts, contracts)
+            require_registered(registry_of(self._stack), self._in_force.contracts, contracts)
             new = {view_topic(name) for name in agreements.keys() - self._in_force.agreements.keys()}
             new |= contracts.by_type.keys() - self._in_force.contracts.by_type.keys()
             if new and (missing := missing_topics(self._stack.access, new)):

@@ -113,6 +113,8 @@ KNOWN: tuple[Known, ...] = (
     Known("quotas", path, None, "bounds of owners and subscribers on Kafka (YAML); none: the defaults"),
     Known("shared_contracts", one_of("gateway", "direct"), "gateway", "who writes what several owners may"),
     Known("registry", url, None, "its schema registry (Confluent-compatible API under /apis/ccompat/v7)"),
+    Known("registry_token", secret, None, "our token for it, itself", hidden=True, in_file=False),
+    Known("registry_token_file", path, None, "a file that holds the token, readable by its owner only"),
     Known("contracts", path, Path("schemas"), "the contracts directory (E5)"),
     Known("agreements", path, Path("schemas/agreements"), "the data-sharing agreements (C5)"),
     Known("state", path, Path(".state"), "data, logs and pids of the local stack and workers"),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from connectors import Stack
 from connectors.postgres.line import Database
 from connectors.postgres.outbox import OutboxTable
-from connectors.registry import Registry
+from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
@@ -53,7 +53,7 @@ class RunningOutbox:
 
     def work(self, stop: threading.Event, under_way: Callable[[], None]) -> None:
         """Relay until told to stop; Trouble or UserError when something that it stands on is away."""
-        registry = Registry(self._stack.registry)
+        registry = registry_of(self._stack)
         with self._database.connection() as connection:
             table = OutboxTable(connection)
             table.take()  # what is wrong with the table is said before anything is waited for

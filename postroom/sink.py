@@ -14,7 +14,7 @@ from connectors.postgres.keeper import Decoder, Keeper, fitted, take_away
 from connectors.postgres.line import Database
 from connectors.postgres.sink import Differences, SinkTable
 from connectors.postgres.view_table import Rows
-from connectors.registry import Registry
+from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
@@ -62,7 +62,7 @@ class RunningSink:
 
     @contextmanager
     def _open(self, *, partly: bool, looking: bool) -> Iterator[Keeper]:
-        registry = Registry(self._stack.registry)
+        registry = registry_of(self._stack)
         registry.ping()
         rows = self._rows.current
         with self._database.connection() as connection:

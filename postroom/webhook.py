@@ -13,7 +13,7 @@ from pathlib import Path
 from connectors import Misused, Stack
 from connectors.gateway.registered import RegisteredSchemas
 from connectors.gateway.view_records import ViewRecords
-from connectors.registry import Registry
+from connectors.registry import registry_of
 from connectors.state_files import locked
 from connectors.webhook import (
     Courier,
@@ -92,7 +92,7 @@ class Sending:
 
     def __init__(self, settings: Settings, stack: Stack) -> None:
         self._settings, self._stack, self._access = settings, stack, stack.access
-        self._records = ViewRecords(RegisteredSchemas(Registry(stack.registry)))
+        self._records = ViewRecords(RegisteredSchemas(registry_of(stack)))
         self._journal = journal_of(settings)
         self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
 

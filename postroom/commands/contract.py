@@ -71,7 +71,7 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
     Example: postroom contract register
     """
     from connectors import find_stack
-    from connectors.registry import Registry
+    from connectors.registry import registry_of
     from postroom.console import say
     from postroom.settings import settings
 
@@ -84,7 +84,7 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
     if problems:
         say("nothing was registered")
         _show(problems, output)
-    registry = Registry(find_stack(settings()).registry)
+    registry = registry_of(find_stack(settings()))
     problems = [problem for contract in chosen_contracts for problem in _refused_online(contract, registry)]
     if problems:
         say(

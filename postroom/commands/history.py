@@ -49,7 +49,7 @@ def verify(
     """
     from connectors import find_stack
     from connectors.kafka_history import HistoryReader
-    from connectors.registry import Registry
+    from connectors.registry import registry_of
     from postroom.composition import load_rules_files
     from postroom.settings import settings
     from processors import Keys, Rules
@@ -59,7 +59,7 @@ def verify(
     rules = Rules(
         *load_rules_files(current.contracts_dir, current.agreements_dir), Keys(current.secret_bytes())
     )
-    verdict = judge(HistoryReader(stack.access), Registry(stack.registry), rules, replay_max)
+    verdict = judge(HistoryReader(stack.access), registry_of(stack), rules, replay_max)
     _write(verdict, output)
     if not verdict.clean:
         raise typer.Exit(Exit.FOUND)

@@ -138,11 +138,11 @@ def _contracts(directory: Path) -> Contracts:
 
 def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:
     from connectors import find_stack
-    from connectors.registry import Registry
+    from connectors.registry import registry_of
     from postroom.inputs import publishing
 
     stack = find_stack(current)
-    registry = Registry(stack.registry)
+    registry = registry_of(stack)
     registry.ping()  # before the first line: a department should not publish half a file to learn this
     mend = "`postroom status` says what runs; then publish the file again, nothing counts twice"
     with publishing(stack, registry, contracts, mend) as publisher:

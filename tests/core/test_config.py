@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from postroom.config import HIDDEN, load_settings
+from postroom.config import HIDDEN, Settings, load_settings
 from postroom.errors import UserError
 from postroom.known_settings import KNOWN
 
@@ -128,3 +128,53 @@ def test_every_setting_can_be_read_from_its_default(tmp_path: Path):
     for known in KNOWN:
         value = settings.values[known.name]
         assert value.value is None or known.parse(str(value.value)) == value.value
+
+
+def with_registry(tmp_path: Path, url: str, **more: str) -> Settings:
+    return load_settings({"POSTROOM_KAFKA": "127.0.0.1:1", "POSTROOM_REGISTRY": url, **more}, tmp_path)
+
+
+def test_the_registrys_token_is_read_anew_each_time(tmp_path: Path):
+    """Whoever renews it writes the file, and no process is started again."""
+    file = tmp_path / "token"
+    settings = with_registry(tmp_path, "https://registry.example", POSTROOM_REGISTRY_TOKEN_FILE=str(file))
+    for token in ("first", "second"):
+        file.write_text(token + "\n")
+        file.chmod(0o600)
+        assert settings.registry_token() == token
+    file.chmod(0o644)
+    with pytest.raises(UserError, match="registry's token"):
+        settings.registry_token()
+    assert with_registry(tmp_path, "http://registry.example").registry_token() is None
+
+
+@pytest.mark.parametrize(
+    ("url", "goes"),
+    [
+        ("https://registry.example", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://localhost:8080", True),
+        ("http://[::1]:8080", True),
+        ("http://registry.example", False),
+        ("http://127.0.0.1.example:8080", False),
+        ("http://localhost.example", False),
+    ],
+)
+def test_a_token_never_leaves_this_machine_on_an_open_line(url: str, goes: bool, tmp_path: Path):
+    """Whoever reads it on the way could register what passed no gate."""
+    settings = with_registry(tmp_path, url, POSTROOM_REGISTRY_TOKEN="t")
+    if goes:
+        assert settings.registry_token() == "t"
+        return
+    with pytest.raises(UserError, match="open line"):
+        settings.registry_token()
+
+
+def test_the_registrys_token_is_said_once_and_never_in_the_file(tmp_path: Path):
+    """Of two it is not guessed which; postroom.toml is read by others."""
+    both = {"POSTROOM_REGISTRY_TOKEN": "t", "POSTROOM_REGISTRY_TOKEN_FILE": "f"}
+    with pytest.raises(UserError, match="both set"):
+        with_registry(tmp_path, "https://registry.example", **both).registry_token()
+    (tmp_path / "postroom.toml").write_text('registry_token = "t"\n')
+    with pytest.raises(UserError):
+        load_settings({}, tmp_path)
