@@ -19,9 +19,9 @@ from typing import Any
 
 import psutil
 import psycopg
-import pytest
 
 from connectors.ports import free_port
+from tests.programs import wanted
 
 WITHIN_S = 60
 MEND = "apt-get install postgresql (Debian, Ubuntu), or put initdb and postgres on the PATH"
@@ -153,9 +153,7 @@ class Postgres:
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server that runs; without PostgreSQL the test is skipped, and says so."""
-    bin_dir = programs()
-    if bin_dir is None:
-        pytest.skip(f"SKIPPED LOUDLY: there is no PostgreSQL here. {MEND}")
+    bin_dir = wanted(programs, "PostgreSQL", MEND)
     place = Path(tempfile.mkdtemp(prefix="postroom-postgres-"))
     place.chmod(0o755)
     server = Postgres(place, bin_dir)

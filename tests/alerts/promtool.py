@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from postroom.alerts.durations import seconds
+from tests.programs import program
 
-MEND = "apt-get install prometheus prometheus-alertmanager"
+PACKAGES = "prometheus prometheus-alertmanager"
 FIRING = 'group by (alertname, severity) (ALERTS{alertstate="firing"})'
 
 
 def tool(name: str) -> str:
-    """Return where a program of the package is, or skip loudly; in CI it must be there."""
-    found = shutil.which(name)
-    if found is None and os.environ.get("CI"):
-        pytest.fail(f"{name} is not here, and .ci/run installs it; {MEND}")
-    if found is None:
-        pytest.skip(f"SKIPPED LOUDLY: {name} is not here, so no alert is evaluated; {MEND}")
-    return found
+    """Return where a program of the two packages is."""
+    return program(name, PACKAGES)
 
 
 def run(name: str, *arguments: str | Path) -> str:

@@ -12,15 +12,9 @@ from postroom.composition import load_rules_files
 from postroom.documents import made
 from tests import chromium
 from tests.chromium import Tab
+from tests.programs import wanted
 
-pytestmark = [
-    pytest.mark.flow,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(
-        chromium.find() is None,
-        reason="SKIPPED LOUDLY: no browser to look at the catalogue with; apt-get install chromium",
-    ),
-]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
 PHONE, DESK = (360, 740), (1280, 900)
@@ -74,6 +68,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def tab() -> Iterator[Tab]:
+    wanted(chromium.find, "a browser to look at the catalogue with", "apt-get install chromium")
     with chromium.browser() as found:
         yield found
 
