@@ -164,20 +164,34 @@ def _operator(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
     may |= _on_topics(OPERATOR, Operation.WRITE, [LETTER_REQUESTS_TOPIC])
     every = {topic.name for topic in wanted_topics(contracts, agreements, 1)}
     may |= _on_topics(OPERATOR, Operation.DESCRIBE, every - {*reads})
-    may |= {Acl(OPERATOR, Resource.GROUP, f"{POSTROOM}{stage}", Operation.DESCRIBE) for stage in STAGES}
+    may |= _groups_seen_by(OPERATOR)
     return Role(OPERATOR, "`postroom dlq`, `identity`, `obligations`, `status` and `watch`", may)
 
 
 def _canary(contracts: Contracts, agreements: Iterable[Agreement]) -> list[Role]:
-    """The canary, if the rules have one: what is its own at both ends, and nothing of anybody else."""
+    """The canary, if the rules have one: what is its own at both ends, and nothing of anybody else.
+
+    What only the cluster knows it tells too: the dead letters, which hold nothing of an event, and how far
+    the stages' groups have come in what they read, which is to describe it.
+    """
     if not any(found.agreement == canary_round.AGREEMENT for found in agreements):
         return []
     says = [type_ for type_ in (canary_round.BEAT, canary_round.CONSENT) if type_ in contracts.by_type]
     hears = (view_topic(canary_round.AGREEMENT), obligations_topic(canary_round.OWNER))
     may = _on_topics(CANARY, Operation.WRITE, [*says, ACKNOWLEDGEMENTS_TOPIC])
-    may |= _on_topics(CANARY, Operation.READ, [*hears, DEAD_LETTERS_TOPIC])
+    may |= _on_topics(CANARY, Operation.READ, [*hears, DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC])
+    # INVARIANT: every topic that a stage reads. The broker leaves out a topic that one may not describe, and
+    # a group that is behind on it would look as if it were not.
+    inputs = {*contracts.by_type, LETTER_REQUESTS_TOPIC} | INTERNAL_TOPICS
+    may |= _on_topics(CANARY, Operation.DESCRIBE, inputs - {*says})
+    may |= _groups_seen_by(CANARY)
     return [Role(CANARY, "`postroom canary run`, which watches from both ends", may)]
 
 
 def _on_topics(user: str, operation: Operation, topics: Iterable[str]) -> frozenset[Acl]:
     return frozenset(Acl(user, Resource.TOPIC, topic, operation) for topic in topics)
+
+
+def _groups_seen_by(user: str) -> frozenset[Acl]:
+    """How far the stages have come, for who only looks."""
+    return frozenset(Acl(user, Resource.GROUP, f"{POSTROOM}{stage}", Operation.DESCRIBE) for stage in STAGES)

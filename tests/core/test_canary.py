@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.kafka_reader import RawRecord
 from postroom.canary import keep_on, require_canary
-from postroom.canary_letters import Letters
+from postroom.canary_letters import KEPT_MS, Letters
 from postroom.canary_metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN, ROUNDS
 from postroom.canary_round import AGREEMENT, BEAT, CONSENT, Canary, Failed, Pace, Seen
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
+from postroom.dead_letters import Filter
 from postroom.errors import UserError
-from processors import DEAD_LETTERS_TOPIC
+from processors import DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC
+from processors.dead_letters import Decision, Letter, Result, encode_json, standings
 from processors.intake import Intake
 from processors.messages import Said
 from processors.rules import Keys, Rules
@@ -165,29 +172,124 @@ def test_rules_without_a_canary_are_refused_with_what_is_missing(tmp_path):
     assert AGREEMENT in refused.value.where
 
 
-def letter(offset: int, type_: str | None, reason: str, at_ms: int) -> RawRecord:
-    said = {"topic": "t", "partition": 0, "offset": offset, "type": type_, "reason": reason}
-    value = json.dumps(said | {"timestamp_ms": at_ms}).encode()
-    return RawRecord(DEAD_LETTERS_TOPIC, 0, offset, at_ms, None, value, ())
+BEAT_REJECTED = Letter("t", 0, 1, 10_000, "undecodable", "uk.gov.a.b.v1")
+STRANGERS = Letter("t", 0, 2, 70_000, "unknown-type", "somebody's own text")
+TYPES = {"uk.gov.a.b.v1"}
+
+
+def of_letter(letter: Letter) -> RawRecord:
+    """As intake writes it."""
+    return RawRecord(DEAD_LETTERS_TOPIC, 0, 0, 0, None, encode_json(letter), ())
+
+
+def of_decision(offset: int, about: Letter, result: Result, at_ms: int = 80_000) -> RawRecord:
+    """As intake answers the request at an offset."""
+    decided = Decision(0, offset, at_ms, result, about.topic, about.partition, about.offset, by="op", why="x")
+    return RawRecord(LETTER_DECISIONS_TOPIC, 0, offset, at_ms, None, encode_json(decided), ())
+
+
+def told(types: Collection[str]) -> tuple[dict[tuple[str, str], float], dict[str, float]]:
+    """What the gauges say: open by type and reason, closed by result; other tests' labels are left out."""
+    is_open = {
+        (sample.labels["type"], sample.labels["reason"]): sample.value
+        for sample in next(iter(LETTERS_OPEN.collect())).samples
+        if sample.value and sample.labels["type"] in types
+    }
+    closed = {s.labels["result"]: s.value for s in next(iter(LETTERS_CLOSED.collect())).samples if s.value}
+    return is_open, closed
 
 
 def test_dead_letters_wait_until_somebody_has_dealt_with_them():
     """Open by type and reason, the age of the oldest, what was closed; a stranger's type is no label."""
-    letters = Letters({"uk.gov.a.b.v1"})
+    letters = Letters(TYPES)
     for record in (
-        letter(1, "uk.gov.a.b.v1", "undecodable", 10_000),
-        letter(2, "somebody's own text", "unknown-type", 70_000),
-        letter(2, "somebody's own text", "unknown-type", 70_000),
+        of_letter(BEAT_REJECTED),
+        of_letter(STRANGERS),
+        of_letter(STRANGERS),
         RawRecord(DEAD_LETTERS_TOPIC, 0, 3, 0, None, b"rubbish", ()),
+        RawRecord(LETTER_DECISIONS_TOPIC, 0, 3, 0, None, b"\xff", ()),
     ):
         letters.take(record)
     letters.tell(100_000)
     assert LETTERS_OPEN.labels("uk.gov.a.b.v1", "undecodable")._value.get() == 1
     assert LETTERS_OPEN.labels("unknown", "unknown-type")._value.get() == 1
     assert LETTERS_OLDEST._value.get() == 90
-    said = {"topic": "t", "partition": 0, "offset": 1, "result": "replayed"}
-    letters.take(RawRecord("decisions", 0, 1, 0, None, json.dumps(said).encode(), ()))
+    letters.take(of_decision(1, BEAT_REJECTED, Result.REPLAYED))
+    letters.take(of_decision(2, STRANGERS, Result.STILL_REJECTED))
     letters.tell(100_000)
-    assert LETTERS_OPEN.labels("uk.gov.a.b.v1", "undecodable")._value.get() == 0
+    assert told(("uk.gov.a.b.v1", "unknown")) == ({("unknown", "unknown-type"): 1}, {"replayed": 1})
     assert LETTERS_OLDEST._value.get() == 30
-    assert LETTERS_CLOSED.labels("replayed")._value.get() == 1
+
+
+def test_what_the_topic_no_longer_keeps_is_forgotten_with_what_was_decided_of_it():
+    """A process of months holds no more than the topic does; the letter that comes after is counted."""
+    letters = Letters(TYPES)
+    for record in (
+        of_letter(BEAT_REJECTED),
+        of_letter(STRANGERS),
+        of_decision(1, BEAT_REJECTED, Result.DISCARDED, at_ms=20_000),
+    ):
+        letters.take(record)
+    letters.tell(KEPT_MS + 60_000)
+    assert told(("uk.gov.a.b.v1", "unknown")) == ({("unknown", "unknown-type"): 1}, {})
+    assert (len(letters._letters), len(letters._decisions)) == (1, 0)
+    letters.tell(KEPT_MS + 70_001)
+    assert (told(("unknown",))[0], LETTERS_OLDEST._value.get()) == ({}, 0)
+
+
+some_letters = st.builds(
+    Letter,
+    topic=st.just("t"),
+    partition=st.integers(0, 1),
+    offset=st.integers(0, 3),
+    timestamp_ms=st.integers(1, 50_000),
+    reason=st.sampled_from(("oversized", "undecodable")),
+    type=st.sampled_from(("uk.gov.a.b.v1", "somebody's own text", None)),
+)
+some_decisions = st.builds(
+    Decision,
+    request_partition=st.integers(0, 1),
+    request_offset=st.integers(0, 5),
+    at_ms=st.integers(50_000, 50_003),
+    result=st.sampled_from(Result),
+    topic=st.just("t"),
+    partition=st.integers(0, 1),
+    offset=st.integers(0, 3),
+    by=st.just("op"),
+    why=st.just("OPS-17"),
+)
+
+
+@given(
+    st.lists(some_letters, max_size=6, unique_by=lambda letter: letter.place),
+    st.lists(some_decisions, max_size=8, unique_by=lambda d: (d.request_partition, d.request_offset)),
+    st.randoms(),
+    st.lists(st.booleans(), min_size=28, max_size=28),
+)
+def test_the_gauges_say_of_letters_what_dlq_list_says(
+    some: list[Letter], decided: list[Decision], chance: Any, told_between: list[bool]
+):
+    """E7, R6: letters, replays and discards in any order and twice, told in between or not."""
+    records = [of_letter(letter) for letter in some]
+    records += [
+        RawRecord(LETTER_DECISIONS_TOPIC, each.request_partition, 0, 0, None, encode_json(each), ())
+        for each in decided
+    ]
+    records = [*records, *records]
+    chance.shuffle(records)
+    LETTERS_OPEN.clear()
+    letters = Letters(TYPES)
+    for record, tell in zip(records, told_between, strict=False):
+        letters.take(record)
+        if tell:
+            letters.tell(100_000)
+    letters.tell(100_000)
+    listed = standings(some, decided)
+    waiting = [each.letter for each in listed if Filter().takes(each)]
+    known = lambda letter: letter.type if letter.type in TYPES else "unknown"  # noqa: E731 - the label
+    assert told((*TYPES, "unknown")) == (
+        Counter((known(letter), letter.reason) for letter in waiting),
+        Counter(each.state for each in listed if each.state != "open"),
+    )
+    oldest_ms = min((letter.timestamp_ms for letter in waiting), default=100_000)
+    assert LETTERS_OLDEST._value.get() == (100_000 - oldest_ms) / 1000

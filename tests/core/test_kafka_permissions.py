@@ -9,9 +9,21 @@ from hypothesis import strategies as st
 
 from connectors.kafka_acls import Acl
 from connectors.local_security import ADMIN, BROKER
-from postroom.access import AUDITOR, GATEWAY, OPERATOR, WEBHOOK, WORKER, ours, roles, wanted_acls
+from postroom.access import (
+    AUDITOR,
+    CANARY,
+    GATEWAY,
+    OPERATOR,
+    STAGES,
+    WEBHOOK,
+    WORKER,
+    ours,
+    roles,
+    wanted_acls,
+)
+from postroom.canary_round import AGREEMENT, BEAT, OWNER
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
-from processors import ACKNOWLEDGEMENTS_TOPIC, DISCLOSURES_TOPIC
+from processors import ACKNOWLEDGEMENTS_TOPIC, DEAD_LETTERS_TOPIC, DISCLOSURES_TOPIC, LETTER_DECISIONS_TOPIC
 
 # Names that are made to be confused: beginnings of each other, and words that we use ourselves.
 NAMES = ("dwp", "dwp-a", "council", "council-leeds", "postroom", "worker", "owner", "subscriber", "view")
@@ -138,6 +150,31 @@ def test_nobody_administers(found: Installation):
     assert {acl.user for acl in found.acls if acl.operation == "describe"} == {OPERATOR}
     assert not [acl for acl in found.acls if acl.prefixed and acl.resource == "topic"]
     assert {acl.name for acl in found.acls if acl.resource == "topic"} <= found.topics
+
+
+@given(contracts_drawn, agreements_drawn)
+def test_the_canary_reads_its_own_view_and_sees_how_far_every_stage_has_come(contracts: Any, agreements: Any):
+    """Of everybody else's topics it learns how much there is; of what stages read it misses none."""
+    own = {AGREEMENT: OWNER}
+    found = Installation({**contracts, BEAT: frozenset({OWNER})}, {**agreements, **own})
+    assert {topic for topic in found.topics if found.may(CANARY, "read", "topic", topic)} == {
+        f"view.{AGREEMENT}",
+        f"obligations.{OWNER}",
+        DEAD_LETTERS_TOPIC,
+        LETTER_DECISIONS_TOPIC,
+    }
+    assert {topic for topic in found.topics if found.may(CANARY, "write", "topic", topic)} == {
+        BEAT,
+        ACKNOWLEDGEMENTS_TOPIC,
+    }
+    read_by_stages = {topic for topic in found.topics if found.may(WORKER, "read", "topic", topic)}
+    for topic in read_by_stages - {changelog(stage) for stage in STAGES}:
+        # Kafka lets who reads or writes a topic describe it.
+        assert any(found.may(CANARY, deed, "topic", topic) for deed in ("read", "write", "describe")), topic
+    for stage in STAGES:
+        assert found.who("describe", "group", f"postroom.{stage}") == {CANARY, OPERATOR}
+    assert {acl.user for acl in found.acls if acl.operation == "describe"} == {CANARY, OPERATOR}
+    assert not [acl for acl in found.acls if acl.user == CANARY and acl.prefixed]
 
 
 @given(installations)

@@ -28,13 +28,15 @@ from confluent_kafka.admin import (
 from connectors import Misused, ensure_stack, find_stack
 from connectors.kafka_access import PLAINTEXT, SASL_PLAINTEXT, TLS, KafkaAccess
 from connectors.kafka_acls import Acl, AclChange, Acls
+from connectors.kafka_group_lag import group_lags
 from connectors.kafka_quotas import QuotaChange, Quotas
 from connectors.kafka_reader import TopicReader
 from connectors.kafka_users import Users
 from connectors.local_security import ADMIN, LocalSecurity
 from connectors.reachable import kafka_problem
 from connectors.state_files import read_json
-from postroom.access import AUDITOR, GATEWAY, OPERATOR, WORKER, ours
+from postroom.access import AUDITOR, CANARY, GATEWAY, OPERATOR, WORKER, ours
+from postroom.canary import GROUPS
 from postroom.config import Settings
 from schemas import format_instant
 from tests.flow.secured import Secured, secured
@@ -45,7 +47,7 @@ pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(400)]
 NHS, DWP, LEEDS = "owner.nhs", "owner.dwp", "owner.council-leeds"
 YORK, LEEDS_READS = "subscriber.council-york", "subscriber.council-leeds"
 STRANGER = "stranger"
-USERS = (NHS, DWP, LEEDS, YORK, LEEDS_READS, WORKER, GATEWAY, AUDITOR, OPERATOR)
+USERS = (NHS, DWP, LEEDS, YORK, LEEDS_READS, WORKER, GATEWAY, AUDITOR, OPERATOR, CANARY)
 
 OWN_TOPIC = "uk.gov.health.demographics.v1"
 DWPS_TOPIC = "uk.gov.benefits.award.v1"
@@ -143,6 +145,11 @@ FORBIDDEN: list[tuple[str, str, tuple[str, ...]]] = [
     (OPERATOR, "write", (OWN_TOPIC,)),
     (OPERATOR, "read", (OWN_TOPIC,)),
     (OPERATOR, "join", ("postroom.intake", OWN_TOPIC)),
+    (CANARY, "read", (OWN_TOPIC,)),
+    (CANARY, "read", ("postroom.fragments",)),
+    (CANARY, "see", (YORKS_VIEW,)),
+    (CANARY, "write", ("postroom.dead-letters.decisions",)),
+    (CANARY, "join", ("postroom.intake", "uk.gov.canary.beat.v1")),
     (GATEWAY, "write", (YORKS_VIEW,)),
     (GATEWAY, "read", ("postroom.disclosures",)),
     (GATEWAY, "transact", ("postroom.record-0",)),
@@ -167,6 +174,8 @@ ALLOWED: list[tuple[str, str, tuple[str, ...]]] = [
     (OPERATOR, "read", ("postroom.dead-letters.decisions",)),
     (OPERATOR, "write", ("postroom.dead-letters.requests",)),
     (OPERATOR, "see", (YORKS_VIEW,)),
+    (CANARY, "read", ("postroom.dead-letters.decisions",)),
+    (CANARY, "see", (OWN_TOPIC,)),
     (ADMIN, "create_topic", ("scratch",)),
     (ADMIN, "write", ("scratch",)),
     (ADMIN, "see_configuration", ("scratch",)),
@@ -217,6 +226,14 @@ def test_the_way_through_under_everybodys_own_credentials(own: Secured, shell: s
     # An update for the consent, a retraction for the withdrawal; the NHS sees the same citizen by law.
     assert [entry["subscriber"] for entry in seen].count("council-york") == 2
     assert own.stop(shell) == 0, own.log(shell)
+
+
+def test_the_canary_sees_how_far_all_stages_have_come(own: Secured):
+    """The same that the administrator sees: a topic that was hidden from it would make a lag too small."""
+    seen = {user: group_lags(own.security.access(own.bootstrap, user), GROUPS) for user in (CANARY, ADMIN)}
+    assert seen[CANARY] == seen[ADMIN]
+    assert seen[CANARY].keys() == set(GROUPS)
+    assert seen[CANARY]["postroom.intake"] == 0, "intake read all that was published; inputs have no markers"
 
 
 @pytest.mark.parametrize(("user", "deed", "about"), ALLOWED)
