@@ -30,11 +30,11 @@ class Spread:
         return next(bound for bound, below in self.buckets if below >= share * self.count)
 
 
-def spread(samples: Iterable[Sample], name: str) -> Spread:
-    """Put a histogram's buckets of all processes together."""
+def spread(samples: Iterable[Sample], name: str, **labels: str) -> Spread:
+    """Put a histogram's buckets of all processes together; only those with these labels, if any are named."""
     below: Counter[float] = Counter()
     for sample in samples:
-        if sample.name == f"{name}_bucket":
+        if sample.name == f"{name}_bucket" and labels.items() <= sample.labels.items():
             below[float(sample.labels["le"])] += int(sample.value)
     buckets = tuple(sorted(below.items()))
     return Spread(below.get(math.inf, 0), buckets)
@@ -57,3 +57,8 @@ def greatest(samples: Iterable[Sample], name: str, label: str) -> dict[str, floa
             key = sample.labels.get(label, "")
             found[key] = max(found.get(key, 0.0), sample.value)
     return found
+
+
+def most(samples: Iterable[Sample], name: str) -> float | None:
+    """The greatest value of a metric over all processes and labels; None if nobody tells it."""
+    return max((sample.value for sample in samples if sample.name == name), default=None)

@@ -1,4 +1,4 @@
-"""One snapshot as a screen: promises, flow by stage, consent, dead letters, obligations."""
+"""One snapshot as a screen: promises, flow by stage, consent, dead letters, obligations, what states hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from connectors.metrics_reader import Sample
-from postroom.figures import greatest, spread, sums
+from postroom.figures import Spread, greatest, most, spread, sums
 from postroom.snapshot import Snapshot
 
 GOOD, BAD, DIM = "green", "bold red", "dim"
@@ -24,6 +24,23 @@ PROMISES: tuple[tuple[str, str, float], ...] = (
     ("event → view", "postroom_end_to_end_seconds", 0.0),
 )
 """What is promised, the histogram that shows it, and the share within a second that is wanted (0: none)."""
+CANARY: tuple[tuple[str, str], ...] = (
+    ("canary: event → view", "event_to_view"),
+    ("canary: withdrawal → retraction", "withdrawal_to_retraction"),
+)
+"""What a subscriber sees, and the path by which the canary's process tells it (docs/adr/0041)."""
+WAITING: tuple[tuple[str, str, str], ...] = (
+    ("events held (I6)", "postroom_held_events", "postroom_held_oldest_seconds"),
+    (
+        "records incomplete (I6)",
+        "postroom_records_incomplete",
+        "postroom_records_incomplete_oldest_seconds",
+    ),
+    ("annulments unmatched (R3)", "postroom_annulments_unmatched", ""),
+)
+"""What lies in states and waits, how many there are and, where that is told, how old the oldest is."""
+CANARY_LATE_S = 120
+"""Several rounds of the slower path: the alert's own bound."""
 SECOND = 1.0
 ROWS_MAX = 8
 NO_FIGURES = "no worker's figures: name them with --metrics URL, or set POSTROOM_METRICS_PORT for the workers"
@@ -37,7 +54,12 @@ def screen(found: Snapshot) -> RenderableType:
         _panel("flow by stage", _flow(found)),
         _panel("consent and disclosure", _consent(found.samples)),
         Columns(
-            [_panel("dead letters", _letters(found)), _panel("obligations", _obligations(found))], expand=True
+            [
+                _panel("waiting in states", _waiting(found)),
+                _panel("dead letters", _letters(found)),
+                _panel("obligations", _obligations(found)),
+            ],
+            expand=True,
         ),
     )
 
@@ -64,18 +86,33 @@ def _parts(found: Snapshot) -> list[tuple[str, str]]:
 def _promises(found: Snapshot) -> RenderableType:
     if not found.samples:
         return Text(NO_FIGURES, DIM)
-    table = _table("promise", "within 1 s", "99 of 100 within", "measured")
+    table = _table("promise", "within 1 s", "99 of 100 within", "measured", "last")
     for title, name, wanted in PROMISES:
-        seconds = spread(found.samples, name)
-        share, most = seconds.within(SECOND), seconds.quantile(0.99)
-        style = "" if share is None or not wanted else GOOD if share >= wanted else BAD
-        table.add_row(
-            title,
-            Text("–" if share is None else f"{share:.2%}", style),
-            "–" if most is None else f"{most:g} s",
-            f"{seconds.count:,}",
-        )
+        table.add_row(title, *_measured(spread(found.samples, name), wanted), "")
+    last = greatest(found.samples, "postroom_canary_last_success_timestamp_seconds", "path")
+    for title, path in CANARY:
+        if path in last:
+            seconds = spread(found.samples, "postroom_canary_seconds", path=path)
+            table.add_row(title, *_measured(seconds, 0.0), _since(found.at_ms / 1000, last[path]))
     return table
+
+
+def _measured(seconds: Spread, wanted: float) -> tuple[RenderableType, ...]:
+    """The share within a second, coloured if so much is promised; what 99 of 100 took; of how many."""
+    share, longest = seconds.within(SECOND), seconds.quantile(0.99)
+    style = "" if share is None or not wanted else GOOD if share >= wanted else BAD
+    return (
+        Text("–" if share is None else f"{share:.2%}", style),
+        "–" if longest is None else f"{longest:g} s",
+        f"{seconds.count:,}",
+    )
+
+
+def _since(at_s: float, last_s: float) -> Text:
+    if not last_s:
+        return Text("never", BAD)
+    late = at_s - last_s > CANARY_LATE_S
+    return Text(f"{_age(int(at_s - last_s))} ago", BAD if late else GOOD)
 
 
 def _flow(found: Snapshot) -> RenderableType:
@@ -114,15 +151,17 @@ def _consent(samples: Sequence[Sample]) -> RenderableType:
 
 def _letters(found: Snapshot) -> RenderableType:
     letters = found.open_letters
+    closed = Counter(each.state for each in found.letters if each.state != "open")
+    dealt_with = Text(", ".join(f"{count:,} {state}" for state, count in sorted(closed.items())), DIM)
     if not letters:
-        return Text("none open", GOOD)
+        return Group(Text("none open", GOOD), dealt_with)
     counts = Counter(each.letter.reason for each in letters)
     table = _table("reason", "open")
     for reason, count in counts.most_common(ROWS_MAX):
         table.add_row(reason, Text(f"{count:,}", BAD))
     _rest(table, len(counts))
     oldest_s = (found.at_ms - letters[0].letter.timestamp_ms) // 1000
-    return Group(table, Text(f"the oldest is {_age(oldest_s)} old; postroom dlq list", DIM))
+    return Group(table, Text(f"the oldest is {_age(oldest_s)} old; postroom dlq list", DIM), dealt_with)
 
 
 def _obligations(found: Snapshot) -> RenderableType:
@@ -136,6 +175,37 @@ def _obligations(found: Snapshot) -> RenderableType:
         table.add_row(name, f"{owed[name, 'open']:,}", Text(f"{overdue:,}", BAD if overdue else ""))
     _rest(table, len(names))
     return table
+
+
+def _waiting(found: Snapshot) -> RenderableType:
+    """What states hold, from the workers' figures, and disputed pairs, which are on a topic (I3)."""
+    table = _table("what", "now", "oldest")
+    for title, name, oldest in WAITING:
+        count, oldest_s = sums(found.samples, name)[()], most(found.samples, oldest)
+        told = most(found.samples, name) is not None
+        table.add_row(
+            title,
+            f"{count:,}" if told else "–",
+            f"{oldest_s:.1f} s" if count and oldest_s is not None else "–",
+        )
+    table.add_row("pairs disputed (I3)", f"{found.disputes.total():,}", "–")
+    for stage, (done, keys) in sorted(_sweeps(found.samples).items()):
+        table.add_row(f"sweep of {stage} (V9)", f"{done:,} of {keys:,}", "–")
+    return table
+
+
+def _sweeps(samples: Sequence[Sample]) -> dict[str, tuple[int, int]]:
+    """Keys delivered and keys in all of each stage's tasks that sweep now."""
+    under_way = {task for task, on in sums(samples, "postroom_sweeping", "stage", "partition").items() if on}
+    done = sums(samples, "postroom_sweep_keys_done", "stage", "partition")
+    keys = sums(samples, "postroom_state_keys", "stage", "partition")
+    return {
+        stage: (
+            sum(done[task] for task in under_way if task[0] == stage),
+            sum(keys[task] for task in under_way if task[0] == stage),
+        )
+        for stage in {task[0] for task in under_way}
+    }
 
 
 def _least(samples: Sequence[Sample], name: str) -> dict[str, float]:

@@ -24,7 +24,8 @@ def register(app: typer.Typer) -> None:
 
 def watch(
     metrics: Annotated[
-        list[str] | None, typer.Option("--metrics", help="a worker's /metrics; again for more")
+        list[str] | None,
+        typer.Option("--metrics", help="a /metrics of a worker or the canary; again for more"),
     ] = None,
     every: Annotated[float, typer.Option(min=0.5, help="seconds between looks")] = EVERY_S,
     once: Annotated[
@@ -33,10 +34,11 @@ def watch(
     svg: Annotated[Path | None, typer.Option(help="with --once, a picture of the screen to write")] = None,
     width: Annotated[int, typer.Option(min=60, max=300, help="columns with --once")] = 110,
 ) -> None:
-    """Show promises, flow by stage, consent, dead letters and obligations, live. Ctrl-C ends it.
+    """Show promises, flow by stage, consent, what waits, dead letters and obligations, live. Ctrl-C ends it.
 
-    Stages, dead letters and obligations come from Kafka; promises and consent from the workers' own figures:
-    at --metrics, or at POSTROOM_METRICS_HOST and _PORT if a port is set. Without them the rest is shown.
+    Stages, dead letters and obligations come from Kafka; promises, consent and what waits in states from the
+    workers' own figures, and what a subscriber sees from the canary's: at --metrics, or at
+    POSTROOM_METRICS_HOST and _PORT if a port is set. Without them the rest is shown.
 
     Example: postroom watch --metrics http://127.0.0.1:9464/metrics
     """

@@ -16,7 +16,7 @@ from postroom.commands.status import document
 from postroom.figures import greatest, spread, sums
 from postroom.snapshot import Snapshot, StageFigures
 from postroom.watch_screen import screen
-from processors.dead_letters import Letter, Standing
+from processors.dead_letters import Decision, Letter, Result, Standing
 from processors.messages import Owed
 from processors.obligations import Obligation
 
@@ -100,6 +100,60 @@ def test_the_screen_has_promises_flow_consent_letters_and_obligations():
     told = shown(READY)
     for words in ("98.00%", "2.5 s", "1.5 s", "25%", "120", "oversized", "1 h old", "council-leeds", "11"):
         assert words in told, words
+
+
+def test_the_screen_has_what_waits_in_states():
+    """I6, R3, I3, V9: how much and how long, over all tasks; what nobody tells is a dash and no zero."""
+    samples = [
+        Sample("postroom_held_events", {"partition": "0"}, 3.0),
+        Sample("postroom_held_events", {"partition": "1"}, 4.0),
+        Sample("postroom_held_oldest_seconds", {"partition": "0"}, 2.0),
+        Sample("postroom_held_oldest_seconds", {"partition": "1"}, 61.5),
+        Sample("postroom_records_incomplete", {"partition": "0"}, 0.0),
+        Sample("postroom_records_incomplete_oldest_seconds", {"partition": "0"}, 0.0),
+        *(
+            Sample("postroom_sweeping", {"stage": "record", "partition": p}, on)
+            for p, on in (("0", 1.0), ("1", 0.0))
+        ),
+        *(Sample("postroom_sweep_keys_done", {"stage": "record", "partition": p}, 1_200.0) for p in "01"),
+        *(Sample("postroom_state_keys", {"stage": "record", "partition": p}, 5_000.0) for p in "01"),
+    ]
+    told = [" ".join(line.split()) for line in shown(replace(READY, samples=samples)).splitlines()]
+    for words in (
+        "events held (I6) 7 61.5 s",
+        "records incomplete (I6) 0 –",
+        "annulments unmatched (R3) – –",
+        "pairs disputed (I3) 2 –",
+        "sweep of record (V9) 1,200 of 5,000 –",
+    ):
+        assert any(words in line for line in told), words
+
+
+@pytest.mark.parametrize(
+    ("last_ms", "said"), [(NOW_MS - 4_000, "4 s ago"), (NOW_MS - 2 * HOUR_MS, "2 h ago"), (0, "never")]
+)
+def test_the_canary_says_what_a_subscriber_sees_and_since_when(last_ms: int, said: str):
+    """Each path by itself; without a canary there is no row."""
+    path = {"path": "event_to_view"}
+    bounds = [Sample("postroom_canary_seconds_bucket", path | {"le": le}, 7.0) for le in ("1.0", "+Inf")]
+    other = {"path": "withdrawal_to_retraction", "le": "+Inf"}
+    samples = [
+        *bounds,
+        Sample("postroom_canary_seconds_bucket", other, 900.0),
+        Sample("postroom_canary_last_success_timestamp_seconds", path, last_ms / 1000),
+    ]
+    (line,) = [line for line in shown(replace(READY, samples=samples)).splitlines() if "canary" in line]
+    assert f"100.00% 1 s 7 {said}" in " ".join(line.split())
+    assert "canary" not in shown(READY)
+
+
+def test_letters_that_were_dealt_with_are_told_beside_those_that_were_not():
+    """E7: what was replayed or discarded is not open, and not forgotten."""
+    letter = READY.letters[0].letter
+    done = Standing(letter, (Decision(0, 0, NOW_MS, Result.REPLAYED, "t", 0, 1),))
+    assert "1 replayed" in shown(replace(READY, letters=[done]))
+    assert "none open" in shown(replace(READY, letters=[done]))
+    assert "replayed" not in shown(READY)
 
 
 def test_without_figures_the_rest_is_shown():
