@@ -2,6 +2,7 @@
 # fetched on the first run (a few minutes) and kept (the second run starts in seconds).
 #
 #   make demo    the story in the terminal: departments, consent, a withdrawal, a view that goes
+#   make watch-demo  a real Prometheus over the local stack: faults, who is woken, and what is mended (5 minutes)
 #   make test    all tests, those on a real Kafka too
 #   make check   format, lint, types
 #   make bench   how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
@@ -16,7 +17,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-scale soak mutation documents lock clean venv
+.PHONY: help demo watch-demo test check bench bench-scale soak mutation documents lock clean venv
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -31,6 +32,10 @@ help:
 demo: $(STAMP)
 	@echo "== demo: from a department's event to a service's view =="
 	@$(BIN)/postroom demo
+
+watch-demo: $(STAMP)
+	@echo "== watch-demo: faults, and the pages that they bring (PICTURES=docs/images for pictures) =="
+	@$(BIN)/python -m tests.flow.watch_demo
 
 test: $(STAMP)
 	@echo "== test: $(TESTS) (the first run fetches Kafka and the registry) =="

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from postroom.alerts.durations import Clock
+from postroom.alerts.durations import Clock, seconds
 from postroom.alerts.promises import Promise, Promises, Severity
 from postroom.errors import UserError
 
@@ -36,6 +36,8 @@ PAIRS = (
 )
 """Factors are for a period of four weeks; the shares say what has burned when the alert comes."""
 
+STEPS = 240
+"""Into so many a long window is cut when its bad seconds are counted: an hour into 15 seconds."""
 WINDOWS = ("5m", "30m", "1h", "2h", "6h", "1d", "3d")
 
 
@@ -53,9 +55,9 @@ def recording_rules(promise: Promise, period: str, clock: Clock) -> Iterator[Rul
         expr = _ratio(promise, clock.duration(window))
         name = "period" if window == period else window
         yield {"record": f"postroom:errors:ratio_rate{name}", "expr": expr, "labels": labels}
-    if promise.floor:
+    if _floor(promise, clock):
         for window in [pair.long for pair in PAIRS if promise.pages or pair.severity == "ticket"]:
-            expr = _bad(promise, "increase", clock.duration(window))
+            expr = _increase(promise, window, clock)
             yield {"record": f"postroom:errors:increase{window}", "expr": expr, "labels": labels}
     yield {
         "record": "postroom:budget_left:ratio",
@@ -79,7 +81,7 @@ def alerts(promise: Promise, promises: Promises, clock: Clock) -> Iterator[Rule]
                 )
         yield {
             "alert": promise.alert,
-            "expr": "\nor\n".join(_condition(promise, pair) for pair in pairs),
+            "expr": "\nor\n".join(_condition(promise, pair, clock) for pair in pairs),
             "for": clock.duration(pairs[0].wait),
             "labels": {"severity": severity, "promise": promise.name},
             "annotations": {
@@ -91,15 +93,31 @@ def alerts(promise: Promise, promises: Promises, clock: Clock) -> Iterator[Rule]
         }
 
 
-def _condition(promise: Promise, pair: Pair) -> str:
+def _condition(promise: Promise, pair: Pair, clock: Clock) -> str:
     chosen = f'{{promise="{promise.name}"}}'
     threshold = f"{pair.factor:g} * {_allowed(promise)}"
     parts = [
         f"postroom:errors:ratio_rate{window}{chosen} > {threshold}" for window in (pair.long, pair.short)
     ]
-    if promise.floor:
-        parts.append(f"postroom:errors:increase{pair.long}{chosen} >= {promise.floor}")
+    if floor := _floor(promise, clock):
+        parts.append(f"postroom:errors:increase{pair.long}{chosen} >= {floor}")
     return "(\n  " + "\n  and\n  ".join(parts) + "\n)"
+
+
+def _floor(promise: Promise, clock: Clock) -> str:
+    """How many bad ones, or how many bad seconds, a long window must hold."""
+    if promise.floor_time is not None:
+        return clock.number(promise.floor_time)
+    return str(promise.floor) if promise.floor else ""
+
+
+def _increase(promise: Promise, window: str, clock: Clock) -> str:
+    if promise.time is None:
+        return _bad(promise, "increase", clock.duration(window))
+    # In steps of our own, so that seconds do not depend on how often Prometheus evaluates.
+    bad = f'postroom:promise_bad:bool{{promise="{promise.name}"}}'
+    step = f"{seconds(window) // STEPS}s"
+    return f"sum_over_time({bad}[{clock.duration(window)}:{clock.duration(step)}]) * {clock.number(step)}"
 
 
 def _allowed(promise: Promise) -> str:

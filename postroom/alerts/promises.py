@@ -57,6 +57,8 @@ class Promise(Alerting):
     """An expression that is 1 while it is bad and 0 while it is not."""
     floor: int = 0
     """How many bad ones a window must hold before anybody is told: one of three is no trend."""
+    floor_time: Duration | None = None
+    """The same for a share of time: how long it must have been bad, also when nothing older is known."""
     pages: bool = True
 
     @model_validator(mode="after")
@@ -64,8 +66,8 @@ class Promise(Alerting):
         given = [each for each in (self.histogram, self.ratio, self.time) if each is not None]
         if len(given) != 1:
             raise ValueError("exactly one of histogram, ratio, time is wanted")
-        if self.time is not None and self.floor:
-            raise ValueError("a share of time has no floor: time is never scarce")
+        if self.floor if self.time is not None else self.floor_time is not None:
+            raise ValueError("a share of time has a floor_time, anything else a floor")
         return self
 
 

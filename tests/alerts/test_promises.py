@@ -10,6 +10,7 @@ import yaml
 
 from postroom.alerts import RULES, load_promises, made
 from postroom.alerts.durations import Clock, seconds
+from postroom.cli import run
 from postroom.errors import UserError
 from postroom.made_files import differences, with_sums
 from postroom.metrics_page import every_metric
@@ -115,3 +116,15 @@ def test_a_duration_is_read_or_refused():
     assert seconds("28d") == 28 * 86_400
     with pytest.raises(ValueError, match="is not a duration"):
         seconds("5 minutes")
+
+
+def test_the_command_makes_and_checks(tmp_path, capsys):
+    """Exit 0 when in step, 1 when a file was changed by hand, 2 when the promises are wrong."""
+    (tmp_path / "slo.yaml").write_bytes(SLO.read_bytes())
+    assert run(["alerts", "build", str(tmp_path)]) == 0
+    assert run(["alerts", "check", str(tmp_path)]) == 0
+    (tmp_path / RULES).write_text("groups: []\n", encoding="utf-8")
+    assert run(["alerts", "check", str(tmp_path), "-o", "jsonl"]) == 1
+    assert '"changed"' in capsys.readouterr().out
+    (tmp_path / "slo.yaml").write_text("promises: []\n", encoding="utf-8")
+    assert run(["alerts", "check", str(tmp_path)]) == 2
