@@ -53,11 +53,16 @@ def _figures(record: Record, clock: Clock) -> Iterator[Rule]:
             }
 
 
+LINGER = "3m"
+"""For so long a cause is told after it has ended: what followed from it needs a moment to end too."""
+
+
 def _watch(watch: Watch, promises: Promises, clock: Clock) -> Rule:
     return {
         "alert": watch.alert,
         "expr": clock.fill(watch.expr),
         "for": clock.fill(watch.wait),
+        **({"keep_firing_for": clock.duration(LINGER)} if watch.explains else {}),
         "labels": {"severity": watch.severity},
         "annotations": {
             "summary": watch.summary,

@@ -59,7 +59,7 @@ class Alarms:
             self.own.environ["POSTROOM_METRICS_PORT"] = str(self.ports[GATEWAY])
             self.gateway = Gateway(self.own)
             self.gateway.start()
-            self.run(CANARY, "canary", "run", "--every", "1", "--withdraw-every", "3", "--patience", "8")
+            self.run(CANARY, "canary", "run", "--every", "1", "--withdraw-every", "2", "--patience", "4")
             self.await_well_being()
             ending.callback(self.tower.stop)
             self.tower.start()
