@@ -12,7 +12,7 @@ import ssl
 import struct
 
 from connectors.kafka_access import KafkaAccess
-from connectors.trouble import Unreachable
+from connectors.trouble import NotLetIn, Unreachable
 
 UNREACHABLE = "Kafka is unreachable"
 TRY_SECONDS = 5.0
@@ -32,10 +32,10 @@ def line_problem(access: KafkaAccess) -> Unreachable | None:
 
 
 def check_line(access: KafkaAccess) -> None:
-    """Raise `Unreachable` when something is there that will never let us in; what is late may still come."""
+    """Raise `NotLetIn` when something is there that will never let us in; what is late may still come."""
     problem = line_problem(access)
     if problem is not None and problem.what != UNREACHABLE:
-        raise problem
+        raise NotLetIn(problem.what, where=problem.where, why=problem.why, mend=problem.mend)
 
 
 def _try(access: KafkaAccess, server: str) -> Unreachable | None:

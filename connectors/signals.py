@@ -10,7 +10,7 @@ import json
 import platform
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib.metadata import version
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -48,9 +48,14 @@ class Signals:
         waiting_for: WaitingFor,
         is_alive: IsAlive = lambda: True,
         systems: Mapping[str, Callable[[], str | None]] | None = None,
+        needed: Collection[str] = (),
     ) -> None:
-        """Listen and begin to serve; port 0 chooses a free one. Misused when the place cannot be had."""
+        """Listen and begin to serve; port 0 chooses a free one. Misused when the place cannot be had.
+
+        A process is not ready while one of the systems that are `needed` does not answer.
+        """
         self._waiting_for, self._is_alive = waiting_for, is_alive
+        self._needed, self._silent = frozenset(needed), set[str]()
         self._metrics = make_wsgi_app()
         self._ended = threading.Event()
         BUILD.labels(process, version("postroom"), platform.python_version()).set(1)
@@ -68,8 +73,7 @@ class Signals:
         self.url = f"http://{shown}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True, name="signals").start()
         for system, ask in (systems or {}).items():
-            arguments = (system, ask)
-            threading.Thread(target=self._keep_asking, args=arguments, daemon=True, name=system).start()
+            self.keep_asking(system, lambda system=system, ask=ask: self._note(system, ask()))  # type: ignore[misc]
 
     def close(self) -> None:
         """End."""
@@ -77,10 +81,22 @@ class Signals:
         self._server.shutdown()
         self._server.server_close()
 
-    def _keep_asking(self, system: str, ask: Callable[[], str | None]) -> None:
-        while not self._ended.is_set():
-            REACHABLE.labels(system).set(ask() is None)
-            self._ended.wait(ASK_EVERY_S)
+    def keep_asking(self, name: str, ask: Callable[[], object]) -> None:
+        """Do this at once and every fifteen seconds, in a thread of its own, as long as this is served."""
+
+        def asking() -> None:
+            while not self._ended.is_set():
+                ask()
+                self._ended.wait(ASK_EVERY_S)
+
+        threading.Thread(target=asking, daemon=True, name=name).start()
+
+    def _note(self, system: str, problem: str | None) -> None:
+        REACHABLE.labels(system).set(problem is None)
+        if problem is not None and system in self._needed:
+            self._silent.add(system)
+        else:
+            self._silent.discard(system)
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -91,7 +107,8 @@ class Signals:
             alive = self._is_alive()
             return _json(start_response, 200 if alive else 503, {"status": "live" if alive else "stuck"})
         if path == "/health/ready":
-            return _json(start_response, *readiness(self._waiting_for()))
+            silent = [f"{system} to answer" for system in sorted(self._silent)]
+            return _json(start_response, *readiness([*self._waiting_for(), *silent]))
         return _json(start_response, 404, {"status": "not-found"})
 
 

@@ -25,5 +25,9 @@ class Unreachable(Trouble):
     """It is not there, or does not answer in time. Exit 3."""
 
 
+class NotLetIn(Unreachable):
+    """It is there, and will not have us as we are: waiting alone does not mend that. Exit 3."""
+
+
 class Misused(Trouble):
     """We were told to use it in a way that cannot work. Exit 2."""

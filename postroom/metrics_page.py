@@ -17,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import signals
 from connectors.gateway import audit
+from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.webhook import metrics as webhook_metrics
 from postroom import canary_metrics
 from processors.engine import metrics
@@ -28,6 +29,8 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("Every process", signals),
     ("A worker (`postroom run`)", metrics),
     ("The gateway (`postroom gateway run`)", audit),
+    ("The outbox (`postroom outbox run`)", outbox_metrics),
+    ("The sink (`postroom sink run`)", sink_metrics),
     ("Webhooks (`postroom webhook run`)", webhook_metrics),
     ("The canary (`postroom canary run`)", canary_metrics),
 )
@@ -41,15 +44,17 @@ LABELS: dict[str, str] = {
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
     "outcome": "the outcomes that stages, gateway and webhooks return, in the code",
+    "owner": "the owners that contracts name",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
-    "process": "`worker`, `gateway`, `webhook`, `canary`",
+    "process": "`worker`, `gateway`, `outbox`, `sink`, `webhook`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
     "report": "why identity reports to a department (`processors/identity.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",
     "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",
+    "state": "the words in the metric's description",
     "status": "HTTP's status codes",
     "subscriber": "the subscribers of agreements",
     "system": "`kafka`, `registry`",

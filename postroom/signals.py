@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from connectors import Stack
 from connectors.reachable import kafka_problem, registry_problem
 from connectors.signals import IsAlive, Signals, WaitingFor
@@ -14,8 +16,11 @@ def show_signals(
     stack: Stack,
     waiting_for: WaitingFor,
     is_alive: IsAlive = lambda: True,
+    needed: Collection[str] = (),
 ) -> Signals:
-    """Serve a process's metrics and health where the settings say; it lives as long as the process."""
+    """Serve a process's metrics and health where the settings say; it lives as long as the process, and is
+    not ready while what is `needed` (of `kafka`, `registry`) does not answer.
+    """
     return Signals(
         process,
         settings.metrics_host,
@@ -26,4 +31,5 @@ def show_signals(
             "kafka": lambda: kafka_problem(stack.access),
             "registry": lambda: registry_problem(stack.registry),
         },
+        needed,
     )

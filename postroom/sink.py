@@ -5,11 +5,12 @@ agreements as they change.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from connectors import Stack
 from connectors.kafka_positions import topic_positions
+from connectors.postgres import sink_metrics
 from connectors.postgres.keeper import Decoder, Keeper, fitted, take_away
 from connectors.postgres.line import Database
 from connectors.postgres.sink import Differences, SinkTable
@@ -18,6 +19,7 @@ from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.lasting import Progress
 from postroom.renewal import fingerprint
 from postroom.watched import Watched
 from processors import view_topic
@@ -41,19 +43,30 @@ class RunningSink:
         self._stack, self._database, self._agreement = stack, database, agreement
         self._rows = Watched(lambda: fingerprint(settings), lambda: rows_of(settings, agreement))
         self._began = False
+        self._keeper: Keeper | None = None
+        self._answers = True
 
-    def work(self, stop: threading.Event, under_way: Callable[[], None]) -> None:
+    def waiting_for(self) -> list[str]:
+        """Reading anew, which can take long, and a database that stands still while nothing is written."""
+        anew = self._keeper is not None and self._keeper.reads_anew
+        return ["its view to be read anew"] * anew + ["PostgreSQL to answer"] * (not self._answers)
+
+    def look(self) -> None:
+        """Tell whether the database answers."""
+        self._answers = self._database.answers()
+        sink_metrics.DATABASE_REACHABLE.labels(self._agreement).set(self._answers)
+
+    def work(self, stop: threading.Event, progress: Progress) -> None:
         """Keep the table until told to stop, or until the agreement is another; Trouble when something that
         it stands on is away.
         """
         with self._open(partly=self._began, looking=False) as keeper:
-            self._began = True
+            self._began, self._keeper = True, keeper
             keeper.begin()
             say("sink-keeps", agreement=self._agreement, where=self._database.where)
-            under_way()
+            progress.under_way()
             while not stop.is_set() and not self._rows.is_renewed() and not keeper.wants_columns():
-                if keeper.step():
-                    under_way()
+                keeper.step()
 
     def check(self, within_s: float) -> Differences:
         """What the table and its view do not have alike."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -35,10 +36,10 @@ from connectors.webhook.outbox import Outbox
 from postroom.composition import load_rules_files
 from postroom.config import Settings, environment, read_private
 from postroom.errors import UserError
+from postroom.logs import configure_logs
 from postroom.signals import show_signals
 from processors import view_topic
-
-Say = Callable[[str], None]
+from processors.engine.journal import say
 
 
 def journal_of(settings: Settings) -> Journal:
@@ -114,11 +115,9 @@ class Sending:
 
         return Courier(endpoint, line_to(endpoint, self._settings), self._journal.secret, desk)
 
-    async def run(self, say: Say) -> None:
+    async def run(self) -> None:
         """Deliver until SIGTERM or Ctrl-C."""
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
-        signals = show_signals("webhook", self._settings, self._stack, list)
-        say(f"metrics on {signals.url}/metrics")
         delivering = asyncio.create_task(self.rounds.run())
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, delivering.cancel)
@@ -126,15 +125,28 @@ class Sending:
             with suppress(asyncio.CancelledError):
                 await delivering
         finally:
-            signals.close()
             self._journal.close()
 
 
-def run(settings: Settings, stack: Stack, say: Say) -> None:
-    """Deliver, as the only process that does with this journal; another waits for the first to end."""
+def run(settings: Settings, stack: Stack) -> None:
+    """Deliver, as the only process that does with this journal; another waits for the first to end, and is
+    not ready meanwhile.
+    """
+    configure_logs(settings)
+    sending: list[Sending] = []
+
+    def waiting_for() -> list[str]:
+        return sending[0].rounds.waiting_for() if sending else ["its turn: another process delivers"]
+
+    signals = show_signals("webhook", settings, stack, waiting_for, needed=("kafka",))
+    say("signals", url=signals.url)
     lock = settings.state_dir / "webhooks" / "sending.lock"
-    with locked(lock, lambda: say(f"another postroom sends; waiting for it ({lock})")):
-        asyncio.run(Sending(settings, stack).run(say))
+    try:
+        with locked(lock, lambda: say("webhooks-stand-by", lock=str(lock)), math.inf):
+            sending.append(Sending(settings, stack))
+            asyncio.run(sending[0].run())
+    finally:
+        signals.close()
 
 
 def _read(file: Path) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from connectors.kafka_positions import PositionsGone, are_beyond
 from connectors.kafka_reader import RawRecord
+from connectors.postgres import sink_metrics
 from connectors.postgres.sink import Change, Differences, Moved, SinkState, SinkTable
 from connectors.postgres.view_table import Rows, without_nul
 from connectors.trouble import Misused, Trouble
@@ -108,12 +109,16 @@ class Keeper:
         self._state = SinkState(None, None, None, None)
         self._told_ms = self._looked_ms = 0
         self._newest = rows.table.version
+        self._agreement = rows.table.agreement
+        self.reads_anew = False
+        """Whether everything is being read anew now."""
 
     def begin(self) -> None:
         """Find out where to go on, and read everything anew if that cannot be known."""
         self._state = self._table.state()
         why = self._why_anew(self._state)
         if why is None:
+            self._reads_anew(False)
             self._topic.go_to(self._state.positions or [])
         else:
             self._read_anew(why)
@@ -140,12 +145,14 @@ class Keeper:
         positions = self._topic.positions()
         if positions == self._state.positions and self._now_ms() - self._told_ms < QUIET_S * 1000:
             return 0
-        at_end = are_beyond(positions, self._topic.ends())
+        ends = self._topic.ends()
+        at_end = are_beyond(positions, ends)
         try:
             self._state = self._table.apply(self._state, changes, positions, at_end=at_end)
             self._told_ms = self._now_ms()
+            sink_metrics.show_behind(self._agreement, positions, ends)
         except Moved:
-            self._say("sink-moved", agreement=self._table.table.agreement)
+            self._say("sink-moved", agreement=self._agreement)
             self.begin()
             return 0
         return len(records)
@@ -162,7 +169,8 @@ class Keeper:
 
     def _read_anew(self, why: str) -> None:
         """Make the table what the topic holds now, and go on from there."""
-        self._say("sink-reads-anew", agreement=self._table.table.agreement, why=why)
+        self._say("sink-reads-anew", agreement=self._agreement, why=why)
+        self._reads_anew(True)
         count = self._stage()
         try:
             positions = self._topic.positions()
@@ -172,7 +180,12 @@ class Keeper:
             return
         finally:
             self._table.end_stage()
-        self._say("sink-read-anew", agreement=self._table.table.agreement, records=count)
+        self._reads_anew(False)
+        self._say("sink-read-anew", agreement=self._agreement, records=count)
+
+    def _reads_anew(self, whether: bool) -> None:
+        self.reads_anew = whether
+        sink_metrics.READING_ANEW.labels(self._agreement).set(whether)
 
     def _stage(self) -> int:
         """Read the topic to what is now its end into the stage."""
@@ -187,6 +200,7 @@ class Keeper:
             if records:
                 self._table.stage(self._changes(records))
                 count += len(records)
+            sink_metrics.show_behind(self._agreement, self._topic.positions(), ends)
         return count
 
     def _changes(self, records: Sequence[RawRecord]) -> list[Change]:
@@ -205,7 +219,7 @@ class Keeper:
             self._newest = int(version)
             self._say(
                 "sink-agreement-is-newer",
-                agreement=self._table.table.agreement,
+                agreement=self._agreement,
                 here=self._rows.table.version,
                 there=self._newest,
                 mend="bring POSTROOM_AGREEMENTS up to date, then run `postroom sink ddl` again",
@@ -234,7 +248,7 @@ class Keeper:
             self._stage_on(self._topic.ends())
         raise Trouble(
             "the view changes too fast to be compared",
-            where=self._table.table.agreement,
+            where=self._agreement,
             mend="try again later",
         )
 

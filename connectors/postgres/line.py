@@ -57,6 +57,14 @@ class Database:
         ):
             yield connection
 
+    def answers(self) -> bool:
+        """Whether it lets us in now."""
+        try:
+            with self.connection():
+                return True
+        except Trouble:
+            return False
+
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Translate what the server did to us."""
@@ -134,8 +142,20 @@ def in_our_words(error: psycopg.Error, where: str, setting: str = "POSTROOM_POST
         return Unreachable("a table has changed meanwhile", where=where, why=kind, mend=mend)
     if isinstance(error, errors.InvalidPassword | errors.InvalidAuthorizationSpecification):
         return Misused("PostgreSQL does not let this user in", where=where, why=kind, mend=f"check {setting}")
+    if _is_refused(error):
+        return Misused("PostgreSQL does not let this user in", where=where, why=kind, mend=f"check {setting}")
     if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
         # Before there is a session no statement has failed, so what libpq says holds nobody's data.
         why = kind if error.sqlstate else " ".join(str(error).split())[:300] or kind
         return Unreachable("PostgreSQL is unreachable", where=where, why=why, mend=f"check {setting}")
     return Trouble("PostgreSQL did not do what was asked", where=where, why=kind)
+
+
+def _is_refused(error: psycopg.Error) -> bool:
+    """Whether a server wanted a password that it did not get, or not this one. What libpq says of a line that
+    was never made has no code: in another language than English the second looks as if nobody were there.
+    """
+    line = error.pgconn
+    if error.sqlstate or line is None:
+        return False
+    return bool(line.needs_password) or (line.used_password and "authentication failed" in str(error))

@@ -13,11 +13,14 @@ import psycopg
 from psycopg.rows import namedtuple_row
 
 from connectors.postgres.outbox_ddl import TABLE
+from connectors.postgres.outbox_metrics import Standing
 
 EVENT_BYTES_MAX = 1_048_576
 """What an event may hold (E7). A longer one is not even fetched."""
 BATCH_ROWS_MAX = 1_000
 BATCH_BYTES_MAX = 16 * 1_048_576
+COUNTED_ROWS_MAX = 100_000
+"""A look every fifteen seconds must stay cheap, however much has piled up."""
 
 _TURN = "SELECT pg_try_advisory_lock(hashtextextended('postroom.outbox', 0))"
 _DUE = f"""
@@ -58,6 +61,13 @@ ORDER BY parked_at, position
 _RETRY = f"""
 UPDATE {TABLE} SET parked_reason = NULL, parked_why = NULL, parked_at = NULL
 WHERE parked_reason IS NOT NULL AND (%(reason)s::text IS NULL OR parked_reason = %(reason)s)
+"""  # noqa: S608 - the same
+
+_STANDING = f"""
+SELECT (SELECT count(*) FROM (SELECT FROM {TABLE} WHERE parked_reason IS NULL LIMIT %(most)s) due),
+       (SELECT count(*) FROM (SELECT FROM {TABLE} WHERE parked_reason IS NOT NULL LIMIT %(most)s) parked),
+       coalesce((SELECT greatest(0, extract(epoch FROM clock_timestamp() - "time"))
+                 FROM {TABLE} WHERE parked_reason IS NULL ORDER BY position LIMIT 1), 0)
 """  # noqa: S608 - the same
 
 
@@ -106,6 +116,12 @@ class OutboxTable:
             if parked:
                 ids, reasons, whys = (list(column) for column in zip(*parked, strict=True))
                 self._connection.execute(_PARK, [ids, reasons, whys])
+
+    def standing(self) -> Standing:
+        """How many rows are due and parked, and how old what goes next is."""
+        found = self._connection.execute(_STANDING, {"most": COUNTED_ROWS_MAX}).fetchone()
+        assert found is not None  # noqa: S101 - a SELECT without FROM has one row
+        return Standing(int(found[0]), int(found[1]), float(found[2]))
 
     def parked(self, reason: str | None = None) -> list[dict[str, Any]]:
         """What lies there and why: never what it says."""

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS postroom.outbox (
 CREATE INDEX IF NOT EXISTS outbox_due ON postroom.outbox (position) WHERE parked_reason IS NULL;
 CREATE INDEX IF NOT EXISTS outbox_aggregate ON postroom.outbox (aggregatetype, aggregateid, position)
     WHERE parked_reason IS NULL;
+CREATE INDEX IF NOT EXISTS outbox_parked ON postroom.outbox (parked_at) WHERE parked_reason IS NOT NULL;
 
 CREATE OR REPLACE FUNCTION postroom.outbox_event() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog AS $function$

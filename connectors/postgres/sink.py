@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row, dict_row
 from psycopg.types.json import Jsonb
 
+from connectors.postgres import sink_metrics
 from connectors.postgres.view_table import (
     KEY,
     SEQUENCE,
@@ -146,46 +147,55 @@ class SinkTable:
     ) -> SinkState:
         """Write the last change of each key, in their order, and the positions behind them; Moved."""
         last = _last_of_each(changes)
+        gone = [change for change in last if change.row is None]
+        come = [change for change in last if change.row is not None]
         with self._writing(state):
-            self._supersede(last)
-            self._retract([change for change in last if change.row is None])
-            self._write([change for change in last if change.row is not None])
+            superseded = self._supersede(last)
+            deleted, upserted = self._retract(gone), self._write(come)
             self._moved_on(state.topic_id, positions, at_end)
+        ignored = len(last) - deleted - upserted
+        self._count(upserted=upserted, deleted=superseded + deleted, ignored=ignored)
         return state._replace(positions=list(positions))
 
-    def _supersede(self, changes: Sequence[Change]) -> None:
+    def _count(self, **changed: int) -> None:
+        sink_metrics.count(self.table.agreement, changed)
+
+    def _supersede(self, changes: Sequence[Change]) -> int:
         """Delete under the old key what a new key carries on (V2); its own retraction comes too, elsewhere.
 
         A row that was published after the new one is another's: the old key has come back to life.
         """
         old = [(key, change.published_ms) for change in changes for key in change.supersedes]
-        if old:
-            self._connection.execute(
-                f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
-                "USING unnest(%s::text[], %s::bigint[]) AS old(key, ms) WHERE held.postroom_key = old.key "
-                "AND held.postroom_published <= to_timestamp(old.ms / 1000.0)",
-                [[key for key, _ in old], [ms for _, ms in old]],
-            )
+        if not old:
+            return 0
+        return self._connection.execute(
+            f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
+            "USING unnest(%s::text[], %s::bigint[]) AS old(key, ms) WHERE held.postroom_key = old.key "
+            "AND held.postroom_published <= to_timestamp(old.ms / 1000.0)",
+            [[key for key, _ in old], [ms for _, ms in old]],
+        ).rowcount
 
-    def _retract(self, changes: Sequence[Change]) -> None:
-        if changes:
-            self._connection.execute(
-                f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
-                "USING unnest(%s::text[], %s::bigint[]) AS gone(key, sequence) "
-                f"WHERE held.{KEY} = gone.key AND held.{SEQUENCE} <= gone.sequence",
-                [[change.key for change in changes], [change.sequence for change in changes]],
-            )
+    def _retract(self, changes: Sequence[Change]) -> int:
+        if not changes:
+            return 0
+        return self._connection.execute(
+            f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
+            "USING unnest(%s::text[], %s::bigint[]) AS gone(key, sequence) "
+            f"WHERE held.{KEY} = gone.key AND held.{SEQUENCE} <= gone.sequence",
+            [[change.key for change in changes], [change.sequence for change in changes]],
+        ).rowcount
 
-    def _write(self, changes: Sequence[Change]) -> None:
-        if changes:
-            columns = ", ".join(map(quoted, self.table.every_column))
-            self._connection.execute(
-                f"INSERT INTO {self.table.qualified} AS held ({columns}) SELECT {columns} "  # noqa: S608 - quoted
-                f"FROM jsonb_populate_recordset(NULL::{self.table.qualified}, %s) "
-                f"ON CONFLICT ({KEY}) DO UPDATE SET {conflict_update(list(self.table.every_column))} "
-                f"WHERE held.{SEQUENCE} < EXCLUDED.{SEQUENCE}",
-                [Jsonb([_row(change) for change in changes])],
-            )
+    def _write(self, changes: Sequence[Change]) -> int:
+        if not changes:
+            return 0
+        columns = ", ".join(map(quoted, self.table.every_column))
+        return self._connection.execute(
+            f"INSERT INTO {self.table.qualified} AS held ({columns}) SELECT {columns} "  # noqa: S608 - quoted
+            f"FROM jsonb_populate_recordset(NULL::{self.table.qualified}, %s) "
+            f"ON CONFLICT ({KEY}) DO UPDATE SET {conflict_update(list(self.table.every_column))} "
+            f"WHERE held.{SEQUENCE} < EXCLUDED.{SEQUENCE}",
+            [Jsonb([_row(change) for change in changes])],
+        ).rowcount
 
     # -- everything at once ------------------------------------------------------------------------------
 
@@ -226,16 +236,17 @@ class SinkTable:
         held = ", ".join(f"held.{quoted(name)}" for name in names)
         taken = ", ".join(f"EXCLUDED.{quoted(name)}" for name in names)
         with self._writing(state):
-            self._connection.execute(
+            deleted = self._connection.execute(
                 f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
                 f"WHERE NOT EXISTS (SELECT FROM {STAGE} found WHERE found.{KEY} = held.{KEY})"
-            )
-            self._connection.execute(
+            ).rowcount
+            upserted = self._connection.execute(
                 f"INSERT INTO {self.table.qualified} AS held ({columns}) SELECT {columns} FROM {STAGE} "  # noqa: S608 - quoted
                 f"ON CONFLICT ({KEY}) DO UPDATE SET {conflict_update(names)} "
                 f"WHERE ({held}) IS DISTINCT FROM ({taken})"
-            )
+            ).rowcount
             self._moved_on(topic_id, positions, at_end=True)
+        self._count(upserted=upserted, deleted=deleted)
         return SinkState(topic_id, list(positions), self.table.shape, state.at_end_ms)
 
     @contextmanager

@@ -31,6 +31,12 @@ class Courier:
 
     def __init__(self, endpoint: Endpoint, line: Line, secret: bytes, desk: Callable[[], Desk]) -> None:
         self.endpoint, self._line, self._secret, self._new_desk = endpoint, line, secret, desk
+        self._desk: Desk | None = None
+
+    def waiting_for(self) -> list[str]:
+        """Name what it waits for before it can deliver."""
+        desk = self._desk
+        return [f"{self.endpoint.name}: its beginning"] if desk is None else desk.waiting_for()
 
     async def run(self) -> None:
         """Deliver, life after life."""
@@ -45,7 +51,8 @@ class Courier:
             await self._line.close()
 
     async def _life(self) -> None:
-        desk, wake = self._new_desk(), asyncio.Event()
+        self._desk = desk = self._new_desk()
+        wake = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for reader in desk.readers:
                 group.create_task(reader.run(wake))

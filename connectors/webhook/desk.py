@@ -70,6 +70,14 @@ class Desk:
         self._show()
         return changed
 
+    def waiting_for(self) -> list[str]:
+        """Name what its readers wait for; one who is stopped waits for an operator, which is no matter of
+        being ready.
+        """
+        if self.standing.state != ACTIVE:
+            return []
+        return [what for reader in self.readers for what in reader.waiting_for()]
+
     @property
     def may_send(self) -> bool:
         """Whether one more request may leave."""

@@ -59,12 +59,22 @@ class Reader:
         self._pages, self._journal, self._outbox, self._now_ms = pages, journal, outbox, now_ms
         self._way, self._read = journal.reading(endpoint, agreement, now_ms())
         self._kept_ms = 0
+        self._was_read = self._was_at_end = False
         self._vanished_after = b""
 
     @property
     def number(self) -> int:
         """Which way through the topic this is."""
         return self._way.number
+
+    def waiting_for(self) -> list[str]:
+        """Name what is missing before this agreement's news can leave: its topic, or a way through it that
+        began anew and has not come to the end. A receiver that takes nothing is not waited for.
+        """
+        if not self._was_read:
+            return [f"{self._endpoint}: the topic of {self.agreement}"]
+        anew = not self._way.complete and not self._was_at_end and self._outbox.room
+        return [f"{self._endpoint}: {self.agreement} to be read anew"] if anew else []
 
     def low_water(self) -> Positions:
         """Where the next life begins: nothing before it is owed."""
@@ -81,6 +91,7 @@ class Reader:
                 try:
                     self.take(await self._pages.page(self._read, min(room, PAGE_MAX), WAIT_S))
                 except Away as away:
+                    self._was_read = False
                     metrics.READ_ERRORS.labels(self._endpoint).inc()
                     say(
                         "webhook-reads-again", endpoint=self._endpoint, agreement=self.agreement, why=away.why
@@ -104,7 +115,7 @@ class Reader:
         for change in page.changes:
             if is_news(change, least.get(change.key, 0)):
                 self._outbox.take(self.agreement, change, len(msgspec.json.encode(change.value)))
-        self._read = page.positions
+        self._read, self._was_read = page.positions, True
         if page.at_end:
             self._at_end()
         elif page.changes:
@@ -112,6 +123,7 @@ class Reader:
 
     def _at_end(self) -> None:
         """All that is there was read: settle what is not, and note that nothing is missed until now."""
+        self._was_at_end = True
         now_ms = self._now_ms()
         if not self._way.complete:
             self._retract_vanished(now_ms)

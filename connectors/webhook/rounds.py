@@ -29,6 +29,7 @@ class Rounds:
         self._load, self._courier = load, courier
         self._in_force: dict[str, Endpoint] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._couriers: dict[str, Courier] = {}
         self._seen: Mapping[str, Endpoint] | None = None
         self._said = ""
 
@@ -36,6 +37,12 @@ class Rounds:
     def endpoints(self) -> Mapping[str, Endpoint]:
         """What is in force."""
         return self._in_force
+
+    def waiting_for(self) -> list[str]:
+        """Name what is waited for before everything in force can be delivered."""
+        if self._seen is None and not self._in_force:
+            return ["the file of webhooks"]
+        return [what for courier in list(self._couriers.values()) for what in courier.waiting_for()]
 
     async def run(self) -> None:
         """Go on until it is cancelled; a courier's defect leaves, and Trouble with the first file."""
@@ -80,12 +87,15 @@ class Rounds:
         for name in set(gone) - found.keys():
             metrics.forget(name)
         for endpoint in come:
-            self._running[endpoint.name] = asyncio.create_task(self._courier(endpoint).run())
+            courier = self._couriers[endpoint.name] = self._courier(endpoint)
+            self._running[endpoint.name] = asyncio.create_task(courier.run())
         self._in_force = dict(found)
         say("webhooks-taken-up", endpoints=sorted(found), replaced=sorted(gone))
 
     async def _end(self, names: list[str]) -> None:
         tasks = [self._running.pop(name) for name in names if name in self._running]
+        for name in names:
+            self._couriers.pop(name, None)
         for task in tasks:
             task.cancel()
         if tasks:

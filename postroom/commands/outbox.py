@@ -43,20 +43,20 @@ def run(owner: Owner) -> None:
     """Publish what is committed to the outbox, until SIGTERM or Ctrl-C.
 
     POSTROOM_POSTGRES says where it is. A row leaves the table once Kafka has acknowledged its event; one
-    that can never be published stays, parked with its reason. A second process stands by.
+    that can never be published stays, parked with its reason. A second process stands by. What is away, at
+    the start too, is waited for.
 
     Example: POSTROOM_POSTGRES=postgresql://relay@localhost/cis postroom outbox run dwp
     """
     from connectors import find_stack
-    from postroom.lasting import keep_on, until_told
+    from postroom.lasting import last
     from postroom.outbox import RunningOutbox
     from postroom.postgres import database_for
     from postroom.settings import settings
 
     current = settings()
-    running = RunningOutbox(current, find_stack(current), database_for(current, "outbox"), owner)
-    with until_told() as stop:
-        keep_on(lambda under_way: running.work(stop, under_way), stop, "outbox")
+    stack = find_stack(current)
+    last("outbox", current, stack, RunningOutbox(current, stack, database_for(current, "outbox"), owner))
 
 
 def parked(reason: OnlyReason = None, output: Output = Form.TABLE) -> None:

@@ -42,20 +42,19 @@ def run(agreement: Agreement) -> None:
 
     POSTROOM_POSTGRES says where it is. Rows and the positions that they were read from are committed
     together, so nothing is lost or done twice, whatever is killed. What an agreement withdraws is emptied
-    at once.
+    at once. What is away, at the start too, is waited for.
 
     Example: POSTROOM_POSTGRES=postgresql://sink@localhost/housing postroom sink run council-leeds-housing
     """
     from connectors import find_stack
-    from postroom.lasting import keep_on, until_told
+    from postroom.lasting import last
     from postroom.postgres import database_for
     from postroom.settings import settings
     from postroom.sink import RunningSink
 
     current = settings()
-    running = RunningSink(current, find_stack(current), database_for(current, "sink"), agreement)
-    with until_told() as stop:
-        keep_on(lambda under_way: running.work(stop, under_way), stop, "sink")
+    stack = find_stack(current)
+    last("sink", current, stack, RunningSink(current, stack, database_for(current, "sink"), agreement))
 
 
 def check(

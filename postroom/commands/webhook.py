@@ -43,12 +43,11 @@ def run() -> None:
     Example: POSTROOM_WEBHOOKS=docs/examples/webhooks.yaml postroom webhook run
     """
     from connectors import find_stack
-    from postroom.console import say
     from postroom.settings import settings
     from postroom.webhook import run as deliver
 
     current = settings()
-    deliver(current, find_stack(current), say)
+    deliver(current, find_stack(current))
 
 
 def check(

@@ -8,6 +8,8 @@ from postroom.dashboards.board import Board, Panel, Query, Row, Variable, line
 
 OF = '{stage="intake",type=~"$department"}'
 RATE = "[$__rate_interval]"
+SENT = f'postroom_outbox_published_total{{type=~"$department"}}{RATE}'
+PUT_ASIDE = f'postroom_outbox_parked_total{{type=~"$department"}}{RATE}'
 LETTERS = f'postroom_dead_letters_total{{type=~"$department"}}{RATE}'
 
 
@@ -77,6 +79,35 @@ def departments(types: Mapping[str, Sequence[str]]) -> Board:
                                 "max(postroom_dead_letters_oldest_seconds)", "age of the oldest, in seconds"
                             ),
                         ),
+                    ),
+                ),
+            ),
+            Row(
+                "From an outbox",
+                (
+                    Panel(
+                        "Published and parked",
+                        "A parked row waits for its department.",
+                        (
+                            Query(f"sum by (type) (rate({SENT}))", "{{type}}"),
+                            Query(f"sum by (type, reason) (rate({PUT_ASIDE}))", "{{type}} {{reason}}"),
+                        ),
+                        "ops",
+                    ),
+                    Panel(
+                        "Rows, of all departments",
+                        "Due, or parked; and whether the database answers its relay.",
+                        (
+                            Query("max by (owner, state) (postroom_outbox_rows)", "{{owner}} {{state}}"),
+                            Query("max by (owner) (postroom_outbox_database_reachable)", "{{owner}} answers"),
+                        ),
+                    ),
+                    line(
+                        "What goes next, of all departments",
+                        "How long ago it was recorded. A withdrawal may wait behind it.",
+                        "max by (owner) (postroom_outbox_oldest_unpublished_seconds)",
+                        "{{owner}}",
+                        "s",
                     ),
                 ),
             ),

@@ -163,6 +163,33 @@ SUBSCRIBERS = Board(
             ),
         ),
         Row(
+            "Into their tables",
+            (
+                line(
+                    "Rows",
+                    "Upserted, deleted, or ignored because the row was newer.",
+                    f"sum by (agreement, change) (rate(postroom_sink_rows_total{RATE}))",
+                    "{{agreement}} {{change}}",
+                    "ops",
+                ),
+                Panel(
+                    "Behind the view",
+                    "Offsets not yet written. While all is read anew, retractions wait.",
+                    (
+                        Query("max by (agreement) (postroom_sink_behind_records)", "{{agreement}}"),
+                        Query("max by (agreement) (postroom_sink_reading_anew)", "{{agreement}} read anew"),
+                    ),
+                ),
+                line(
+                    "Database",
+                    "1 while it answers its sink.",
+                    "max by (agreement) (postroom_sink_database_reachable)",
+                    "{{agreement}}",
+                    red_below=1,
+                ),
+            ),
+        ),
+        Row(
             "Webhooks",
             (
                 Panel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,13 +14,14 @@ import psycopg
 import pytest
 
 from connectors.kafka_reader import RawRecord
+from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.postgres.keeper import Decoder, Keeper
 from connectors.postgres.line import Database
 from connectors.postgres.outbox import OutboxTable
 from connectors.postgres.outbox_ddl import outbox_ddl
 from connectors.postgres.sink import SinkTable
 from connectors.postgres.view_table import Rows, sink_ddl
-from connectors.trouble import Trouble
+from connectors.trouble import Misused, Trouble, Unreachable
 from postroom.composition import load_rules_files
 from producers import BrokerUnreachable, Publisher
 from producers.outbox import Relay
@@ -196,6 +198,27 @@ class TestFromOutbox(ConnectorContract):
         carrier.work()
         assert (carrier.arrived(), carrier.waiting()) == ([("a", 1)], 0)
 
+    def test_how_it_stands_is_told_in_numbers(self, server: Postgres):
+        """What is due, what is parked, how old what goes next is; and no more of it while it is away."""
+        carrier = FromOutbox(server)
+        carrier.give("a", 1)
+        carrier.give("b", 1)
+        carrier.give_malformed("NC999999C")
+        later = "UPDATE postroom.outbox SET \"time\" = now() - interval '1 hour'"
+        server.script(carrier.database, later)
+        with psycopg.connect(server.url(carrier.database), autocommit=True) as connection:
+            found = OutboxTable(connection).standing()
+            assert (found.due, found.parked) == (3, 0)
+            assert 3600 <= found.oldest_s < 7200
+            carrier.work()
+            assert OutboxTable(connection).standing() == (0, 1, 0.0)
+        outbox_metrics.show("dwp", found)
+        assert outbox_metrics.ROWS.labels("dwp", "due")._value.get() == 3
+        outbox_metrics.show("dwp", None)
+        outbox_metrics.show("dwp", None)
+        assert not next(iter(outbox_metrics.ROWS.collect())).samples
+        assert outbox_metrics.DATABASE_REACHABLE.labels("dwp")._value.get() == 0
+
     def test_a_batch_is_bounded_in_bytes_and_a_row_that_is_too_long_is_not_fetched(self, server: Postgres):
         """However much an application writes, the relay holds a bounded part of it."""
         carrier = FromOutbox(server)
@@ -207,6 +230,27 @@ class TestFromOutbox(ConnectorContract):
             assert len(found) == 17
             OutboxTable(connection).settle([row.id for row in found], [])
             assert [row.event is None for row in OutboxTable(connection).take()] == [False] * 3 + [True]
+
+
+@pytest.mark.flow
+def test_a_password_that_is_refused_is_told_from_a_server_that_is_away(server: Postgres):
+    """The first is a wrong setting, which ends a command at once; the second is waited for."""
+    server.create("locked")
+    server.script("locked", "CREATE ROLE locked LOGIN PASSWORD 'right'")
+    rules = server.place / "data" / "pg_hba.conf"
+    rules.write_text("host all locked 127.0.0.1/32 scram-sha-256\n" + rules.read_text())
+    server.script("locked", "SELECT pg_reload_conf()")
+    place = f"host=127.0.0.1 port={server.port} dbname=locked user=locked passfile=/dev/null"
+    deadline = time.monotonic() + 60
+    while Database(place, "sink").answers():
+        assert time.monotonic() < deadline, "the server never read its rules again"
+        time.sleep(0.1)
+    for given in ("", " password=wrong"):
+        with pytest.raises(Misused, match="let this user in"), Database(place + given, "sink").connection():
+            pass
+    assert Database(place + " password=right", "sink").answers()
+    with pytest.raises(Unreachable), Database(place.replace(str(server.port), "1"), "sink").connection():
+        pass
 
 
 # -- into a subscriber's table ---------------------------------------------------------------------------
@@ -389,6 +433,25 @@ class TestIntoTable(ConnectorContract):
         carrier.work()
         assert carrier.table() == {}
 
+    def test_what_became_of_records_is_counted(self, server: Postgres):
+        """Once it is committed: written, ignored because the row was as new, deleted; nothing is behind."""
+        carrier = IntoTable(server)
+
+        def counts() -> list[float]:
+            kinds = ("upserted", "ignored", "deleted")
+            return [sink_metrics.ROWS.labels(HOUSING, kind)._value.get() for kind in kinds]
+
+        before = counts()
+        carrier.give("a", 1)
+        carrier.work()
+        carrier.give_again("a", 1)
+        carrier.work()
+        carrier.topic.write("a", None, 2)
+        carrier.work()
+        assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 1, 1]
+        assert sink_metrics.BEHIND.labels(HOUSING)._value.get() == 0
+        assert sink_metrics.READING_ANEW.labels(HOUSING)._value.get() == 0
+
     def test_an_older_record_never_replaces_a_newer_row(self, server: Postgres):
         """Whoever set the positions back: a row only goes forward, and in the end equals its view."""
         carrier = IntoTable(server)
@@ -472,7 +535,6 @@ class TestIntoTable(ConnectorContract):
         from dataclasses import replace
 
         from connectors.postgres.keeper import fitted, take_away
-        from connectors.trouble import Misused
         from schemas import Grant
 
         carrier = IntoTable(server)

@@ -14,6 +14,8 @@ COUNTS = (  # of things that have no unit
     *("records", "batch_records", "records_incomplete", "group_lag_records", "lag_records"),
     *("ready", "gateway_ready", "tasks", "sweeping", "sweep_keys_done", "state_keys", "reachable"),
     *("held_events", "annulments_unmatched", "disputes_open", "obligations_open", "obligations_overdue"),
+    *("outbox_rows", "outbox_database_reachable"),
+    *("sink_behind_records", "sink_reading_anew", "sink_database_reachable"),
     *("webhook_parked", "webhook_owed", "webhook_file_refused"),
     *("dead_letters_open", "dead_letters_closed"),
 )

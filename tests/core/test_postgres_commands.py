@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
@@ -32,14 +43,13 @@ AWAY = "postgresql://relay:HUSH@127.0.0.1:1/cis"
         (("outbox", "ddl", "DWP", "--system", "cis"), {}, 2, "no source of events"),
         (("outbox", "run", "dwp"), {}, 2, "POSTROOM_POSTGRES"),
         (("outbox", "run", "nobody"), {"POSTROOM_POSTGRES": AWAY}, 2, "nobody owns no contract"),
-        (("outbox", "run", "dwp"), {"POSTROOM_POSTGRES": AWAY}, 3, "PostgreSQL is unreachable"),
         (("outbox", "run", "dwp"), {"POSTROOM_POSTGRES": "password HUSH"}, 2, "cannot be read"),
         (("outbox", "parked"), {"POSTROOM_POSTGRES": AWAY}, 3, "127.0.0.1:1/cis"),
         (("outbox", "retry"), {"POSTROOM_POSTGRES": AWAY}, 3, "PostgreSQL is unreachable"),
         (("sink",), {}, 2, "Usage"),
         (("sink", "ddl", "nothing"), {}, 2, "there is no such agreement"),
         (("sink", "run", "council-leeds-housing"), {}, 2, "POSTROOM_POSTGRES"),
-        (("sink", "run", "council-leeds-housing"), {"POSTROOM_POSTGRES": AWAY}, 3, "unreachable"),
+        (("sink", "run", "nothing"), {"POSTROOM_POSTGRES": AWAY}, 2, "there is no such agreement"),
         (("sink", "check", "council-leeds-housing"), {"POSTROOM_POSTGRES": AWAY}, 3, "unreachable"),
     ],
 )
@@ -52,6 +62,46 @@ def test_what_is_wrong_is_said_without_a_secret(
     assert words in done.stderr
     assert "HUSH" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def running(directory: Path, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that goes on, ended at the latest with the test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from postroom.cli import main; main()", *arguments],
+        cwd=directory,
+        env=kept | environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("words", [("outbox", "run", "dwp"), ("sink", "run", "council-leeds-housing")])
+def test_what_is_away_at_the_start_is_waited_for(words: tuple[str, ...], tmp_path: Path):
+    """It lives, is not ready, says so once without a secret, and ends with 0 when it is told to."""
+    with running(tmp_path, *words, **(RULES | {"POSTROOM_POSTGRES": AWAY})) as process:
+        assert process.stderr is not None
+        lines: list[dict[str, Any]] = []
+        while not lines or not lines[-1]["event"].endswith("-waits"):
+            lines.append(json.loads(process.stderr.readline()))
+        until = time.monotonic() + 2  # it tries again meanwhile
+        assert lines[-1]["event"] == f"{words[0]}-waits"
+        answers = [httpx.get(f"{lines[0]['url']}/health/{name}", timeout=10) for name in ("live", "ready")]
+        assert [answer.status_code for answer in answers] == [200, 503]
+        away = "unreachable" if words[0] == "outbox" else "registry"
+        assert away in answers[1].text
+        time.sleep(max(0, until - time.monotonic()))
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(60) == 0, rest
+        assert "-waits" not in rest
+        assert "HUSH" not in rest + str(lines)
 
 
 def test_ddl_needs_neither_kafka_nor_a_database(tmp_path: Path):
@@ -90,6 +140,22 @@ def test_a_password_does_not_belong_into_the_file(tmp_path: Path):
 def test_a_server_elsewhere_proves_its_name_unless_somebody_says_otherwise(conninfo: str, mode: str | None):
     """An open line leaves this machine only if somebody wrote so."""
     assert Database(conninfo, "sink")._parameters.get("sslmode") == mode
+
+
+@pytest.mark.parametrize(
+    ("needs", "used", "said", "kind"),
+    [
+        (True, False, "fe_sendauth: no password supplied", Misused),
+        (False, True, 'FATAL: password authentication failed for user "relay"', Misused),
+        (False, True, "FATAL: the database system is starting up", Unreachable),
+        (False, False, "connection refused", Unreachable),
+    ],
+)
+def test_a_password_that_is_refused_is_a_wrong_setting(needs: bool, used: bool, said: str, kind: type):
+    """So `outbox run` and `sink run` end at once; a server that is not there yet is waited for."""
+    line = SimpleNamespace(needs_password=needs, used_password=used)
+    error = psycopg.OperationalError(said, pgconn=line)  # type: ignore[arg-type]
+    assert type(in_our_words(error, "here")) is kind
 
 
 def test_an_error_of_the_server_is_told_without_its_message():

@@ -68,6 +68,23 @@ def test_what_a_system_answers_is_a_gauge():
         signals.close()
 
 
+def test_a_process_is_not_ready_while_what_it_needs_does_not_answer():
+    """Kafka is needed; that the registry is silent hinders nobody who has read it."""
+    silent = {"kafka": "no", "registry": "no"}
+    systems = {name: lambda name=name: silent.get(name) for name in silent}
+    signals = Signals("sink", "127.0.0.1", 0, list, systems=systems, needed=("kafka",))  # type: ignore[arg-type]
+    try:
+        for _ in range(500):
+            status, body = asked(f"{signals.url}/health/ready")
+            if status == 503:
+                break
+        assert json.loads(body) == {"status": "waiting", "for": ["kafka to answer"]}
+        signals._note("kafka", None)
+        assert asked(f"{signals.url}/health/ready")[0] == 200
+    finally:
+        signals.close()
+
+
 def test_a_place_that_is_taken_is_said_with_how_to_mend_it():
     """Two processes on one port is the usual mistake."""
     with socket.socket() as taken:

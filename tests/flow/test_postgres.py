@@ -112,7 +112,7 @@ class Doors:
             return Counter(row[0] for row in connection.execute(query).fetchall())
 
     def until(self, wanted: Callable[[], bool], what: str) -> None:
-        """Wait, while a supervisor starts again what ended."""
+        """Wait, while a supervisor starts the worker again when it ended."""
         deadline = time.monotonic() + 120
         while True:
             self.own.tend()
@@ -127,13 +127,9 @@ class Doors:
             time.sleep(0.2)
 
     def _tend(self) -> None:
-        """Start again what ended because something was away when it began, as a supervisor does."""
+        """Whatever is away, at their start too: outbox and sink wait for it and do not end."""
         for name, process in list(self.processes.items()):
-            if process.poll() is not None:
-                assert process.returncode == 3, (
-                    f"{name} ended with {process.returncode}:\n{self.own.said(name)}"
-                )
-                self.start(name)
+            assert process.poll() is None, f"{name} ended with {process.returncode}:\n{self.own.said(name)}"
 
     def check(self) -> subprocess.CompletedProcess[bytes]:
         """`postroom sink check`."""
@@ -158,6 +154,13 @@ def doors(request: pytest.FixtureRequest, stack_settings: Settings) -> Iterator[
             made.gateway.kill()
 
 
+def _again(doors: Doors) -> None:
+    """Both begin while PostgreSQL is away."""
+    for name in ("outbox", "sink"):
+        doors.kill(name)
+        doors.start(name)
+
+
 def _nino(number: int) -> str:
     return f"NC{number:06}C"
 
@@ -175,6 +178,7 @@ def test_from_post_and_outbox_row_to_a_row_through_every_kill(doors: Doors):
             lambda: (doors.kill("outbox"), doors.start("outbox")),
             lambda: doors.own.kill("one"),
             lambda: (doors.server.kill(), time.sleep(1), doors.server.start()),
+            lambda: (doors.server.kill(), _again(doors), time.sleep(2), doors.server.start()),
             lambda: (doors.gateway.kill(), doors.gateway.start()),
             lambda: (doors.kill("sink"), doors.start("sink")),
             lambda: (doors.server.kill(), doors.server.start()),
@@ -275,6 +279,53 @@ def test_nobody_has_more_than_its_role(doors: Doors):
 def _refused(url: str, why: type[Exception]) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(url, autocommit=True) as connection, pytest.raises(why):
         yield connection
+
+
+def test_outbox_and_sink_show_how_they_stand(doors: Doors):
+    """Ready, and counted: what went, what is due, how far behind, and that their databases answer; when one
+    is away they are not ready.
+    """
+
+    def shows(name: str, sample: str) -> None:
+        doors.until(lambda: sample in _asked(doors, name, "/metrics")[1], f"{name} never showed {sample}")
+
+    shows("outbox", 'postroom_outbox_rows{owner="dwp",state="due"} 0.0')
+    shows("outbox", 'postroom_outbox_database_reachable{owner="dwp"} 1.0')
+    shows("sink", f'postroom_sink_behind_records{{agreement="{HOUSING}"}} 0.0')
+    shows("sink", f'postroom_sink_reading_anew{{agreement="{HOUSING}"}} 0.0')
+    for name in ("outbox", "sink"):
+        shows(name, f'postroom_build_info{{process="{name}"')
+        shows(name, 'postroom_reachable{system="kafka"} 1.0')
+        doors.until(
+            lambda name=name: _asked(doors, name, "/health/ready")[0] == 200, f"{name} is never ready"
+        )  # type: ignore[misc]
+    doors.insert(_nino(900_001), "Counted")
+    published = f'postroom_outbox_published_total{{owner="dwp",type="{CLAIMANT}"}}'
+    shows("outbox", published)
+    doors.server.kill()
+    for name in ("outbox", "sink"):
+        doors.until(
+            lambda name=name: _asked(doors, name, "/health/ready")[0] == 503, f"{name} says it is ready"
+        )  # type: ignore[misc]
+    doors.server.start()
+    for name in ("outbox", "sink"):
+        doors.until(
+            lambda name=name: _asked(doors, name, "/health/ready")[0] == 200, f"{name} is not ready again"
+        )  # type: ignore[misc]
+
+
+def _asked(doors: Doors, name: str, path: str) -> tuple[int, str]:
+    """What the newest process of this name answers."""
+    told = [
+        line for line in (doors.own.place / f"{name}.log").read_text().splitlines() if '"signals"' in line
+    ]
+    if not told:
+        return 0, ""
+    try:
+        answer = httpx.get(json.loads(told[-1])["url"] + path, timeout=10)
+    except httpx.TransportError:
+        return 0, ""
+    return answer.status_code, answer.text
 
 
 def test_the_logs_hold_no_payload(doors: Doors):
