@@ -44,9 +44,12 @@ from postroom.topics import changelog
 from postroom.watched import Watched
 from processors import Intake, Keys, Rules, view_topic
 from processors.engine.changelog import TASK_KEY, body_of
+from processors.engine.trouble import stop_process
 from processors.intake import Rejected
 from processors.obligations import read_obligation
 from schemas import Contracts, Rejection
+
+LOOK_EVERY_S = DISCOVER_EVERY_S / 5
 
 Say = Callable[[str], None]
 
@@ -90,8 +93,6 @@ def obligation_of(key: bytes, value: bytes) -> Obligation | None:
 class Running:
     """A gateway on a stack: made from settings, then started in a loop."""
 
-    _in_force: Rules | None = None
-
     def __init__(self, settings: Settings, stack: Stack) -> None:
         self.own: GatewaySettings = gateway_settings(settings)
         self._settings, self._stack = settings, stack
@@ -105,25 +106,24 @@ class Running:
         self._settings, self._stack = settings, stack
         READY.set_function(lambda: not self.waiting_for())
 
-    def _read_rules(self) -> Rules:
+    def _read_rules(self, in_force: Rules | None) -> Rules:
         """Contracts and agreements; once there are some in force, UserError or Trouble unless everything that
         newer ones need is there.
         """
         contracts, agreements = load_rules_files(self._settings.contracts_dir, self._settings.agreements_dir)
         newer = Rules(contracts, agreements, Keys(b""))
-        if self._in_force is not None:
-            require_nothing_vanished(self._settings, self._in_force, newer)
-            require_registered(registry_of(self._stack), self._in_force.contracts, contracts)
-            new = {view_topic(name) for name in agreements.keys() - self._in_force.agreements.keys()}
-            new |= contracts.by_type.keys() - self._in_force.contracts.by_type.keys()
+        if in_force is not None:
+            require_nothing_vanished(self._settings, in_force, newer)
+            require_registered(registry_of(self._stack), in_force.contracts, contracts)
+            new = {view_topic(name) for name in agreements.keys() - in_force.agreements.keys()}
+            new |= contracts.by_type.keys() - in_force.contracts.by_type.keys()
             if new and (missing := missing_topics(self._stack.access, new)):
                 raise UserError(
                     "a topic is missing", where=", ".join(missing[:5]), mend="postroom topics apply"
                 )
-        self._in_force = newer
         return newer
 
-    def _read_clients(self) -> Clients:
+    def _read_clients(self, _: Clients | None) -> Clients:
         return load_clients(self.own.clients, self._rules.current.agreements)
 
     def _clients_fingerprint(self) -> str:
@@ -148,9 +148,15 @@ class Running:
             await self.views.renew(clients.read_agreements)
 
     async def _keep_renewing(self, gateway: Gateway) -> None:
-        while True:
-            await asyncio.sleep(DISCOVER_EVERY_S / 5)
-            await self.renew(gateway)
+        """Renew until it is cancelled. A defect ends the process with 70, as it ends a worker: a gateway that
+        goes on would let in whoever was taken out of the file.
+        """
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                await self.renew(gateway)
+        except Exception as error:
+            stop_process("gateway", error)
 
     def waiting_for(self) -> list[str]:
         """Name what is not there yet."""

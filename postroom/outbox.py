@@ -43,8 +43,8 @@ class RunningOutbox:
         self._said: dict[str, str] = {}
         self._answers = True
 
-    def _read(self) -> Contracts:
-        contracts, _ = load_rules_files(self._settings.contracts_dir, self._settings.agreements_dir)
+    def _read(self, _: Contracts | None) -> Contracts:
+        contracts = load_rules_files(self._settings.contracts_dir, self._settings.agreements_dir)[0]
         if not any(self._owner in contract.owners for contract in contracts.by_type.values()):
             raise UserError(
                 f"{self._owner} owns no contract",

@@ -41,7 +41,7 @@ class RunningSink:
 
     def __init__(self, settings: Settings, stack: Stack, database: Database, agreement: str) -> None:
         self._stack, self._database, self._agreement = stack, database, agreement
-        self._rows = Watched(lambda: fingerprint(settings), lambda: rows_of(settings, agreement))
+        self._rows = Watched(lambda: fingerprint(settings), lambda _: rows_of(settings, agreement))
         self._began = False
         self._keeper: Keeper | None = None
         self._answers = True

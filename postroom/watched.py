@@ -21,20 +21,21 @@ class Watched(Generic[Read]):
     """What `read` makes of the files, newest first; `read` raises UserError or Trouble while they are not
     right.
 
-    `current` is what is in force.
+    `current` is what is in force. `read` is given that, None the first time: what it has read before may
+    never have come into force, because the files changed meanwhile.
     """
 
     def __init__(
         self,
         fingerprint: Callable[[], str],
-        read: Callable[[], Read],
+        read: Callable[[Read | None], Read],
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fingerprint, self._read, self._monotonic_s = fingerprint, read, monotonic_s
         self._taken = self._seen = fingerprint()  # before they are read: a change in between is seen
         self._next_look_s = monotonic_s() + DISCOVER_EVERY_S
         self._said = ""
-        self.current = read()
+        self.current = read(None)
 
     def is_renewed(self) -> bool:
         """Look at the files, once in a while; tell whether `current` is another than before."""
@@ -52,7 +53,7 @@ class Watched(Generic[Read]):
 
     def _take_up(self, found: str) -> bool:
         try:
-            newer = self._read()
+            newer = self._read(self.current)
             if self._fingerprint() != found:
                 return False  # they changed while they were read
         except (UserError, Trouble) as error:

@@ -59,7 +59,7 @@ class World:
         monkeypatch.setattr(module, "KafkaSink", lambda *_: None)
         monkeypatch.setattr(module, "TopicViews", lambda *_: Views())
         monkeypatch.setattr(module, "TopicLedger", lambda *_: None)
-        monkeypatch.setattr(module, "Registry", lambda *_: None)
+        monkeypatch.setattr(module, "registry_of", lambda _: None)
         object.__setattr__(stack, "registry", "http://127.0.0.1:1")
         object.__setattr__(stack, "access", None)
         self.running = module.Running(settings, stack)
@@ -117,6 +117,57 @@ def test_a_contract_that_vanishes_stays_in_force(world: World):
     (world.schemas / "civil/death.v1.avsc").unlink()
     world.look()
     assert world.gateway.contracts is before
+
+
+def test_what_was_read_and_never_came_into_force_has_not_vanished(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """The files changed while they were read: an agreement that came and went in that time holds nothing up,
+    because only what is in force can be missed.
+    """
+    load, agreement = module.load_rules_files, world.schemas / f"agreements/{TAX}.yaml"
+
+    def loaded(*directories: Path) -> Any:
+        found = load(*directories)
+        if agreement.exists():  # it was read; now somebody takes it back, and brings a contract
+            agreement.unlink()
+            world.put_back(CLAIMANT)
+        return found
+
+    monkeypatch.setattr(module, "load_rules_files", loaded)
+    world.put_back(f"agreements/{TAX}.yaml")
+    world.look(2)
+    assert not agreement.exists()
+    assert "uk.gov.benefits.claimant.v1" not in world.gateway.contracts.by_type
+    world.look()
+    assert "uk.gov.benefits.claimant.v1" in world.gateway.contracts.by_type
+    assert TAX not in world.running._rules.current.agreements
+
+
+def test_a_defect_while_renewing_ends_the_process(
+    world: World, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """With 70 and one line, as a worker's does, never silently: whoever is taken out of the file would stay
+    let in. What the error says is not printed.
+    """
+    ended: list[int] = []
+
+    def end(code: int) -> None:
+        ended.append(code)
+        raise SystemExit(code)
+
+    async def broken(_: Any) -> None:
+        raise ValueError("NC000001C")
+
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr("processors.engine.trouble.os._exit", end)
+    monkeypatch.setattr(world.running, "renew", broken)
+    with pytest.raises(SystemExit):
+        asyncio.run(asyncio.wait_for(world.running._keep_renewing(world.gateway), 60))
+    assert ended == [70]
+    said = capfd.readouterr().err
+    assert '"error": "ValueError"' in said
+    assert "NC000001C" not in said
 
 
 def test_a_new_agreement_reaches_its_subscriber(world: World):

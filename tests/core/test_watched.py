@@ -17,10 +17,12 @@ class Files:
         self.text, self.now_s, self.reads = "old", 0.0, 0
         self.error: Exception | None = None
         self.while_read: Callable[[], None] = lambda: None
+        self.compared_with: list[str | None] = []
 
-    def read(self) -> str:
+    def read(self, in_force: str | None) -> str:
         """Read them, unless something is wrong."""
         self.reads += 1
+        self.compared_with.append(in_force)
         self.while_read()
         if self.error is not None:
             raise self.error
@@ -81,3 +83,6 @@ def test_files_that_change_while_they_are_read_are_read_again():
     files.while_read = lambda: None
     assert [files.look(watched) for _ in range(3)] == [False, True, False]
     assert watched.current == "NEWER"
+    assert files.compared_with == [None, "OLD", "OLD"], (
+        "what never came into force is nothing to compare with"
+    )
