@@ -194,13 +194,14 @@ def rig(
     events_per_s: float = 10_000,
     issuer: Issuer = ISSUING,
     word: LastWord | None = None,
+    views: MemoryViews | None = None,
 ) -> Rig:
     """A gateway of the repository's contracts and agreements."""
     contracts, agreements = rules()
     file = tmp_path / "clients.yaml"
     file.write_text(CLIENTS.replace("TAX", TAX))
     clients = load_clients(file, agreements)
-    sink, views, ledger = MemorySink(), MemoryViews(), MemoryLedger()
+    sink, views, ledger = MemorySink(), views or MemoryViews(), MemoryLedger()
     registry = MemoryRegistry(contracts.by_type)
     made = Rig(None, None, sink, views, ledger, registry, contracts, Cursors(b"key"), clients)  # type: ignore[arg-type]
 
