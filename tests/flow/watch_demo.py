@@ -109,6 +109,9 @@ def take(address: str, where: Path, graphs: dict[str, str] | None = None) -> Non
         for name, expr in (GRAPHS if graphs is None else graphs).items():
             asked = {"g0.expr": expr, "g0.tab": "0", "g0.range_input": "6m"}
             tab.open(f"{address}/classic/graph?{urlencode(asked)}" if expr else f"{address}/classic/alerts")
+            assert not any("not loaded" in trouble or "404" in trouble for trouble in tab.troubles), (
+                tab.troubles
+            )
             tab.run("new Promise(done => setTimeout(done, 4000))")  # it draws what it has asked for
             (where / f"prometheus-{name}.png").write_bytes(tab.picture())
             say(f"   picture: {where / f'prometheus-{name}.png'}")
