@@ -15,8 +15,7 @@ from processors.dead_letters import (
     Decision,
     Letter,
     Standing,
-    read_decision,
-    read_letter,
+    read_either,
     standings,
 )
 
@@ -37,17 +36,13 @@ class Letters:
 
     def take(self, record: RawRecord) -> None:
         """Take one record; what cannot be read is nobody's letter."""
-        try:
-            if record.topic == DEAD_LETTERS_TOPIC:
-                letter = read_letter(record.value)
+        match read_either(record.topic, record.value):
+            case Letter() as letter:
                 self._letters[letter.place] = letter
-            else:
-                decision = read_decision(record.value)
+            case Decision() as decision:
                 asked = (decision.request_partition, decision.request_offset)
                 # Who did it and why is kept on the topic for years, and needs no room here.
                 self._decisions[asked] = msgspec.structs.replace(decision, by="", why="")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return
         self._standings = None
 
     def tell(self, now_ms: int) -> None:

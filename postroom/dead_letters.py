@@ -12,11 +12,11 @@ from postroom.errors import UserError
 from processors import DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC, LETTER_REQUESTS_TOPIC
 from processors.dead_letters import (
     Decision,
+    Letter,
     Request,
     Standing,
     encode_json,
-    read_decision,
-    read_letter,
+    read_either,
     standings,
 )
 from schemas import IdentifierInvalid, Schemes, format_instant, parse_instant
@@ -102,10 +102,11 @@ def read_standings(access: KafkaAccess) -> list[Standing]:
     """Read every letter that is kept, with what was decided about it."""
     letters, decisions = [], []
     for record in TopicReader(access).read([DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC]):
-        if record.topic == DEAD_LETTERS_TOPIC:
-            letters.append(read_letter(record.value))
-        else:
-            decisions.append(read_decision(record.value))
+        match read_either(record.topic, record.value):
+            case Letter() as letter:
+                letters.append(letter)
+            case Decision() as decision:
+                decisions.append(decision)
     return standings(letters, decisions)
 
 
@@ -157,7 +158,9 @@ def ask(
         for first in range(0, len(requests), PORTION):
             waiting = _sent(access, producer, requests[first : first + PORTION])
             while waiting and (record := next(decisions, None)) is not None:
-                decision = read_decision(record.value)
+                decision = read_either(record.topic, record.value)
+                if not isinstance(decision, Decision):
+                    continue
                 request = waiting.pop((decision.request_partition, decision.request_offset), None)
                 if request is not None:
                     advance(1)

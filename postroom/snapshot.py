@@ -20,7 +20,7 @@ from connectors.stack import PartStatus
 from postroom.stage_groups import groups_of
 from postroom.topics import changelog
 from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, LETTER_DECISIONS_TOPIC
-from processors.dead_letters import Decision, Letter, Standing, read_decision, read_letter, standings
+from processors.dead_letters import Decision, Letter, Standing, read_either, standings
 from processors.engine.changelog import TASK_KEY, body_of
 from processors.node import read_dispute
 from processors.obligations import Obligation, read_obligation
@@ -151,14 +151,19 @@ class Looking:
 
     def _take(self, record: RawRecord) -> None:
         match record.topic:
-            case topic if topic == DEAD_LETTERS_TOPIC:
-                self._letters.append(read_letter(record.value))
-            case topic if topic == LETTER_DECISIONS_TOPIC:
-                self._decisions.append(read_decision(record.value))
+            case topic if topic in (DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC):
+                self._take_letter(record)
             case topic if topic == DISPUTES_TOPIC:
                 self._keep(self._disputes, record, lambda value: read_dispute(value)[2])
             case _ if record.key != TASK_KEY:
                 self._keep(self._owed, record, lambda value: read_obligation(body_of(value)))
+
+    def _take_letter(self, record: RawRecord) -> None:
+        match read_either(record.topic, record.value):
+            case Letter() as letter:
+                self._letters.append(letter)
+            case Decision() as decision:
+                self._decisions.append(decision)
 
     @staticmethod
     def _keep(kept: dict[bytes, Any], record: RawRecord, read: Any) -> None:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom.dead_letters import Filter, moment, row_of, trail, words
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_reader import RawRecord, TopicReader
+from postroom.dead_letters import Filter, moment, read_standings, row_of, trail, words
 from postroom.errors import UserError
-from processors import ASSERTIONS_TOPIC, LETTER_DECISIONS_TOPIC, LETTER_REQUESTS_TOPIC
+from processors import ASSERTIONS_TOPIC, DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC, LETTER_REQUESTS_TOPIC
 from processors.dead_letters import (
     Decision,
     Letter,
@@ -19,6 +21,7 @@ from processors.dead_letters import (
     Standing,
     encode_json,
     read_decision,
+    read_either,
     read_request,
     standings,
 )
@@ -167,6 +170,24 @@ def test_what_became_of_letters_hangs_on_no_order(some: list[Letter], decided: l
     for standing in standings(some, decided):
         closed = {each.result for each in standing.decisions} & {Result.REPLAYED, Result.DISCARDED}
         assert (standing.state == "open") == (not closed)
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"\xff", b"{}", b"[]", b'{"result": "made-up"}', b'{"topic": 1}', b'"words"']
+)
+def test_what_intake_has_not_written_stops_nobody_who_looks(value: bytes | None, monkeypatch: Any):
+    """E7: on a cluster without permissions anybody may write there; `dlq list` passes it over."""
+    assert read_either(DEAD_LETTERS_TOPIC, value) is None
+    assert read_either(LETTER_DECISIONS_TOPIC, value) is None
+    letter = Letter("t", 0, 1, NOW_MS)
+    decided = Decision(0, 1, NOW_MS, Result.DISCARDED, "t", 0, 1)
+    kept = [
+        RawRecord(topic, 0, 0, NOW_MS, None, each, ())
+        for topic, good in ((DEAD_LETTERS_TOPIC, letter), (LETTER_DECISIONS_TOPIC, decided))
+        for each in (value, encode_json(good))
+    ]
+    monkeypatch.setattr(TopicReader, "read", lambda *_: kept)
+    assert read_standings(KafkaAccess("127.0.0.1:1")) == [Standing(letter, (decided,))]
 
 
 def standing(reason: str = "oversized", at_ms: int = NOW_MS, **more: Any) -> Standing:
