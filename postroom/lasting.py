@@ -1,4 +1,4 @@
-"""Commands that go on until they are told to stop, and outlive what they stand on."""
+"""Commands that go on until they are told to stop, and outlive what they stand on (docs/adr/0054)."""
 
 from __future__ import annotations
 
