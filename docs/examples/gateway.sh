@@ -22,7 +22,7 @@ take() { # Server-Sent Events: id, event, data, an empty line
             event:*) event=${line#event: } ;;
             data:*) data=${line#data: } key=$(printf %s "$line" | sed 's/^data: {"key":"\([^"]*\)".*/\1/') ;;
             '') case $event in
-                view-updated) printf %s "$data" > "kept/$key" && echo "keep $key $data" ;;
+                view-updated) printf %s "$data" > "kept/$key" && printf 'keep %s %s\n' "$key" "$data" ;;
                 view-retracted) rm -f "kept/$key" && echo "delete $key" ;; # a withdrawal
                 esac
                 event='' && printf %s "$id" > cursor ;; # only when it is kept or deleted
