@@ -22,15 +22,15 @@ take() { # Server-Sent Events: id, event, data, an empty line
             event:*) event=${line#event: } ;;
             data:*) data=${line#data: } key=$(printf %s "$line" | sed 's/^data: {"key":"\([^"]*\)".*/\1/') ;;
             '') case $event in
-                view-updated) printf %s "$data" > "kept/$key" && printf 'keep %s %s\n' "$key" "$data" ;;
-                view-retracted) rm -f "kept/$key" && echo "delete $key" ;; # a withdrawal
+                view-updated) printf %s "$data" > "kept/$key" || exit; printf 'keep %s %s\n' "$key" "$data" ;;
+                view-retracted) rm -f "kept/$key" || exit; echo "delete $key" ;; # a withdrawal
                 esac
-                event='' && printf %s "$id" > cursor ;; # only when it is kept or deleted
+                event='' && printf %s "$id" > cursor || exit ;; # only when it is kept or deleted
         esac
     done
 }
 while mkdir -p kept && touch cursor; do
-    curl -sN -D answer "$views" -H "authorization: Bearer $TOKEN" -H "last-event-id: $(cat cursor)" | take || true
-    if grep -q ' 410' answer; then rm -rf kept cursor; fi # away for too long: begin again with nothing
+    curl -fsSN -D answer "$views" -H "authorization: Bearer $TOKEN" -H "last-event-id: $(cat cursor)" | take || true
+    if head -n 1 answer | grep -q ' 410'; then rm -rf kept cursor; fi # away for too long: begin again with nothing
     sleep 1
 done

@@ -17,17 +17,16 @@ if sys.argv[1] == "publish":  # a CloudEvent may be a JSON document on Kafka too
     event = {"specversion": "1.0", "id": f"{time.time_ns()}", "source": "urn:gov:dwp:cis", "type": TYPE}
     event["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     event["data"] = {"nino": sys.argv[2], "name": {"given_names": sys.argv[3], "family_name": sys.argv[4]}}
-    producer = Producer(KAFKA | {"enable.idempotence": True})
-    headers = {"content-type": "application/cloudevents+json"}
-    said = lambda error, _: print(error or "published", event["id"])  # noqa: E731 - forty lines are few
-    producer.produce(TYPE, json.dumps(event), headers=headers, on_delivery=said)
-    sys.exit(producer.flush(30))
+    said = []  # by the broker, of the event: None if it has it
+    producer = Producer(KAFKA | {"on_delivery": lambda e, _: said.append(e), "enable.idempotence": True})
+    producer.produce(TYPE, json.dumps(event), headers={"content-type": "application/cloudevents+json"})
+    sys.exit(f"not delivered: {said}" if producer.flush(30) or any(said) else print("published", event["id"]))
 KEPT.mkdir(exist_ok=True)
 settings = {"group.id": "subscriber.council-leeds.example", "isolation.level": "read_committed"}
 consumer = Consumer(KAFKA | settings | {"auto.offset.reset": "earliest", "enable.auto.commit": False})
 consumer.subscribe([VIEW])
-while True:
-    if (record := consumer.poll(1)) is not None and not record.error():
+while (record := consumer.poll(1)) is None or not record.error():
+    if record is not None:
         key, value = record.key().decode(), record.value()
         if value is None:  # a withdrawal: delete what was held under this key
             (KEPT / key).unlink(missing_ok=True)
@@ -37,3 +36,4 @@ while True:
             (KEPT / key).write_text(json.dumps(view, default=str))
         print(*(("keep", key, view) if value else ("delete", key)), flush=True)
         consumer.commit(record)  # only when it is kept or deleted
+sys.exit(f"{record.error()}")

@@ -25,8 +25,8 @@ COMPILER = "org.eclipse.jdt:ecj:3.40.0"
 BUILD_S = 180
 
 
-def built(source: Path, cache: Path, classes: Path) -> tuple[str, ...]:
-    """Compile one program and return the command that runs it; Unreachable where no jar can be fetched."""
+def built(sources: list[Path], cache: Path, classes: Path) -> list[tuple[str, ...]]:
+    """Compile programs and return the command that runs each; Unreachable where no jar can be fetched."""
     libraries = jars.fetch(_program(), cache, ConsoleReport())
     compiler = next(libraries.glob("ecj-*.jar"))
     path = ":".join(map(str, libraries.glob("*.jar")))
@@ -42,7 +42,7 @@ def built(source: Path, cache: Path, classes: Path) -> tuple[str, ...]:
             path,
             "-d",
             str(classes),
-            str(source),
+            *map(str, sources),
         ],
         capture_output=True,
         text=True,
@@ -50,7 +50,7 @@ def built(source: Path, cache: Path, classes: Path) -> tuple[str, ...]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return (str(JAVA), "-Xmx128m", "-cp", f"{classes}:{path}", source.stem)
+    return [(str(JAVA), "-Xmx128m", "-cp", f"{classes}:{path}", source.stem) for source in sources]
 
 
 def _program() -> jars.Program:
