@@ -20,6 +20,7 @@ from postroom.config import Settings
 from tests.flow import examples_java
 from tests.flow.spine import ROOT, SHELL, Installation, event, installation, now_ms
 from tests.flow.test_gateway import Gateway
+from tests.programs import program
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
 
@@ -59,7 +60,7 @@ def gateway(request: pytest.FixtureRequest, stack_settings: Settings) -> Iterato
 
 
 def with_curl(place: Path, own: Installation) -> Commands:
-    _needs("curl")
+    program("curl", "curl")
     script = str(EXAMPLES / "gateway.sh")
     return (script, "publish"), (script, "subscribe")
 
@@ -82,7 +83,8 @@ def with_java(place: Path, own: Installation) -> Commands:
 
 
 def with_node(place: Path, own: Installation) -> Commands:
-    _needs("node", "npm")
+    program("node", "nodejs")
+    program("npm", "npm")
     for file in ("postroom.mjs", "package.json", "package-lock.json"):
         shutil.copy(EXAMPLES / "node" / file, place)
     words = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
@@ -91,12 +93,6 @@ def with_node(place: Path, own: Installation) -> Commands:
         pytest.skip(f"SKIPPED LOUDLY: not run: npm's registry is away; reach it once, then again: {words}")
     assert done.returncode == 0, done.stderr
     return ("node", "postroom.mjs", "publish"), ("node", "postroom.mjs", "subscribe")
-
-
-def _needs(*programs: str) -> None:
-    for name in programs:
-        if shutil.which(name) is None:
-            pytest.skip(f"SKIPPED LOUDLY: not run: there is no {name}; apt-get install curl nodejs npm")
 
 
 RUN = {
@@ -218,14 +214,14 @@ def _until(said: Said, wanted: Callable[[str], bool]) -> str:
     raise AssertionError(f"not seen in {seen}; it complained: {Path(errors).read_text()[-2000:]}")
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.name)
-def test_an_example_is_short_needs_none_of_our_code_and_is_in_the_list(program: Path):
+@pytest.mark.parametrize("file", PROGRAMS, ids=lambda path: path.name)
+def test_an_example_is_short_needs_none_of_our_code_and_is_in_the_list(file: Path):
     """Less than forty lines, no import of ours (§9), and its command stands in the README beside it."""
-    text = program.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LINES_MAX
     assert not any(f"{word} {ours}" in text for ours in OURS for word in ("import", "from"))
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    assert program.name in readme
+    assert file.name in readme
 
 
 def test_every_example_is_run():
