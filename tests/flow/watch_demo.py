@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 from connectors.trouble import Trouble
 from postroom.config import load_settings
-from tests.alerts.promtool import MEND
+from tests.alerts.promtool import PACKAGES
 from tests.flow.alarms import SCALE, Alarms, Fault, nothing
 from tests.flow.spine import ROOT, installed
 
@@ -33,7 +33,7 @@ def main() -> int:
     """Tell the story, return the exit code."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
-        say(f"{', '.join(missing)} not found: {MEND}")
+        say(f"{', '.join(missing)} not found: apt-get install {PACKAGES}")
         return 3
     say("starting Kafka, a registry, a worker, a gateway, a canary, Prometheus and Alertmanager (a minute)")
     try:
