@@ -140,7 +140,13 @@ class Follower:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError) as error:
                 audit.say("follows-again", topic=self.topic, error=type(error).__name__)
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:
+                # INVARIANT: a follower that stopped in silence would show for ever what was retracted since.
+                # What a defect has left is not trusted: until all is read again, whoever asks is sent away.
+                audit.say("follows-anew", topic=self.topic, error=type(error).__name__)
+                self._positions = []
+                self._was_at_end = False
+            await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
         from aiokafka import TopicPartition
