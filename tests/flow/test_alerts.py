@@ -34,6 +34,8 @@ SELDOM = {
     "postroom_wakes_total",
 }
 """What is counted only once it happens, and does not happen here."""
+RETRACTED = "postroom_withdrawal_to_retraction_seconds"
+PROMPTLY = f'{RETRACTED}_bucket{{le="1.0"}}'
 FAULTS = (
     "worker killed",
     "stages stutter",
@@ -79,12 +81,21 @@ def test_a_fault_wakes_somebody_once_and_for_the_right_reason(alarms: Alarms, nu
 
 
 def test_after_all_faults_everything_is_well_again(alarms: Alarms):
-    """Each alert clears, and whoever was woken is told so."""
+    """Each alert clears, and whoever was woken is told so; but no page ends that tells the truth.
+
+    Retractions may really be late on a machine that has too much to do, and that is no fault of an alert.
+    """
     tower = alarms.tower
-    tower.until(lambda: not tower.firing(), "all pages over", 2 * PATIENCE_S, nothing)
-    over = {fault.alert for fault in alarms.faults()}
+    tower.until(lambda: tower.firing() <= true_still(alarms), "all pages over", 2 * PATIENCE_S, nothing)
     told = lambda: {each.name for each in tower.told if each.status == "resolved"}  # noqa: E731 - used twice
-    tower.until(lambda: over <= told(), "all told as over", PATIENCE_S, nothing)
+    over = {fault.alert for fault in alarms.faults()}
+    tower.until(lambda: over - true_still(alarms) <= told(), "all told as over", PATIENCE_S, nothing)
+
+
+def true_still(alarms: Alarms) -> set[str]:
+    """The pages that may rightly be there although every fault is mended."""
+    late = alarms.tower.query(f"sum(increase({RETRACTED}_count[1m])) - sum(increase({PROMPTLY}[1m])) > 0")
+    return {"PostroomRetractionsLate"} if late else set()
 
 
 def test_every_text_was_filled_in_and_names_nobody(alarms: Alarms):
