@@ -1,6 +1,7 @@
 """The house: who may import whom (DESIGN §9, STYLE 1 and 3)."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,25 @@ def test_every_import_is_declared():
         if not {found.lower().replace("_", "-") for found in distributions.get(name, ())} & declared
     }
     assert not missing
+
+
+def test_what_is_declared_is_locked():
+    """A fresh clone installs the lock and nothing else: what it lacks would be missed in silence."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = {_name(line) for lines in (project["dependencies"], *extras) for line in lines}
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    locked = {_name(line) for line in lines if line and not line.startswith("#")}
+    assert not wanted - locked
+
+
+def _name(requirement: str) -> str:
+    """The distribution that a requirement is about, as indexes spell it."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
 def test_no_file_is_named_for_what_it_is_not():
