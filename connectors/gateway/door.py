@@ -113,6 +113,8 @@ def _method(scope: MutableMapping[str, Any]) -> str:
 async def on_problem(request: Request, error: Exception) -> Response:
     """Answer a problem that a route raised."""
     assert isinstance(error, Problem)  # noqa: S101 - how the handler is registered
+    if error.kind.status >= 500:  # no refusal, so no audit line: an operator must find it all the same
+        audit.say("unavailable", why=error.why, route=route_of(request.scope))
     return answer(request, error)
 
 

@@ -240,11 +240,15 @@ def test_what_is_remembered_is_bounded_in_time(made: Rig):
     assert made.publish(claimant()).json() == {"written": 1, "known": 0}
 
 
-def test_202_waits_for_the_broker(made: Rig):
-    """No acknowledgement, no 202; a retry meanwhile joins the same delivery, and is told when it came."""
+def test_202_waits_for_the_broker(made: Rig, capsys: pytest.CaptureFixture[str]):
+    """No acknowledgement, no 202, and the log says so; a retry meanwhile joins the same delivery, and is told
+    when it came.
+    """
     made.sink.held = True
     answer = made.publish(claimant())
     assert (answer.status_code, type_of(answer)) == (503, "not-delivered")
+    (said,) = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (said["event"], said["why"], said["route"]) == ("unavailable", "not-delivered", "/events")
     assert int(answer.headers["retry-after"]) >= 1
 
     async def retried() -> Any:

@@ -46,7 +46,7 @@ def test_no_stage_stops_because_much_is_said_of_one_citizen(
         largest = max(len(record.value or b"") for record in own.read(ASSERTIONS_TOPIC))
         state = max(len(record.value or b"") for record in own.read("postroom.identity.changelog"))
         print(f"largest message {largest >> 10} KiB, largest state {state >> 10} KiB")
-        assert largest > 8 * EVENT_BYTES
+        assert largest > 5 * EVENT_BYTES
         assert state < Limits().fragment_bytes
         assert reported(own) == {f"much-{number}" for number in range(EVENTS, EVENTS + TOO_LARGE)}
 
