@@ -42,7 +42,7 @@ from schemas import format_instant
 from tests.flow.secured import Secured, secured
 from tests.flow.spine import decided, now_ms, registered
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
 NHS, DWP, LEEDS = "owner.nhs", "owner.dwp", "owner.council-leeds"
 YORK, LEEDS_READS = "subscriber.council-york", "subscriber.council-leeds"
@@ -550,7 +550,7 @@ def acknowledge(own: Secured, obligation: str) -> None:
     assert producer.flush(20) == 0
 
 
-def until(own: Secured, name: str, ask, timeout_s: float = 60):
+def until(own: Secured, name: str, ask, timeout_s: float = 180):
     """Ask until the answer is one."""
     deadline = time.monotonic() + timeout_s
     while not (answer := ask()):
