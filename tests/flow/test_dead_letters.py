@@ -15,7 +15,7 @@ from producers import synthetic
 from schemas import format_instant
 from tests.flow.spine import ROOT, SHELL, STRUCTURED, Installation, decided, installation, now_ms, registered
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TYPE = "uk.gov.health.demographics.v1"
 HOUR_MS = 3_600_000

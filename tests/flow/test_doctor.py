@@ -36,7 +36,7 @@ from tests.flow.spine import (
     registered,
 )
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TYPE = "uk.gov.health.demographics.v1"
 VIEW = "view.council-york-carers"

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from tests.flow.engine_rig import Rig
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(400)]
 
 both_shells = pytest.mark.parametrize("shell", ["plain", "faust"])
 

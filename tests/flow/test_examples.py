@@ -22,7 +22,7 @@ from tests.flow.spine import ROOT, SHELL, Installation, event, installation, now
 from tests.flow.test_gateway import Gateway
 from tests.programs import program
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 EXAMPLES = ROOT / "docs" / "examples"
 ELSEWHERE = {"webhook_receiver.py"}

@@ -24,7 +24,7 @@ from processors import view_topic
 from schemas import format_instant
 from tests.flow.spine import COMMAND, ROOT, Installation, installation, now_ms
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 HOUSING, TAX = "council-leeds-housing", "council-leeds-council-tax-reduction"
 STRUCTURED = "application/cloudevents+json"

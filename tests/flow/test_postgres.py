@@ -26,7 +26,7 @@ from tests.flow.spine import COMMAND, ROOT, installation
 from tests.flow.test_gateway import HOUSING, Gateway, decided, moved
 from tests.postgres_kit import Postgres, postgres
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 TABLE = "postroom_views.council_leeds_housing"
 CLAIMANT = "uk.gov.benefits.claimant.v1"

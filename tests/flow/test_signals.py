@@ -33,7 +33,7 @@ from tests.flow.spine import COMMAND, ROOT, SHELL, STRUCTURED, Installation, dec
 from tests.flow.spine import registered as known
 from tests.flow.test_gateway import Gateway
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 CITIZENS = 25
 HOUR_MS = 3_600_000

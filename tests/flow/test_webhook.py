@@ -18,7 +18,7 @@ from connectors.ports import free_port
 from postroom.config import Settings
 from tests.flow.spine import COMMAND, ROOT, Installation, decided, installation, now_ms, registered
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 AGREEMENT = "council-york-carers"
 PATIENCE_S = 120
