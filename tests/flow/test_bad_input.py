@@ -32,7 +32,7 @@ from tests.flow.spine import (
     registered,
 )
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(500)]
 
 TYPE = "uk.gov.health.demographics.v1"
 OTHER_TYPE = "uk.gov.consent.decision.v1"

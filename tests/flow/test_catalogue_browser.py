@@ -14,7 +14,7 @@ from tests import chromium
 from tests.chromium import Tab
 from tests.programs import wanted
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(500)]
 
 ROOT = Path(__file__).parents[2]
 PHONE, DESK = (360, 740), (1280, 900)

@@ -14,7 +14,7 @@ import pytest
 
 from postroom.config import Settings
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(500)]
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-c", "from postroom.cli import main; main()", "demo"]

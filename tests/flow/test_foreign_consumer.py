@@ -25,7 +25,7 @@ from processors.replay import replay
 from producers import lives, to_lines
 from tests.flow.spine import ROOT, SHELL, Installation, installation, now_ms
 
-pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(500)]
 
 DAY_MS = 24 * 3600 * 1000
 

@@ -35,7 +35,7 @@ from producers import (
 )
 from schemas import Contract, Contracts, load_contracts, parse_instant
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(500)]
 
 ROOT = Path(__file__).resolve().parents[2]
 UNTIL = parse_instant("2026-11-23T10:00:00Z")

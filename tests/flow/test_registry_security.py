@@ -24,7 +24,7 @@ from postroom.access import WORKER
 from postroom.config import Settings
 from tests.flow.secured import Secured, secured
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(500)]
 
 NHS = "owner.nhs"
 CONTRACT = "uk.gov.health.demographics.v1-value"

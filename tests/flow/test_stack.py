@@ -20,7 +20,7 @@ from connectors.state_files import read_json, write_json
 from connectors.trouble import Unreachable
 from postroom.config import Settings, load_settings
 
-pytestmark = [pytest.mark.flow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(500)]
 
 SCHEMA = {"schema": '{"type": "record", "name": "A", "fields": []}'}
 
