@@ -103,8 +103,6 @@ class Running:
         self.sink = KafkaSink(stack.access)
         self.views = TopicViews(stack.access, self.clients.read_agreements, view_topic, self.schemas)
         self.ledger = TopicLedger(stack.access, changelog("obligations"), obligation_of)
-        self._settings, self._stack = settings, stack
-        READY.set_function(lambda: not self.waiting_for())
 
     def _read_rules(self, in_force: Rules | None) -> Rules:
         """Contracts and agreements; once there are some in force, UserError or Trouble unless everything that
@@ -189,6 +187,7 @@ class Running:
         serving = server(create_app(gateway), own.tls)
         listening = listen(own.host, own.port)
         signals = show_signals("gateway", self._settings, self._stack, self.waiting_for)
+        READY.set_function(lambda: not self.waiting_for())  # not before it runs: a metric outlives who made it
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, setattr, serving, "should_exit", True)
         parts = (self.sink, self.views, self.ledger)
