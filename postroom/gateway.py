@@ -187,7 +187,8 @@ class Running:
         serving = server(create_app(gateway), own.tls)
         listening = listen(own.host, own.port)
         signals = show_signals("gateway", self._settings, self._stack, self.waiting_for)
-        READY.set_function(lambda: not self.waiting_for())  # not before it runs: a metric outlives who made it
+        # Not before it runs: a metric outlives a gateway that was only made.
+        READY.set_function(lambda: not self.waiting_for())
         for ending in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(ending, setattr, serving, "should_exit", True)
         parts = (self.sink, self.views, self.ledger)
