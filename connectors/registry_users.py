@@ -95,7 +95,7 @@ def _public(security: LocalSecurity) -> str:
 def _ensure_key(security: LocalSecurity) -> Path:
     """Make the key if there is none: stacks were secured before their registry was."""
     file = _key_file(security)
-    with locked(security.directory / "registry.lock", no_token):
+    with locked(security.directory / "registry.lock", lambda: None):
         if not file.exists():
             from cryptography.hazmat.primitives.asymmetric import rsa
             from cryptography.hazmat.primitives.serialization import (
