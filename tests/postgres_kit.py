@@ -119,7 +119,8 @@ class Postgres:
 
     def _signal(self, number: int) -> None:
         for each in self._whole():
-            each.send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # a worker of the server's own may have ended meanwhile
+                each.send_signal(number)
 
     def url(self, database: str, user: str = "admin") -> str:
         """What libpq is given."""

@@ -41,11 +41,13 @@ class KafkaSink:
         self._connecting: asyncio.Task[None] | None = None
         self._pending: dict[str, dict[asyncio.Task[None], float]] = defaultdict(dict)
         self._count = self._bytes = 0
+        self._doubted: set[str] = set()
+        self._probing: asyncio.Task[None] | None = None
 
     @property
     def is_ready(self) -> bool:
         """Tell whether it is connected and the broker keeps up."""
-        return self._producer is not None and not any(map(self._is_stalled, list(self._pending)))
+        return self._producer is not None and not any(map(self._is_stalled, [*self._pending, *self._doubted]))
 
     def start(self) -> None:
         """Begin to connect, and go on trying."""
@@ -53,8 +55,9 @@ class KafkaSink:
 
     async def stop(self) -> None:
         """Wait a little for what is on its way, then let go of it: nobody was told that it is there."""
-        if self._connecting is not None:
-            self._connecting.cancel()
+        for task in (self._connecting, self._probing):
+            if task is not None:
+                task.cancel()
         waiting = [task for tasks in self._pending.values() for task in tasks]
         if waiting:
             await asyncio.wait(waiting, timeout=STOP_S)
@@ -90,8 +93,10 @@ class KafkaSink:
         try:
             # No key: nothing may depend on it (E2), and an identifier has no business in it.
             await (await producer.send(topic, value, headers=list(headers)))
+        except KafkaTimeoutError as error:
+            self._doubt(topic)
+            raise Away(type(error).__name__) from None
         except (
-            KafkaTimeoutError,
             MessageSizeTooLargeError,
             TopicAuthorizationFailedError,
             UnknownTopicOrPartitionError,
@@ -111,8 +116,34 @@ class KafkaSink:
             task.exception()  # looked at: the request that it was for may have gone
 
     def _is_stalled(self, topic: str) -> bool:
+        if topic in self._doubted:
+            return True
         oldest_s = next(iter(self._pending.get(topic, {}).values()), None)
         return oldest_s is not None and self._monotonic_s() - oldest_s > STALLED_S
+
+    def _doubt(self, topic: str) -> None:
+        """Remember that a record ran out of time: the topic takes nothing until the broker answers again."""
+        self._doubted.add(topic)
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        while not await self._is_answered():
+            await asyncio.sleep(RETRY_S)
+        self._doubted.clear()
+
+    async def _is_answered(self) -> bool:
+        """Ask the broker for its metadata, which it keeps from nobody."""
+        from aiokafka.errors import KafkaError
+
+        if self._producer is None:
+            return False
+        try:
+            return bool(
+                await asyncio.wait_for(self._producer.client.force_metadata_update(), REQUEST_MS / 1000)
+            )
+        except (KafkaError, OSError, TimeoutError):
+            return False
 
     def _reconnect(self, producer: Any) -> None:
         """Begin again with another producer: this one's numbering is broken (fenced, or unknown)."""

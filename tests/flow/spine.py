@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -43,7 +43,14 @@ COORDINATOR_COMING = (
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 )
+LEADER_COMING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 RESTARTS_MAX = 8
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -236,6 +243,9 @@ class Installation:
     def ends(self, topics: Iterable[str] | None = None) -> dict[tuple[str, int], int]:
         """Where each partition ends now."""
         wanted = self._partitions(self.topics if topics is None else topics)
+        return _patiently(lambda: self._ends(wanted))
+
+    def _ends(self, wanted: list[TopicPartition]) -> dict[tuple[str, int], int]:
         futures = self._admin.list_offsets({partition: OffsetSpec.latest() for partition in wanted})
         return {(tp.topic, tp.partition): future.result().offset for tp, future in futures.items()}
 
@@ -356,13 +366,13 @@ def _to_the_end(consumer: Consumer, partitions: list[TopicPartition]) -> Iterato
                 raise AssertionError(str(message.error()))
 
 
-def _patiently(ask: Callable[[], Any], attempts: int = 20) -> Any:
-    """Ask again while a group has just come and its coordinator is not ready."""
+def _patiently(ask: Callable[[], T], attempts: int = 60) -> T:
+    """Ask again while a group or a topic has just come, and its coordinator or leader is not ready."""
     for _ in range(attempts):
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in COORDINATOR_COMING:
+            if error.args[0].code() not in COORDINATOR_COMING + LEADER_COMING:
                 raise
             time.sleep(0.5)
     return ask()
