@@ -35,6 +35,7 @@ from postroom.canary_round import (
 from postroom.composition import STAGES, load_rules_files, reachable_registry
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, canary_series
 from postroom.inputs import publishing
 from postroom.signals import show_signals
 from processors import ACKNOWLEDGEMENTS_TOPIC, obligations_topic, view_topic
@@ -173,6 +174,7 @@ def watching(
     with publishing(stack, registry, contracts, mend) as publisher, acknowledging(stack) as producer:
         ends = TwoEnds(stack, registry, publisher, producer)
         waiting = ["the canary's topics"]
+        begin(canary_series())
         signals = show_signals("canary", settings, stack, lambda: waiting)
         say("signals", url=signals.url)
         ends.start()

@@ -19,6 +19,8 @@ AGREEMENT, OWNER, PURPOSE = "postroom-canary", "postroom", "canary"
 BEAT, CONSENT = "uk.gov.canary.beat.v1", "uk.gov.canary.consent.v1"
 ATTRIBUTE = "canary_beat"
 EVENT_TO_VIEW, WITHDRAWAL_TO_RETRACTION = "event_to_view", "withdrawal_to_retraction"
+STEPS = ("publish", "view", "retraction", "obligation")
+"""Where a round may fail."""
 
 
 class Seen(NamedTuple):

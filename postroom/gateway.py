@@ -25,6 +25,7 @@ from connectors.gateway import (
     Tokens,
     create_app,
     load_clients,
+    routes_of,
 )
 from connectors.gateway.audit import READY
 from connectors.gateway.kafka_ledger import TopicLedger
@@ -37,6 +38,7 @@ from connectors.registry import registry_of
 from postroom.composition import DISCOVER_EVERY_S, load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, gateway_series
 from postroom.gateway_settings import GatewaySettings, gateway_settings
 from postroom.renewal import fingerprint, require_nothing_vanished, require_registered
 from postroom.signals import show_signals
@@ -142,6 +144,7 @@ class Running:
             before, clients = self.clients, self._clients.current
             await self.views.renew(before.read_agreements | clients.read_agreements)
             self.clients = clients
+            begin(gateway_series([], clients.read_agreements))
             gateway.access.renew(clients)
             await self.views.renew(clients.read_agreements)
 
@@ -184,7 +187,9 @@ class Running:
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())  # what matters of it is said by us
         check_transport(own.host, own.tls, behind_tls=own.behind_tls)
         gateway = self.gateway()
-        serving = server(create_app(gateway), own.tls)
+        app = create_app(gateway)
+        serving = server(app, own.tls)
+        begin(gateway_series(routes_of(app), self.clients.read_agreements))
         listening = listen(own.host, own.port)
         signals = show_signals("gateway", self._settings, self._stack, self.waiting_for)
         # Not before it runs: a metric outlives a gateway that was only made.

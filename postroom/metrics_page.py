@@ -20,6 +20,7 @@ from connectors.gateway import audit
 from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.webhook import metrics as webhook_metrics
 from postroom import canary_metrics
+from postroom.first_series import FIRST_COUNTED
 from processors.engine import metrics
 
 METRICS_PAGE = Path("docs/metrics.md")
@@ -50,7 +51,7 @@ LABELS: dict[str, str] = {
     "process": "`worker`, `gateway`, `outbox`, `sink`, `webhook`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
-    "report": "why identity reports to a department (`processors/identity.py`)",
+    "report": "why identity reports to a department (`processors/outcomes.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",
     "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",
@@ -87,12 +88,19 @@ def every_metric() -> list[Declared]:
     return [metric for _, module in PROCESSES for metric in declared(module)]
 
 
+def name_of(metric: MetricWrapperBase) -> str:
+    """Return what a metric is called in a query."""
+    inside: Any = metric
+    return str(inside._name) + ("_total" if inside._type == "counter" else "")
+
+
 def _declaration(metric: MetricWrapperBase) -> Declared:
     # prometheus_client tells labels and bounds of samples only, and before the first there is none.
     inside: Any = metric
-    name = str(inside._name) + ("_total" if inside._type == "counter" else "")
     bounds = tuple(inside._upper_bounds[:-1]) if isinstance(metric, Histogram) else ()
-    return Declared(name, str(inside._type), str(inside._documentation), tuple(inside._labelnames), bounds)
+    return Declared(
+        name_of(metric), str(inside._type), str(inside._documentation), tuple(inside._labelnames), bounds
+    )
 
 
 def catalogue() -> str:
@@ -109,6 +117,13 @@ def catalogue() -> str:
         lines.append("")
     lines += ["### Labels", "", "| label | its values come from |", "| --- | --- |"]
     lines += [f"| `{label}` | {origin} |" for label, origin in sorted(LABELS.items())]
+    lines += [
+        "",
+        "### Series that begin with what they first count",
+        "",
+        "| metric | why, and why it does no harm |",
+    ]
+    lines += ["| --- | --- |", *(f"| `{name}` | {why}. |" for name, why in FIRST_COUNTED.items())]
     lines += ["", "### Bounds of the histograms", "", "| histogram | upper bounds |", "| --- | --- |"]
     for metric in every_metric():
         if metric.bounds:

@@ -15,6 +15,7 @@ from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, outbox_series
 from postroom.inputs import producing, publisher_on
 from postroom.lasting import Progress
 from postroom.renewal import fingerprint
@@ -51,6 +52,7 @@ class RunningOutbox:
                 where=str(self._settings.contracts_dir),
                 mend="`postroom contract docs` lists them with their owners",
             )
+        begin(outbox_series(self._owner, contracts))
         return contracts
 
     def waiting_for(self) -> list[str]:

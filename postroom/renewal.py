@@ -27,6 +27,7 @@ from postroom.composition import (
 )
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, worker_series
 from processors import Intake, Rules
 from processors.engine import Replaceable
 from processors.engine.journal import say
@@ -60,6 +61,7 @@ class Renewal:
         self.stages = {name: Replaceable(make_stage(name, rules)) for name in names}
         self._rules = dict.fromkeys(names, rules)
         self._newest = rules
+        begin(worker_series(names, rules.agreements))
         self._taken, self._seen = taken, taken
         self._fingerprint, self._read, self._clock = fingerprint, read, clock
         self._looking = asyncio.Lock()
@@ -107,6 +109,7 @@ class Renewal:
         if await asyncio.to_thread(self._fingerprint) != found:
             return  # they changed while they were read
         self._newest, self._taken, self._said = rules, found, ""
+        begin(worker_series(self.stages.keys(), rules.agreements))
         for name, stage in stages.items():
             if name == "intake":
                 self._intake = (self._clock() + INTAKE_AFTER_S, stage)

@@ -19,6 +19,7 @@ from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, sink_series
 from postroom.lasting import Progress
 from postroom.renewal import fingerprint
 from postroom.watched import Watched
@@ -42,6 +43,7 @@ class RunningSink:
     def __init__(self, settings: Settings, stack: Stack, database: Database, agreement: str) -> None:
         self._stack, self._database, self._agreement = stack, database, agreement
         self._rows = Watched(lambda: fingerprint(settings), lambda _: rows_of(settings, agreement))
+        begin(sink_series(agreement))
         self._began = False
         self._keeper: Keeper | None = None
         self._answers = True

@@ -36,6 +36,7 @@ from connectors.webhook.outbox import Outbox
 from postroom.composition import load_rules_files
 from postroom.config import Settings, environment, read_private
 from postroom.errors import UserError
+from postroom.first_series import begin, webhook_series
 from postroom.logs import configure_logs
 from postroom.signals import show_signals
 from processors import view_topic
@@ -98,6 +99,8 @@ class Sending:
         self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
 
     def _courier(self, endpoint: Endpoint) -> Courier:
+        begin(webhook_series(endpoint.name))
+
         def readers(outbox: Outbox) -> list[Reader]:
             return [
                 Reader(

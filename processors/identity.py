@@ -46,6 +46,7 @@ from processors.messages import (
     pack_entries,
     register_key,
 )
+from processors.outcomes import Report
 from processors.rules import Rules
 from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, State, Step, Tally, by_key, keys_of
 
@@ -130,7 +131,7 @@ class _Folding:
             if not self._fits(size_bytes, limits.fragment_bytes):
                 size_bytes = self._grown_bytes(message, size_bytes)
             if self.size_bytes + size_bytes > limits.fragment_bytes:
-                self._refuse(message, "fragment-full")
+                self._refuse(message, Report.FRAGMENT_FULL)
                 return
         self.size_bytes += size_bytes
         self._claim(message)
@@ -162,12 +163,12 @@ class _Folding:
 
     def _close(self, said: Said) -> None:
         """Share nothing of this identifier any more: what takes away cannot be remembered (R8)."""
-        self._refuse(said, "fragment-overfull")
+        self._refuse(said, Report.FRAGMENT_OVERFULL)
         if not self.state.overfull:
             self.state.overfull = self.protective = True
             self.changed.add("person")
 
-    def _refuse(self, said: Said, reason: str) -> None:
+    def _refuse(self, said: Said, reason: Report) -> None:
         """Take in nothing more of an event, and say so to its source (R8)."""
         self.step.outcomes.append(Outcome(said.type, "refused", reason))
         self._report(reason, said.cause.source, said.cause.id)
@@ -214,7 +215,7 @@ class _Folding:
             state.consents = tuple(consents)
             self.changed.add("consents")
             for grant in sorted(futile_grants(consents, grace_ms) - known_futile, key=encode):
-                self._report("consent-never-stands", grant.source, grant.id)
+                self._report(Report.CONSENT_NEVER_STANDS, grant.source, grant.id)
         if said.objection is not None and latest(
             state.objections, objection_key(said.objection), said.objection
         ):
@@ -345,9 +346,9 @@ class _Folding:
         for event, due_ms in list(self.state.unmatched.items()):
             if due_ms <= self.now_ms:
                 del self.state.unmatched[event]
-                self._report("annulment-unmatched", *event.split("\0", 1))
+                self._report(Report.ANNULMENT_UNMATCHED, *event.split("\0", 1))
 
-    def _report(self, report: str, source: str, event_id: str) -> None:
+    def _report(self, report: Report, source: str, event_id: str) -> None:
         """Tell a department about an event of its own; the report names the event, nothing that it said."""
         body = {"report": report, "source": source, "id": event_id}
         key = source.encode()

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from schemas import Rejection
 
-__all__ = ["Denial", "Dispute", "Rejection", "Retraction"]
+__all__ = ["Denial", "Dispute", "Rejection", "Report", "Retraction"]
 
 
 class Dispute(StrEnum):
@@ -21,6 +21,15 @@ class Dispute(StrEnum):
     UNLINKED = "unlinked"
     EXCLUSIVE_SCHEME = "exclusive-scheme"
     OVERSIZED = "oversized"
+
+
+class Report(StrEnum):
+    """What a department is told of an event of its own that was accepted and cannot do what it says."""
+
+    ANNULMENT_UNMATCHED = "annulment-unmatched"
+    CONSENT_NEVER_STANDS = "consent-never-stands"
+    FRAGMENT_FULL = "fragment-full"
+    FRAGMENT_OVERFULL = "fragment-overfull"
 
 
 class Denial(StrEnum):

@@ -5,7 +5,7 @@ It imports `schemas` only; what it needs of brokers and registries are the ports
 
 from connectors.gateway.access import Access
 from connectors.gateway.acknowledging import Acknowledging
-from connectors.gateway.app import Gateway, create_app, document
+from connectors.gateway.app import Gateway, create_app, document, routes_of
 from connectors.gateway.clients import Client, Clients, describe, load_clients
 from connectors.gateway.cursor import Cursors
 from connectors.gateway.judging import Judge
@@ -21,6 +21,7 @@ __all__ = [
     "Gateway",
     "create_app",
     "document",
+    "routes_of",
     # who may
     "Access",
     "Client",

@@ -14,6 +14,7 @@ import msgspec
 from fastapi import FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
@@ -90,6 +91,16 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(Exception, door.on_defect)
     _routes(app, gateway)
     return app
+
+
+def routes_of(app: FastAPI) -> list[tuple[str, str, int]]:
+    """Return each route with its methods and the status of an answer that is hoped for."""
+    found = [route for route in app.routes if isinstance(route, APIRoute)]
+    return [
+        (route.path, method, route.status_code or 200)
+        for route in found
+        for method in sorted(route.methods or ())
+    ]
 
 
 def document() -> dict[str, Any]:

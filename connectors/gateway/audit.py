@@ -26,6 +26,11 @@ STREAMS = Counter("postroom_gateway_streams_total", "Streams of changes that wer
 READY = Gauge("postroom_gateway_ready", "1 while the gateway waits for nothing.")
 
 
+def is_stream(route: str, method: str) -> bool:
+    """Whether a request goes on until its client leaves, so that its duration tells nothing."""
+    return route.endswith("/events") and method != "POST"
+
+
 def refused(*, client: str | None, route: str, method: str, status: int, reason: str, peer: str) -> None:
     """Write the line and count it."""
     REFUSALS.labels(route, reason).inc()

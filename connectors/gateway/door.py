@@ -61,7 +61,7 @@ class Door:
         finally:
             route = route_of(scope)
             audit.REQUESTS.labels(route, _method(scope), str(statuses[0] if statuses else 499)).inc()
-            if not route.endswith("/events") or scope["method"] == "POST":
+            if not audit.is_stream(route, scope["method"]):
                 audit.SECONDS.labels(route).observe(time.perf_counter() - started)
 
     async def _through(self, scope: Scope, receive: Receive, send: Send) -> None:

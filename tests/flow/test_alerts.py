@@ -22,16 +22,9 @@ RUN = ("Every process", "postroom run", "gateway", "canary")
 """The processes that are run here, as the catalogue's headings name them."""
 SELDOM = {
     "postroom_disputes_open",
-    "postroom_disputes_total",
-    "postroom_foreign_records_total",
-    "postroom_gateway_streams_total",
-    "postroom_gateway_events_total",
     "postroom_gateway_refusals_total",
-    "postroom_reports_total",
     "postroom_dead_letters_closed",
     "postroom_obligations_overdue",
-    "postroom_moment_to_view_seconds_bucket",
-    "postroom_wakes_total",
 }
 """What is counted only once it happens, and does not happen here."""
 RETRACTED = "postroom_withdrawal_to_retraction_seconds"

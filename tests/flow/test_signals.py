@@ -17,13 +17,15 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.kafka_reader import TopicReader
 from postroom.canary_round import AGREEMENT
 from postroom.composition import STAGES, make_stage
 from postroom.config import Settings
-from postroom.metrics_page import every_metric
+from postroom.first_series import Series, canary_series, gateway_series, worker_series
+from postroom.metrics_page import every_metric, name_of
 from postroom.topics import changelog
 from processors import DEAD_LETTERS_TOPIC, REPORTS_TOPIC, Keys, Rules
 from processors.engine.changelog import TASK_KEY, body_of
@@ -81,6 +83,16 @@ class Watched:
 def total(scraped: Scraped, name: str, **labels: str) -> float:
     """The sum over all series with these labels."""
     return sum(value for found, value in scraped.get(name, ()) if labels.items() <= found.items())
+
+
+def not_told(scraped: Scraped, series: Series) -> list[tuple[str, tuple[str, ...]]]:
+    """What a process should tell from its beginning and does not."""
+    missing = []
+    for metric, labels in series.items():
+        name = name_of(metric) + ("_count" if isinstance(metric, Histogram) else "")
+        there = {tuple(found[label] for label in metric._labelnames) for found, _ in scraped.get(name, ())}
+        missing += [(name, values) for values in labels if values not in there]
+    return missing
 
 
 def ready(url: str) -> int:
@@ -142,6 +154,7 @@ def test_a_worker_is_ready_once_its_tasks_are_open_and_not_before(own: Installat
     own.start("a", SHELL)
     url = worker.url()
     assert ready(url) == 503
+    assert not not_told(worker.scrape(url), worker_series(STAGES, own.agreements)), "before it works"
     assert httpx.get(f"{url}/health/live", trust_env=False).status_code == 200
     worker.until(url, lambda _: ready(url) == 200)
     scraped = worker.scrape(url)  # after it said that it is ready: the page before may be older
@@ -246,6 +259,8 @@ def test_a_gateway_tells_of_its_requests_and_of_whom_it_waits_for(own: Installat
     try:
         url = re.findall(r"metrics on (http://[0-9.:]+)/metrics", watched.log.read_text())[-1]
         assert ready(url) == 200
+        routes = [("/events", "POST", 202), ("/views/{agreement}/lookup", "POST", 200)]
+        assert not not_told(watched.scrape(url), gateway_series(routes, ()))
         assert gateway.http.post("/events", content=b"{}").status_code == 401
         asked = "postroom_gateway_requests_total"
         seen = watched.until(url, lambda seen: total(seen, asked, status="401") >= 1)
@@ -269,6 +284,7 @@ def test_the_canary_sees_views_form_and_go_and_meets_nobody(own: Installation):
     try:
         url = watched.url()
         rounds = "postroom_canary_rounds_total"
+        assert not not_told(watched.scrape(url), canary_series())
         seen = watched.until(url, lambda seen: total(seen, rounds, result="success") >= 4)
         assert ready(url) == 200
         assert total(seen, "postroom_canary_seconds_count", path="event_to_view") >= 4
@@ -304,7 +320,17 @@ def test_every_sample_is_declared_and_every_label_of_a_bounded_set(own: Installa
         "subscriber": {agreement.subscriber for agreement in own.agreements.values()},
         "stage": set(STAGES),
         "partition": {"0", "1", "2"},
-        "reason": {"", "in-time", "late", "ended", "corrected", *Denial, *Dispute, *Rejection},
+        "reason": {
+            "",
+            "in-time",
+            "late",
+            "another-subscriber",
+            "ended",
+            "corrected",
+            *Denial,
+            *Dispute,
+            *Rejection,
+        },
     }
     for name, samples in seen.items():
         if not name.startswith("postroom_") or name.endswith("_created"):
