@@ -108,6 +108,7 @@ def departments(types: Mapping[str, Sequence[str]]) -> Board:
                         "max by (owner) (postroom_outbox_oldest_unpublished_seconds)",
                         "{{owner}}",
                         "s",
+                        red_from=900,
                     ),
                 ),
             ),

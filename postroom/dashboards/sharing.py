@@ -179,6 +179,7 @@ SUBSCRIBERS = Board(
                         Query("max by (agreement) (postroom_sink_behind_records)", "{{agreement}}"),
                         Query("max by (agreement) (postroom_sink_reading_anew)", "{{agreement}} read anew"),
                     ),
+                    red_from=1000,
                 ),
                 line(
                     "Database",
@@ -203,10 +204,11 @@ SUBSCRIBERS = Board(
                 ),
                 line(
                     "Oldest undelivered",
-                    "A retraction may be behind it.",
+                    "A retraction may be behind it. Half an hour is a ticket.",
                     "max by (endpoint) (postroom_webhook_oldest_undelivered_seconds)",
                     "{{endpoint}}",
                     "s",
+                    red_from=1800,
                 ),
                 quantiles(
                     "From a change to its delivery",

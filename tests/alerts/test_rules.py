@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from postroom.alerts import ALERTMANAGER, RULES
+from postroom.metrics_page import LABELS
 from tests.alerts.promtool import as_test, looks, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,8 @@ def test_prometheus_takes_the_configuration_that_scrapes():
     named = set(re.findall(r'job="([^"]+)"', (DEPLOY / RULES).read_text(encoding="utf-8")))
     assert named
     assert named <= jobs
+    processes = re.findall(r"`([a-z]+)`", LABELS["process"])
+    assert jobs == {f"postroom-{process}" for process in processes}, "every kind of process is watched"
 
 
 def test_alertmanager_takes_its_configuration():
