@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from connectors.kafka_acls import Acl, Operation, Resource
 from connectors.local_security import ADMIN, BROKER
+from connectors.pay.messages import PAYMENT_TYPE
 from postroom import canary_round
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import (
@@ -30,8 +31,8 @@ OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
 # INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
 # prefixes begins another's.
 
-WORKER, GATEWAY, WEBHOOK, AUDITOR, OPERATOR, CANARY = (
-    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "auditor", "operator", "canary")
+WORKER, GATEWAY, WEBHOOK, PAY, AUDITOR, OPERATOR, CANARY = (
+    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "pay", "auditor", "operator", "canary")
 )
 # Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
 STAGES = ("intake", "identity", "persons", "record", "obligations")
@@ -79,6 +80,7 @@ def roles(
         _worker(contracts, agreements),
         _gateway(contracts, agreements),
         _webhook(agreements),
+        *_pay(contracts),
         _auditor(),
         _operator(contracts, agreements),
         *_canary(contracts, agreements),
@@ -137,6 +139,14 @@ def _webhook(agreements: Iterable[Agreement]) -> Role:
     reads = [view_topic(found.agreement) for found in agreements]
     meaning = "`postroom webhook run`, for endpoints that it knows"
     return Role(WEBHOOK, meaning, _on_topics(WEBHOOK, Operation.READ, reads))
+
+
+def _pay(contracts: Contracts) -> list[Role]:
+    """GOV.UK Pay's door, if the rules have its contract: it writes payments and reads nothing."""
+    if PAYMENT_TYPE not in contracts.by_type:
+        return []
+    meaning = "`postroom pay run`, for services that it knows"
+    return [Role(PAY, meaning, _on_topics(PAY, Operation.WRITE, [PAYMENT_TYPE]))]
 
 
 def _auditor() -> Role:

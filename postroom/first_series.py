@@ -15,6 +15,8 @@ from prometheus_client import Counter, Histogram
 
 from connectors.gateway import audit
 from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN
+from connectors.pay import metrics as pay_metrics
+from connectors.pay.door import OUTCOMES as PAY_OUTCOMES
 from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.webhook import metrics as webhook_metrics
 from connectors.webhook.answers import Outcome
@@ -141,6 +143,15 @@ def webhook_series(endpoint: str) -> Series:
     )
     ends = [(endpoint, outcome) for outcome in (*Outcome, "not-permitted")]
     return {webhook_metrics.DELIVERIES: ends} | {metric: [(endpoint,)] for metric in once}
+
+
+def pay_series(services: Iterable[str]) -> Series:
+    """What GOV.UK Pay's door counts of the services that it knows."""
+    names = list(services)
+    return {
+        pay_metrics.MESSAGES: list(product(names, PAY_OUTCOMES)),
+        pay_metrics.SECONDS: [(name,) for name in names],
+    }
 
 
 def canary_series() -> Series:

@@ -50,7 +50,7 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         audience=value["gateway_audience"],
         keys=keys,
         cursor_key=_cursor_key(settings, value["gateway_key_file"]),
-        tls=_tls(settings),
+        tls=tls_of(settings, "gateway", value["gateway_client_ca"]),
         behind_tls=value["gateway_behind_tls"] == "yes",
         events_per_s=float(value["gateway_events_per_s"]),
         acknowledged_within_s=value["gateway_acknowledged_within_ms"] / 1000,
@@ -97,16 +97,17 @@ def _cursor_key(settings: Settings, file: Path | None) -> bytes:
     return read_private(file, "the key file of cursors", settings.values["gateway_key_file"].source)
 
 
-def _tls(settings: Settings) -> Tls | None:
-    names = ("gateway_tls_certificate", "gateway_tls_key", "gateway_client_ca")
-    certificate, key, client_ca = (settings.values[name].value for name in names)
+def tls_of(settings: Settings, name: str, client_ca: Path | None = None) -> Tls | None:
+    """Return the TLS of the server of this name, None where it has none; UserError when it is half set."""
+    certificate, key = (settings.values[f"{name}_tls_{part}"].value for part in ("certificate", "key"))
     if certificate is None and key is None and client_ca is None:
         return None
     if certificate is None or key is None:
+        setting = f"POSTROOM_{name.upper()}_TLS"
         raise UserError(
-            "the gateway's TLS is half set",
-            where="POSTROOM_GATEWAY_TLS_CERTIFICATE, POSTROOM_GATEWAY_TLS_KEY",
+            f"the TLS of {name.replace('_', ' ')} is half set",
+            where=f"{setting}_CERTIFICATE, {setting}_KEY",
             mend="set both",
         )
-    read_private(key, "the gateway's TLS key", settings.values["gateway_tls_key"].source)
+    read_private(key, f"the TLS key of {name.replace('_', ' ')}", settings.values[f"{name}_tls_key"].source)
     return Tls(certificate, key, client_ca)

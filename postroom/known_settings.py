@@ -100,6 +100,24 @@ class Known:
 
 PORT = number(0, 65_535)
 
+
+def http_door(name: str, takes: str, port: int, acknowledged_within_ms: int) -> tuple[Known, ...]:
+    """Return the settings of a door of GOV.UK services: where it listens, its TLS, its patience."""
+    return (
+        Known(f"{name}_host", text, "127.0.0.1", f"where the door for {takes} listens"),
+        Known(f"{name}_port", PORT, port, "the port of that, 0: any free one"),
+        Known(f"{name}_tls_certificate", path, None, "its certificate chain (PEM)"),
+        Known(f"{name}_tls_key", path, None, "its key, readable by its owner only"),
+        Known(f"{name}_behind_tls", one_of("no", "yes"), "no", "yes: a proxy in front ends TLS"),
+        Known(
+            f"{name}_acknowledged_within_ms",
+            number(100, 60_000),
+            acknowledged_within_ms,
+            "how long an answer waits for the broker",
+        ),
+    )
+
+
 KNOWN: tuple[Known, ...] = (
     Known("kafka", addresses, None, "an existing cluster, host:port[,…]; none: the local stack"),
     Known("kafka_security", one_of(*PROTOCOLS), None, "how the line to Kafka is protected; must be said"),
@@ -147,6 +165,8 @@ KNOWN: tuple[Known, ...] = (
     Known("webhooks", path, Path("webhooks.yaml"), "who receives views by HTTP POST, and where (YAML)"),
     Known("webhook_networks", networks, None, "networks that are not public and may be sent to; none"),
     Known("webhook_ca_file", path, None, "whom we believe about receivers; none: the machine's"),
+    Known("pay", path, Path("pay.yaml"), "which services take payments by GOV.UK Pay (YAML)"),
+    *http_door("pay", "GOV.UK Pay's messages", 8090, 4000),
     Known("postgres", secret, None, "the database of the outbox or the sink (libpq URL)", hidden=True),
     Known(
         "log_format", one_of("auto", "console", "json"), "auto", "auto: words on a terminal, else JSON lines"

@@ -17,6 +17,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import signals
 from connectors.gateway import audit
+from connectors.pay import metrics as pay_metrics
 from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.webhook import metrics as webhook_metrics
 from postroom import canary_metrics
@@ -33,6 +34,7 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("The outbox (`postroom outbox run`)", outbox_metrics),
     ("The sink (`postroom sink run`)", sink_metrics),
     ("Webhooks (`postroom webhook run`)", webhook_metrics),
+    ("GOV.UK Pay's door (`postroom pay run`)", pay_metrics),
     ("The canary (`postroom canary run`)", canary_metrics),
 )
 
@@ -44,16 +46,17 @@ LABELS: dict[str, str] = {
     "error": "the reasons for which a worker ends itself, in the code",
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
-    "outcome": "the outcomes that stages, gateway and webhooks return, in the code",
+    "outcome": "the outcomes that stages, gateway, webhooks and doors return, in the code",
     "owner": "the owners that contracts name",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
-    "process": "`worker`, `gateway`, `outbox`, `sink`, `webhook`, `canary`",
+    "process": "`worker`, `gateway`, `outbox`, `sink`, `webhook`, `pay`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
     "report": "why identity reports to a department (`processors/outcomes.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",
+    "service": "the file of payment services, `unknown`",
     "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",
     "state": "the words in the metric's description",
     "status": "HTTP's status codes",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from connectors import Misused, Stack
+from connectors import Stack
 from connectors.gateway.registered import RegisteredSchemas
 from connectors.gateway.view_records import ViewRecords
 from connectors.registry import registry_of
@@ -34,10 +34,11 @@ from connectors.webhook import (
 from connectors.webhook.kafka_pages import TopicPages
 from connectors.webhook.outbox import Outbox
 from postroom.composition import load_rules_files
-from postroom.config import Settings, environment, read_private
+from postroom.config import Settings, environment
 from postroom.errors import UserError
 from postroom.first_series import begin, webhook_series
 from postroom.logs import configure_logs
+from postroom.private_files import misused, read_secret
 from postroom.signals import show_signals
 from processors import view_topic
 from processors.engine.journal import say
@@ -53,9 +54,9 @@ def endpoints_of(settings: Settings) -> dict[str, Endpoint]:
     try:
         _, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
     except UserError as error:
-        raise _misused(error) from error
+        raise misused(error) from error
     file: Path = settings.values["webhooks"].value
-    return load_endpoints(file, agreements, environment(), _read, allowed_networks(settings))
+    return load_endpoints(file, agreements, environment(), read_secret, allowed_networks(settings))
 
 
 def allowed_networks(settings: Settings) -> tuple[Network, ...]:
@@ -150,14 +151,3 @@ def run(settings: Settings, stack: Stack) -> None:
             asyncio.run(sending[0].run())
     finally:
         signals.close()
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return read_private(file, "a webhook's key file", "name it in the file of webhooks")
-    except UserError as error:
-        raise _misused(error) from error
-
-
-def _misused(error: UserError) -> Misused:
-    return Misused(error.what, where=error.where, why=error.why, mend=error.mend)

@@ -68,7 +68,9 @@ def _with_certificate(app: Any, certificate: Certificate) -> ASGIApp:
     return certified
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(
+    host: str, port: int, what: str = "the gateway", setting: str = "POSTROOM_GATEWAY"
+) -> socket.socket:
     """Return a listening socket; Misused when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
@@ -79,22 +81,29 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise Misused(
-            "the gateway cannot listen",
+            f"{what} cannot listen",
             where=f"{host}:{port}",
             why=error.strerror or type(error).__name__,
-            mend="name another with POSTROOM_GATEWAY_HOST and POSTROOM_GATEWAY_PORT, port 0 for any free one",
+            mend=f"name another with {setting}_HOST and {setting}_PORT, port 0 for any free one",
         ) from error
     return listening
 
 
-def check_transport(host: str, tls: Tls | None, *, behind_tls: bool) -> None:
-    """Misused when tokens would travel in the clear."""
+def check_transport(
+    host: str,
+    tls: Tls | None,
+    *,
+    behind_tls: bool,
+    what: str = "the gateway would take tokens",
+    setting: str = "POSTROOM_GATEWAY",
+) -> None:
+    """Misused when tokens, or what else nobody may hear, would travel in the clear."""
     if tls is None and not behind_tls and host not in LOOPBACK:
         raise Misused(
-            "the gateway would take tokens in the clear",
-            where=f"POSTROOM_GATEWAY_HOST {host}",
-            mend="give POSTROOM_GATEWAY_TLS_CERTIFICATE and POSTROOM_GATEWAY_TLS_KEY; or, where a proxy in "
-            "front ends TLS, POSTROOM_GATEWAY_BEHIND_TLS=yes",
+            f"{what} in the clear",
+            where=f"{setting}_HOST {host}",
+            mend=f"give {setting}_TLS_CERTIFICATE and {setting}_TLS_KEY; or, where a proxy in front ends "
+            f"TLS, {setting}_BEHIND_TLS=yes",
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from postroom.dashboards.board import Board, Panel, Query, Row, Variable, line
+from postroom.dashboards.govuk import PAYMENTS
 
 OF = '{stage="intake",type=~"$department"}'
 RATE = "[$__rate_interval]"
@@ -125,6 +126,7 @@ def departments(types: Mapping[str, Sequence[str]]) -> Board:
                     ),
                 ),
             ),
+            PAYMENTS,
         ),
         (Variable("department", "department", choices=choices),),
     )

@@ -20,6 +20,7 @@ from postroom.first_series import (
     canary_series,
     gateway_series,
     outbox_series,
+    pay_series,
     sink_series,
     webhook_series,
     worker_series,
@@ -45,6 +46,7 @@ EVERYTHING: list[Series] = [
     outbox_series("dwp", CONTRACTS),
     sink_series(AGREEMENT),
     webhook_series("york"),
+    pay_series(["leeds-council-tax"]),
     canary_series(),
 ]
 
@@ -81,7 +83,7 @@ def test_every_metric_begins_with_its_process_or_says_why_not():
 
 
 @pytest.mark.parametrize(
-    "series", EVERYTHING, ids=["worker", "gateway", "outbox", "sink", "webhook", "canary"]
+    "series", EVERYTHING, ids=["worker", "gateway", "outbox", "sink", "webhook", "pay", "canary"]
 )
 def test_what_begins_is_told_at_0_and_counting_makes_no_other_series(series: Series):
     """Labels are as many as the metric has, are there once, and beginning again loses no count."""

@@ -1,0 +1,25 @@
+"""GOV.UK Pay: signed webhook messages become payment events (issue 8, ADR 0057).
+
+It imports `schemas`, and of the gateway what publishing an event is. What it needs of brokers, registries and
+the clock is given to it by `postroom`.
+"""
+
+from connectors.pay.door import PayDoor, create_app
+from connectors.pay.messages import PAYMENT_TYPE, Understood, understand
+from connectors.pay.services import Service, load_services
+from connectors.pay.signature import SIGNATURE_HEADER, is_signed
+
+__all__ = [
+    # who takes payments
+    "Service",
+    "load_services",
+    # what a message says
+    "PAYMENT_TYPE",
+    "SIGNATURE_HEADER",
+    "Understood",
+    "is_signed",
+    "understand",
+    # the door
+    "PayDoor",
+    "create_app",
+]

@@ -1,0 +1,143 @@
+"""Where GOV.UK Pay sends its webhook messages: one path for each service, 2xx once the broker has the event.
+
+GOV.UK Pay takes anything but a 2xx, and no answer in time, for not received, and sends the same message again
+(docs.payments.service.gov.uk/webhooks, "Retry mechanism"). So a message that cannot become an event is not
+answered as if it were taken: it stays in the service's list of events at GOV.UK Pay until somebody has mended
+what is wrong, and no payment is lost in silence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from connectors.gateway.audit import say
+from connectors.gateway.clients import PUBLISH, Client
+from connectors.gateway.events import RawHeaders, header
+from connectors.gateway.judging import Judge, Judged
+from connectors.gateway.limits import read_body
+from connectors.gateway.ports import LastWord
+from connectors.gateway.problems import Problem
+from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
+from connectors.http_door import door_app
+from connectors.pay import metrics
+from connectors.pay.messages import NotUnderstood, understand
+from connectors.pay.services import Service
+from connectors.pay.signature import SIGNATURE_HEADER, is_signed
+from schemas import Contracts, Rejection
+
+PATH = "/pay/{service}"
+BYTES_MAX = 65_536
+"""A message has a payment and at most fifteen short texts of metadata: a few KiB."""
+UNKNOWN = "unknown"
+TAKEN = 204
+
+OUTCOMES = tuple(
+    dict.fromkeys(
+        (
+            *(WRITTEN, KNOWN, NOT_DELIVERED, "busy", "unavailable"),
+            *("bad-signature", "too-large", *NotUnderstood, *Rejection, "different-content", "defect"),
+        )
+    )
+)
+"""What becomes of a message: the first two are taken, the next three come again by themselves."""
+
+_PROBLEMS: Mapping[NotUnderstood, str] = {
+    NotUnderstood.MALFORMED: Rejection.UNDECODABLE,
+    NotUnderstood.UNKNOWN_EVENT: Rejection.UNKNOWN_TYPE,
+    NotUnderstood.NO_IDENTIFIER: Rejection.IDENTIFIER_INVALID,
+    NotUnderstood.IDENTIFIER_INVALID: Rejection.IDENTIFIER_INVALID,
+}
+
+
+class PayDoor:
+    """Takes messages for the services of the file; `publishing` answers only what is acknowledged."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        contracts: Contracts,
+        last_word: LastWord,
+        publishing: Publishing,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._services, self._contracts = services, contracts
+        self._judge = Judge(contracts, last_word)
+        self._publishing, self._now_ms = publishing, now_ms
+
+    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+        """Publish under other contracts from now on."""
+        self._contracts = contracts
+        self._judge.renew(contracts, last_word)
+
+    def serve(self, services: Mapping[str, Service]) -> None:
+        """Take messages for these services from now on, signed with these secrets, and for no others."""
+        self._services = services
+
+    def knows(self, name: str) -> bool:
+        """Tell whether there is a service of this name."""
+        return name in self._services
+
+    async def take(self, name: str, headers: RawHeaders, body: bytes) -> str:
+        """Publish what a message says; return `written` or `known`. Problem says why it was not taken."""
+        service = self._services[name]
+        # INVARIANT: nothing of a body is read before its signature is known to be right.
+        if not is_signed(body, header(headers, SIGNATURE_HEADER.encode()), service.secrets):
+            raise Problem("unauthenticated", why="bad-signature")
+        found = understand(body, service, self._contracts.schemes)
+        if isinstance(found, NotUnderstood):
+            raise Problem(_PROBLEMS[found], why=found)
+        verdict = self._judge.judge(found.line, _client(service), (), self._now_ms())
+        if not isinstance(verdict, Judged):
+            raise Problem(verdict.reason)
+        published = await self._publishing.publish([verdict])
+        if not published.whole:
+            raise not_published(published)
+        return published.outcomes[0]
+
+
+def create_app(door: PayDoor, waiting_for: Callable[[], list[str]]) -> Starlette:
+    """Return the application."""
+
+    async def receive(request: Request) -> Response:
+        started_s, name = time.perf_counter(), _service(request, door)
+        if name == UNKNOWN:
+            raise Problem("not-found", why="unknown-service")
+        declared = request.headers.get("content-length")
+        body = await read_body(request.stream(), declared, BYTES_MAX, "too-large")
+        outcome = await door.take(name, request.scope["headers"], body)
+        metrics.MESSAGES.labels(name, outcome).inc()
+        metrics.SECONDS.labels(name).observe(time.perf_counter() - started_s)
+        return Response(status_code=TAKEN, headers={"cache-control": "no-store"})
+
+    def refused(request: Request, problem: Problem) -> None:
+        name = _service(request, door)
+        metrics.MESSAGES.labels(name, problem.why).inc()
+        say("pay-refused", service=name, reason=problem.why, status=problem.kind.status)
+
+    return door_app([(PATH, receive)], waiting_for, refused)
+
+
+def _service(request: Request, door: PayDoor) -> str:
+    """The service that is meant, as far as it is one: what a caller typed is written nowhere."""
+    name = str(request.path_params.get("service", ""))
+    return name if door.knows(name) else UNKNOWN
+
+
+def _client(service: Service) -> Client:
+    """The service as a client of the gateway's judge: it publishes as its owner's system and nobody else."""
+    return Client(
+        id=service.name,
+        owner=service.owner,
+        subscriber=None,
+        scopes=frozenset({PUBLISH}),
+        systems=frozenset({service.system}),
+        agreements=frozenset(),
+        proof="token",
+        certificate=None,
+        events_per_s=None,
+    )

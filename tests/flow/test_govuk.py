@@ -1,0 +1,192 @@
+"""GOV.UK services on a real Kafka, each against its stand-in: what comes in becomes a view, what goes out
+goes out once.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from connectors.ports import free_port
+from postroom.config import Settings
+from schemas import format_instant
+from tests.flow.spine import COMMAND, ROOT, Installation, installation, now_ms
+from tests.pay_kit import ACCOUNT, FILE, SECRET, write_services
+from tests.standins.govuk_pay_stand_in import GovukPayStandIn, message_body, over_http
+
+pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
+
+PATIENCE_S = 120
+ARREARS = "council-leeds-arrears"
+AGREEMENTS = {
+    ARREARS: f"""\
+# Leeds' arrears team sees whether what was owed was paid, so that nobody who has paid is written to.
+# A test's own agreement.
+agreement: {ARREARS}
+version: 1
+subscriber: council-leeds
+purpose: council-tax-collection
+basis: public_task
+gateway: Local Government Finance Act 1992
+valid: {{from: 2025-01-01, until: 2028-12-31}}
+subject: ctax
+scope: everyone
+attributes:
+  - {{attribute: payment}}
+delete_within: P1D
+""",
+}
+
+
+class Govuk:
+    """An installation and the processes of GOV.UK services beside it."""
+
+    def __init__(self, own: Installation) -> None:
+        self.own = own
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.pay_port = free_port()
+        own.environ |= {
+            "POSTROOM_PAY": str(write_services(own.place, FILE)),
+            "POSTROOM_PAY_PORT": str(self.pay_port),
+        }
+
+    def start(self, *words: str) -> None:
+        """Start `postroom WORDS`; it is known by the first word."""
+        with (self.own.place / f"{words[0]}.log").open("ab") as log:
+            self.running[words[0]] = subprocess.Popen(
+                [*COMMAND, *words], env=self.own.environment(), cwd=self.own.place, stdout=log, stderr=log
+            )
+
+    def kill(self, name: str) -> None:
+        """End it as a failing machine would."""
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def end(self, name: str) -> int:
+        """End it with SIGTERM; return its exit code."""
+        process = self.running.pop(name)
+        process.terminate()
+        return process.wait(30)
+
+    def close(self) -> None:
+        for name in [*self.running]:
+            self.kill(name)
+
+    def log(self, name: str) -> str:
+        return (self.own.place / f"{name}.log").read_text()
+
+    def until(self, wanted: Callable[[], bool], what: str) -> None:
+        """Wait for something, while workers are started again as a supervisor does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not wanted():
+            self.own.tend()
+            for name, process in self.running.items():
+                assert process.poll() is None, f"{name} ended by itself\n{self.log(name)[-3000:]}"
+            logs = "\n".join(f"== {name}\n{self.log(name)[-2000:]}" for name in (*self.running, "one"))
+            assert time.monotonic() < deadline, f"{what}\n{logs}"
+            time.sleep(0.2)
+
+    def is_ready(self, port: int) -> bool:
+        """Whether a door answers that it is."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def views(self, agreement: str) -> dict[str, Any]:
+        """What a subscriber holds, by key."""
+        return {record.key: record.value for record in self.own.view_records()[agreement]}
+
+
+@pytest.fixture(scope="module")
+def govuk(request: pytest.FixtureRequest, stack_settings: Settings, tmp_path_factory: Any) -> Iterator[Govuk]:
+    agreements: Path = tmp_path_factory.mktemp("govuk") / "agreements"
+    shutil.copytree(ROOT / "schemas" / "agreements", agreements)
+    for name, text in AGREEMENTS.items():
+        (agreements / f"{name}.yaml").write_text(text)
+    with installation(request, stack_settings, ROOT / "schemas", agreements) as own:
+        made = Govuk(own)
+        own.start("one", "faust")
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+# -- GOV.UK Pay ------------------------------------------------------------------------------------------
+
+
+def test_a_payment_becomes_a_view_although_the_door_is_killed(govuk: Govuk):
+    """Signed messages of GOV.UK Pay, in the wrong order and with kill -9 of the door between them, sent again
+    as GOV.UK Pay does: the payer's view has the latest milestone, the disclosure log each write once.
+    """
+    base = f"http://127.0.0.1:{govuk.pay_port}"
+    sender = GovukPayStandIn(over_http(base), SECRET)
+    metadata = {"council_tax_account": ACCOUNT}
+    began_ms = now_ms() - 60_000
+    for number, event_type in (
+        (3, "card_payment_settled"),
+        (1, "card_payment_succeeded"),
+        (2, "card_payment_captured"),
+    ):
+        created = format_instant(began_ms + number * 1000)
+        sender.queue(
+            "/pay/leeds-council-tax", message_body(f"flow-{number}", created, event_type, metadata=metadata)
+        )
+    for message in sender.waiting():
+        govuk.start("pay", "run")
+        govuk.until(lambda: govuk.is_ready(govuk.pay_port), "the door is not ready")
+        govuk.until(lambda message=message: sender.attempt(message), "the message is not taken")
+        govuk.kill("pay")
+        assert not sender.attempt(sender.queue(message.path, message.body)), "nobody is there"
+    govuk.start("pay", "run")
+    govuk.until(lambda: govuk.is_ready(govuk.pay_port), "the door is not ready")
+    for message in sender.waiting():  # those that nobody was there for: the same messages again
+        govuk.until(lambda message=message: sender.attempt(message), "the message is not taken")
+
+    key = f"ctax:{ACCOUNT}"
+    settled = {"service": "leeds-council-tax", "status": "SETTLED", "amount_pence": 5000, "refunded_pence": 0}
+    item = {"item": "hu20sqlact5260q2nanm0q8u93", "value": settled}
+    govuk.until(lambda: (govuk.views(ARREARS).get(key) or {}).get("payment") == [item], "no view of it")
+    records = [each for each in govuk.own.view_records()[ARREARS] if each.key == key]
+    assert [each.value["payment"][0]["value"]["status"] for each in records] == ["SETTLED"], "written once"
+
+
+def test_a_message_that_is_not_signed_or_not_understood_is_no_event(govuk: Govuk):
+    """401 and 422, nothing on the topic, and nothing of it in the log; SIGTERM ends the door with 0."""
+    topic = "uk.gov.payments.card-payment.v1"
+    before = govuk.own.ends([topic])
+    path = f"http://127.0.0.1:{govuk.pay_port}/pay/leeds-council-tax"
+    body = message_body("bad-1", format_instant(now_ms()), metadata={"council_tax_account": "NC999999C"})
+    unsigned = httpx.post(path, content=body, headers={"pay-signature": "0" * 64})
+    sender = GovukPayStandIn(over_http(path), SECRET)
+    refused = sender.queue("", body)
+    assert not sender.attempt(refused)
+    assert (unsigned.status_code, refused.attempts) == (401, [422])
+    assert govuk.own.ends([topic]) == before
+    assert govuk.end("pay") == 0
+    log = govuk.log("pay")
+    reasons = {json.loads(line).get("reason") for line in log.splitlines() if line.startswith("{")}
+    assert {"bad-signature", "identifier-invalid"} <= reasons
+    assert not [text for text in ("NC999999C", ACCOUNT, SECRET, "Sherlock", "Baker Street") if text in log]
+
+
+def test_the_file_of_payment_services_is_checked(govuk: Govuk):
+    """`pay check` lists them, or says what is wrong with exit 2."""
+    done = govuk.own.command("pay", "check", "-o", "json")
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 2)
+    wrong = govuk.own.place / "wrong.yaml"
+    wrong.write_text(FILE.replace("council-leeds", "hmrc"))
+    for words in (("pay", "check"), ("pay", "run")):
+        done = govuk.own.command(*words, POSTROOM_PAY=str(wrong))
+        assert done.returncode == 2
+        assert b"services.leeds-council-tax.owner" in done.stderr
