@@ -152,8 +152,10 @@ class LocalKafka:
             f"-Xmx{HEAP}",
             "-Xms128m",
             f"-XX:MaxDirectMemorySize={DIRECT_MEMORY}",
-            "-XX:+UseG1GC",
-            "-XX:MaxGCPauseMillis=20",
+            # A laptop's broker lives for minutes: the optimising compiler took half a core for the first of
+            # them, see docs/adr/0001.
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
             "-Djava.io.tmpdir=tmp",

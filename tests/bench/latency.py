@@ -36,6 +36,8 @@ WITHDRAWALS_LEAST = 10
 """A second: a hundredth of few is nothing to speak of."""
 WITHDRAWALS_SHARE = 20
 """One event in so many is a withdrawal, where that is more."""
+WARM_RATE, WARM_S = 500, 30
+"""Played before anything is measured: a broker that has just started compiles itself meanwhile."""
 STABLE_PER_RATE = 2
 """Stable citizens per event a second: each is in the news every other second or so."""
 OPEN_S, DRAIN_S, STOP_S = 180, 60, 20
@@ -55,6 +57,8 @@ def measure(events: int | None, only: str | None) -> list[Row]:
         ground.create()
         encoder = Encoder(ground)
         with worker(ground, "one") as process:
+            say("what follows warms broker and worker, and is not counted")
+            _trial(ground, encoder, process, "AH", WARM_RATE, WARM_RATE * WARM_S)
             for number, rate in enumerate(rates):
                 count = min(events or rate * SECONDS, rate * SECONDS)
                 rows += _trial(ground, encoder, process, f"A{'ABCEG'[number]}", rate, count)
