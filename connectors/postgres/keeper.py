@@ -117,6 +117,8 @@ class Keeper:
         """Find out where to go on, and read everything anew if that cannot be known."""
         self._state = self._table.state()
         why = self._why_anew(self._state)
+        if self._state.at_end_ms is not None:  # as an earlier process left it
+            self._was_at_end(self._state.at_end_ms)
         if why is None:
             self._reads_anew(False)
             self._topic.go_to(self._state.positions or [])
@@ -151,6 +153,8 @@ class Keeper:
             self._state = self._table.apply(self._state, changes, positions, at_end=at_end)
             self._told_ms = self._now_ms()
             sink_metrics.show_behind(self._agreement, positions, ends)
+            if at_end:
+                self._was_at_end(self._told_ms)
         except Moved:
             self._say("sink-moved", agreement=self._agreement)
             self.begin()
@@ -181,11 +185,15 @@ class Keeper:
         finally:
             self._table.end_stage()
         self._reads_anew(False)
+        self._was_at_end(self._now_ms())
         self._say("sink-read-anew", agreement=self._agreement, records=count)
 
     def _reads_anew(self, whether: bool) -> None:
         self.reads_anew = whether
         sink_metrics.READING_ANEW.labels(self._agreement).set(whether)
+
+    def _was_at_end(self, at_ms: int) -> None:
+        sink_metrics.AT_END.labels(self._agreement).set(at_ms / 1000)
 
     def _stage(self) -> int:
         """Read the topic to what is now its end into the stage."""

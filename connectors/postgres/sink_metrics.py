@@ -18,6 +18,12 @@ BEHIND = Gauge(
     "markers count too.",
     ["agreement"],
 )
+AT_END = Gauge(
+    "postroom_sink_at_end_timestamp_seconds",
+    "When the table last held all that its view did, Unix time; none until it has. In quiet times it is told "
+    "every half minute.",
+    ["agreement"],
+)
 READING_ANEW = Gauge(
     "postroom_sink_reading_anew",
     "1 while everything is read anew, beside the table: retractions wait until it is done.",

@@ -174,12 +174,23 @@ SUBSCRIBERS = Board(
                 ),
                 Panel(
                     "Behind the view",
-                    "Offsets not yet written. While all is read anew, retractions wait.",
+                    "Seconds since the table held all of it; a quarter of an hour is a ticket.",
+                    (
+                        Query(
+                            "time() - max by (agreement) (postroom_sink_at_end_timestamp_seconds)",
+                            "{{agreement}}",
+                        ),
+                    ),
+                    "s",
+                    red_from=900,
+                ),
+                Panel(
+                    "Still to be written",
+                    "Offsets of the view. While all is read anew, retractions wait.",
                     (
                         Query("max by (agreement) (postroom_sink_behind_records)", "{{agreement}}"),
                         Query("max by (agreement) (postroom_sink_reading_anew)", "{{agreement}} read anew"),
                     ),
-                    red_from=1000,
                 ),
                 line(
                     "Database",

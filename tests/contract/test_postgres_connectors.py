@@ -441,7 +441,7 @@ class TestIntoTable(ConnectorContract):
             kinds = ("upserted", "ignored", "deleted")
             return [sink_metrics.ROWS.labels(HOUSING, kind)._value.get() for kind in kinds]
 
-        before = counts()
+        before, began_s = counts(), time.time()
         carrier.give("a", 1)
         carrier.work()
         carrier.give_again("a", 1)
@@ -451,6 +451,17 @@ class TestIntoTable(ConnectorContract):
         assert [after - was for after, was in zip(counts(), before, strict=True)] == [1, 1, 1]
         assert sink_metrics.BEHIND.labels(HOUSING)._value.get() == 0
         assert sink_metrics.READING_ANEW.labels(HOUSING)._value.get() == 0
+        assert began_s - 1 <= sink_metrics.AT_END.labels(HOUSING)._value.get() <= time.time()
+
+    def test_how_old_a_table_is_survives_a_restart(self, server: Postgres):
+        """When the table last was all of its view is kept with it; a sink that has not read says no other."""
+        carrier = IntoTable(server)
+        carrier.give("a", 1)
+        carrier.work()
+        server.script(carrier.database, "UPDATE postroom_sink.views SET at_end = now() - interval '2 hours'")
+        carrier.work()
+        aged_s = time.time() - sink_metrics.AT_END.labels(HOUSING)._value.get()
+        assert 7_190 < aged_s < 7_200 + 600
 
     def test_an_older_record_never_replaces_a_newer_row(self, server: Postgres):
         """Whoever set the positions back: a row only goes forward, and in the end equals its view."""
