@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connectors import Stack
     from connectors.registry import Registry
     from producers import Publisher
-    from schemas import Contracts
+    from schemas import Contracts, Schemes
 
 
 def moment(at: str) -> int:
@@ -28,6 +28,20 @@ def moment(at: str) -> int:
         raise UserError(
             "--at is not a moment", why=str(error), mend="write it as 2026-06-01T12:00:00Z"
         ) from error
+
+
+def require_identifier(schemes: Schemes, identifier: str) -> None:
+    """Refuse what is not an identifier in canonical form (I1); UserError says how one is written."""
+    from schemas import IdentifierInvalid
+
+    try:
+        schemes.parse(identifier)
+    except IdentifierInvalid as invalid:
+        raise UserError(
+            "that is not a canonical identifier",
+            why=str(invalid),
+            mend=f"write it as nino:AB123456C; the schemes are {', '.join(sorted(schemes.names))}",
+        ) from invalid
 
 
 def opened(file: Path | str) -> IO[bytes]:

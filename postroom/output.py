@@ -46,17 +46,35 @@ def write_line(content: Any) -> None:
 
 
 def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write a line for each row; where the terminal is too narrow for that, a paragraph for each.
+
+    A table that does not fit would break identifiers and paths in two, and nobody could copy them.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    width = None if sys.stdout.isatty() else 1000  # a pipe has no width: never cut a path in two
-    Console(width=width, markup=False, highlight=False).print(table)
+    for line in cells:
+        table.add_row(*line)
+    if not sys.stdout.isatty():  # a pipe has no width: never cut a path in two
+        Console(width=1000, markup=False, highlight=False).print(table)
+        return
+    console = Console(markup=False, highlight=False)
+    with console.capture() as drawn:
+        console.print(table)
+    whole = set(drawn.get().split())
+    if all(word in whole for line in cells for cell in line for word in cell.split()):
+        console.print(table)
+        return
+    for line in cells:
+        paragraph = Table.grid(padding=(0, 2))
+        for column, cell in zip(columns, line, strict=True):
+            paragraph.add_row(column, cell)
+        console.print(paragraph, "")
 
 
 def _cell(value: Any) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from processors.citizen_state import RecordState, decode_record
-from processors.decision import QUESTIONS, Permit, Question, decide_closed
+from processors.decision import QUESTIONS, Question, decide_closed
 from processors.golden import Citizen, Golden, fold
 from processors.outcomes import Denial
 from processors.rules import Rules
@@ -49,7 +49,16 @@ def explain(rules: Rules, agreement: Agreement, state: RecordState, now_ms: int)
                 answers.append(Answer(attribute, item, WITHHELD, verdict.value, MEANINGS[verdict], lineage))
             else:
                 answer = UNKNOWN if golden is None else SHARED
-                answers.append(Answer(attribute, item, answer, verdict.basis, _rests_on(verdict), lineage))
+                answers.append(
+                    Answer(
+                        attribute,
+                        item,
+                        answer,
+                        verdict.basis,
+                        rests_on(verdict.consent, verdict.gateway),
+                        lineage,
+                    )
+                )
     return answers
 
 
@@ -58,10 +67,16 @@ def _items(citizen: Citizen, attribute: str) -> list[tuple[str, Golden | None]]:
     return [(item, items[item]) for item in sorted(items)] or [("", None)]
 
 
-def _rests_on(permit: Permit) -> str:
-    if permit.consent is not None:
-        return "consent event {1} of {0}".format(*permit.consent)
-    return permit.gateway or "no gateway is needed"
+def rests_on(consent: Sequence[str] | None, gateway: str | None) -> str:
+    """Say what a permit rests on: the consent event by (source, id), or the statutory power (C6)."""
+    if consent is not None:
+        return "consent event {1} of {0}".format(*consent)
+    return gateway or "no gateway is needed"
+
+
+def why_withheld(denial: str) -> str:
+    """Say a reason of the decision in words; one that this release does not know is its own word."""
+    return {each.value: meaning for each, meaning in MEANINGS.items()}.get(denial, denial)
 
 
 def _lineage(golden: Golden) -> str:

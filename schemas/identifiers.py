@@ -22,7 +22,7 @@ class IdentifierInvalid(ValueError):  # noqa: N818 - what is wrong, in the words
     """A value that is not an identifier of its scheme (E7 `identifier-invalid`); never holds the value."""
 
     def __init__(self, scheme: str, problem: str) -> None:
-        super().__init__(f"{scheme}: {problem}")
+        super().__init__(problem if scheme == ANY_SCHEME else f"{scheme}: {problem}")
         self.scheme = scheme
         self.problem = problem
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from postroom.commands import noun
 from postroom.errors import Exit, UserError
-from postroom.inputs import moment, opened
+from postroom.inputs import moment, opened, require_identifier
 from postroom.output import Form, Output, write_rows
 
 PROBLEM_COLUMNS = ("file", "line", "field", "problem")
@@ -96,15 +97,18 @@ def diff(
 def explain(
     agreement: Annotated[str, typer.Argument(help="its name")],
     identifier: Annotated[str, typer.Argument(help="of the person, as scheme:value")],
-    events: Annotated[Path, typer.Option(help="events to replay, one CloudEvent a line")],
-    at: At,
+    events: Annotated[Path | None, typer.Option(help="events to replay, one CloudEvent a line")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="the moment of the question, RFC 3339; default: now")
+    ] = None,
     contracts: ContractsDir = None,
     agreements: AgreementsDir = None,
     output: Output = Form.TABLE,
 ) -> None:
     """Say for one person, field by field, whether an agreement sees it, what that rests on, and why not.
 
-    Values are not shown; lineage is: which event said it, true since when.
+    It replays a file of events and asks nothing that runs: what the file does not hold was not said. Values
+    are not shown; lineage is: which event said it, true since when.
 
     Example: postroom agreement explain council-leeds-housing nino:NC000017A
     --events docs/examples/first-event.jsonl --at 2026-06-01T12:00:00Z
@@ -116,7 +120,6 @@ def explain(
     from processors.explain import explain as answer
     from processors.explain import person_state
     from processors.replay import run_lines
-    from schemas import IdentifierInvalid
 
     current = settings()
     contracts_found, agreements_found = load_rules_files(
@@ -125,14 +128,16 @@ def explain(
     if agreement not in agreements_found:
         names = ", ".join(sorted(agreements_found))
         raise UserError("there is no such agreement", where=agreement, mend=f"one of: {names}")
-    try:
-        contracts_found.schemes.parse(identifier)
-    except IdentifierInvalid as invalid:
+    require_identifier(contracts_found.schemes, identifier)
+    if events is None:
         raise UserError(
-            "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
-        ) from invalid
+            "there are no events to decide on",
+            why="this replays a file of events: nobody but the workers holds a citizen's record",
+            mend="name one with --events, one CloudEvent a line (docs/examples/first-event.jsonl is one); "
+            "who was given what in a running installation, and why, says `postroom audit person`",
+        )
     rules = Rules(contracts_found, agreements_found, Keys(current.secret_bytes()))
-    at_ms = moment(at)
+    at_ms = time.time_ns() // 1_000_000 if at is None else moment(at)
     with opened(events) as lines:
         replayed = run_lines(lines, rules, at_ms)
     state = person_state(replayed.pipeline.states[FRAGMENTS_TOPIC], replayed.person_of(identifier))

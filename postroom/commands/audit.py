@@ -9,7 +9,18 @@ import typer
 from postroom.commands import noun
 from postroom.output import Form, Output, write_rows
 
-COLUMNS = ("time", "subscriber", "agreement", "kind", "fields", "because", "cause")
+COLUMNS = (
+    "time",
+    "subscriber",
+    "agreement",
+    "what",
+    "fields",
+    "shared because",
+    "withheld because",
+    "caused by",
+)
+
+NOTHING = "nothing about this person was shared with anybody, as far as the log goes"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +34,9 @@ def person(
 ) -> None:
     """List every disclosure and retraction about one citizen, under every person id of their identifiers.
 
-    Fields are named, values are not in the log: it holds a salted commitment to them.
+    Fields are named, values are not in the log: it holds a salted commitment to them. What was shared rests
+    on a consent or on a statute, which is named; what was withheld says why; the event that caused it stands
+    last.
 
     Example: postroom audit person nino:NC000017A
     """
@@ -32,6 +45,7 @@ def person(
     from connectors import find_stack
     from connectors.kafka_reader import TopicReader
     from postroom.commands.identity import read_nodes
+    from postroom.console import say
     from postroom.settings import settings
     from processors import DISCLOSURES_TOPIC, Keys
 
@@ -47,31 +61,47 @@ def person(
     ]
     entries.sort(key=lambda entry: (entry["time"], entry["agreement"], entry["sequence"]))
     if output is Form.TABLE:
-        write_rows(map(_row, entries), output, COLUMNS)
+        write_rows(map(as_row, entries), output, COLUMNS)
+        say(f"{len(entries)} entries in the disclosure log" if entries else NOTHING)
     else:
         write_rows(entries, output, COLUMNS)
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
+def as_row(entry: dict[str, Any]) -> dict[str, str]:
+    """Return an entry of the disclosure log as a person reads it: what happened, and why, in words."""
+    from processors.explain import why_withheld
+
+    decision = entry["decision"]
+    grounds: dict[str, list[str]] = {}
+    refusals: dict[str, list[str]] = {}
+    for attribute, answer in (decision.get("attributes") or {}).items():
+        if "deny" in answer:
+            refusals.setdefault(why_withheld(answer["deny"]), []).append(attribute)
+        else:
+            grounds.setdefault(_ground(answer), []).append(attribute)
+    if decision["denied"]:
+        grounds, refusals = {}, {why_withheld(decision["denied"]): ["all of it"]}
     return {
         "time": entry["time"],
         "subscriber": entry["subscriber"],
         "agreement": f"{entry['agreement']}@{entry['version']}",
-        "kind": entry["kind"] if entry["reason"] is None else f"{entry['kind']} ({entry['reason']})",
+        "what": "written" if entry["reason"] is None else f"taken back ({entry['reason']})",
         "fields": ", ".join(entry["fields"]),
-        "because": _because(entry["decision"]),
-        "cause": f"{entry['cause']['source']} {entry['cause']['id']}".strip() or "time passed",
+        "shared because": _each(grounds),
+        "withheld because": _each(refusals),
+        "caused by": f"event {entry['cause']['id']} of {entry['cause']['source']}"
+        if entry["cause"]["id"]
+        else "time passed, or the rules changed",
     }
 
 
-def _because(decision: dict[str, Any]) -> str:
-    """The reasons, the shortest way: why nothing, or each basis and denial once."""
-    if decision["denied"]:
-        return str(decision["denied"])
-    said = []
-    for answer in decision.get("attributes", {}).values():
-        text = answer.get("deny") or answer.get("gateway") or answer["permit"]
-        if answer.get("consent"):
-            text = "consent {1} of {0}".format(*answer["consent"])
-        said.append(text)
-    return "; ".join(dict.fromkeys(said))
+def _ground(permit: dict[str, Any]) -> str:
+    from processors.explain import rests_on
+
+    ground = rests_on(permit.get("consent"), permit.get("gateway"))
+    return ground if permit.get("consent") else f"{permit['permit'].replace('_', ' ')}, {ground}"
+
+
+def _each(reasons: dict[str, list[str]]) -> str:
+    """Each reason once, with the attributes that it is about."""
+    return "; ".join(f"{', '.join(attributes)}: {reason}" for reason, attributes in reasons.items())

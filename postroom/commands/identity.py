@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.commands import noun
-from postroom.errors import Exit, UserError
+from postroom.errors import Exit
+from postroom.inputs import require_identifier
 from postroom.output import Form, Output, write_json, write_rows
 
 if TYPE_CHECKING:
@@ -129,16 +130,10 @@ def read_nodes(identifier: str) -> Mapping[str, Node]:
     from postroom.topics import changelog
     from processors.engine.changelog import TASK_KEY, body_of
     from processors.node import is_page, read_node
-    from schemas import IdentifierInvalid
 
     current = settings()
     contracts, _ = load_rules_files(current.contracts_dir, current.agreements_dir)
-    try:
-        contracts.schemes.parse(identifier)
-    except IdentifierInvalid as invalid:
-        raise UserError(
-            "that is not a canonical identifier", why=str(invalid), mend="write it as nino:AB123456C"
-        ) from invalid
+    require_identifier(contracts.schemes, identifier)
     latest = TopicReader(find_stack(current).access).latest(changelog("persons"))
 
     named = identifier.encode()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from postroom.snapshot import Snapshot
 
 PART_COLUMNS = ("part", "state", "address", "pid", "since", "memory_mb", "log", "data")
-STAGE_COLUMNS = ("stage", "workers", "state", "lag")
+STAGE_COLUMNS = ("stage", "workers", "state", "waits at most")
 LOOK_AGAIN_S = 1.0
 
 
@@ -35,8 +35,10 @@ def status(
 ) -> None:
     """Say what runs, where its log is, who works, and what waits.
 
-    Lag is in offsets between what a stage has committed and the ends of its topics. JSON has all of it in one
-    object: ready, waiting_for, stack, stages, dead_letters, obligations, disputes.
+    What waits is told in offsets between what a stage has committed and the ends of its topics. Each
+    transaction leaves a marker that is an offset too, so a stage with nothing to do shows a few. JSON has all
+    of it in one object, that figure being `lag`: ready, waiting_for, stack, stages, dead_letters,
+    obligations, disputes.
 
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
 
@@ -100,7 +102,9 @@ def _write(found: Snapshot, output: Form) -> None:
     else:
         write_rows(told["stack"], output, PART_COLUMNS)
         if found.stages:
-            write_rows(told["stages"], output, STAGE_COLUMNS)
+            write_rows(
+                [each | {"waits at most": each["lag"]} for each in told["stages"]], output, STAGE_COLUMNS
+            )
     for part in found.parts:
         if part.problem:
             say(f"{part.part} is {part.state}: {part.problem}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = {"POSTROOM_KAFKA": "127.0.0.1:1", "POSTROOM_REGISTRY": "http://127.0.0.1:1"}
 
 
@@ -66,6 +67,42 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path):
         done = postroom(tmp_path, "up", POSTROOM_KAFKA_PORT=port)
     assert done.returncode == 2
     assert f"port {port} for Kafka is taken" in done.stderr
+
+
+RULES = {
+    "POSTROOM_CONTRACTS": str(ROOT / "schemas"),
+    "POSTROOM_AGREEMENTS": str(ROOT / "schemas" / "agreements"),
+}
+ANY_SECRET = RULES | {"POSTROOM_SECRET": "any"}
+EXPLAIN = ("agreement", "explain", "council-leeds-housing")
+
+
+def test_an_explanation_without_events_says_what_it_explains_and_how_to_ask(tmp_path: Path):
+    """It replays a file; whoever means a running installation is sent to the disclosure log."""
+    done = postroom(tmp_path, *EXPLAIN, "nino:NC000017A", **RULES)
+    assert done.returncode == 2
+    for words in ("--events", "docs/examples/first-event.jsonl", "postroom audit person"):
+        assert words in done.stderr
+
+
+def test_an_explanation_is_of_now_unless_a_moment_is_named(tmp_path: Path):
+    """Each field has its answer, and no value is shown."""
+    events = str(ROOT / "docs" / "examples" / "first-event.jsonl")
+    done = postroom(tmp_path, *EXPLAIN, "nino:NC000017A", "--events", events, "-o", "json", **ANY_SECRET)
+    assert done.returncode == 0, done.stderr
+    assert {row["attribute"] for row in json.loads(done.stdout)} == {"name", "address", "benefit", "practice"}
+    assert "Garamond" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [(*EXPLAIN, "card:1"), ("audit", "person", "AB123456C")])
+def test_an_identifier_of_no_scheme_is_told_which_schemes_there_are(words: tuple[str, ...], tmp_path: Path):
+    """I1: by its name, and with how one is written."""
+    done = postroom(tmp_path, *words, **RULES)
+    assert done.returncode == 2
+    assert "why:   not `scheme:value` of a known scheme" in done.stderr
+    assert "the schemes are " in done.stderr
+    assert "ctax" in done.stderr
+    assert "nino" in done.stderr
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])

@@ -25,6 +25,8 @@ WORKER, GATEWAY, CANARY = "postroom-worker", "postroom-gateway", "postroom-canar
 BAD_TYPE = "uk.gov.health.demographics.v1"
 STUTTER_S = 1.6
 LATE = 12
+CATCH_UP_S = 30
+RETRACTED, VIEWS = "postroom_withdrawal_to_retraction_seconds_count", "postroom_views_total"
 
 
 class Fault(NamedTuple):
@@ -59,7 +61,7 @@ class Alarms:
             self.own.environ["POSTROOM_METRICS_PORT"] = str(self.ports[GATEWAY])
             self.gateway = Gateway(self.own)
             self.gateway.start()
-            self.run(CANARY, "canary", "run", "--every", "1", "--withdraw-every", "2", "--patience", "4")
+            self.run(CANARY, "canary", "run", "--every", "1", "--withdraw-every", "2", "--patience", "10")
             self.await_well_being()
             ending.callback(self.tower.stop)
             self.tower.start()
@@ -133,26 +135,44 @@ class Alarms:
         ]
 
     def stutter(self) -> None:
-        """The worker stands for some seconds, and people withdraw meanwhile."""
+        """The worker stands for some seconds, and people withdraw meanwhile.
+
+        It is let go until it has caught up, however slow the machine is: a worker that never does would
+        rightly bring other pages.
+        """
         people = self._consenting(LATE)
-        worker = self.processes[WORKER]
+        worker, before = self.processes[WORKER], self._counted(RETRACTED)
         worker.send_signal(signal.SIGSTOP)
         try:
             self._withdraw(people)
             time.sleep(STUTTER_S)
         finally:
             worker.send_signal(signal.SIGCONT)
+        self._catch_up(RETRACTED, before + LATE)
+
+    def _counted(self, name: str, **labels: str) -> float:
+        """What the worker tells now."""
+        from tests.flow.test_signals import Watched, total
+
+        seen = Watched(self.own, f"{WORKER}.log")
+        return total(seen.scrape(f"http://127.0.0.1:{self.ports[WORKER]}"), name, **labels)
+
+    def _catch_up(self, name: str, least: float, **labels: str) -> None:
+        """Wait for a while until the worker has counted so many."""
+        end = time.monotonic() + CATCH_UP_S
+        while self._counted(name, **labels) < least and time.monotonic() < end:
+            time.sleep(0.2)
         time.sleep(0.5)
 
     def _consenting(self, count: int) -> list[str]:
         people = [nhs_number(900_000 + self._people + number) for number in range(count)]
         self._people += count
-        now = now_ms()
+        now, before = now_ms(), self._counted(VIEWS, change="written")
         for nhs in people:
             self._say("uk.gov.health.demographics.v1", registered(nhs, now - 1000))
             self._say("uk.gov.consent.decision.v1", decided(nhs, "GRANTED", now - 1000))
         self.own.flushed()
-        time.sleep(1.5)
+        self._catch_up(VIEWS, before + count, change="written")
         return people
 
     def _withdraw(self, people: list[str]) -> None:

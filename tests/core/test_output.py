@@ -1,0 +1,57 @@
+"""How data is written for a person: a table where it fits, a paragraph for each row where it would not."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import pytest
+
+from postroom.output import Form, write_rows
+
+KEY = "s-dfd84a5f8b3a768879eee46db48048e6"
+ROWS = [
+    {"key": KEY, "agreement": "council-leeds-council-tax-reduction@1", "fields": "name, address"},
+    {"key": KEY[::-1], "agreement": "council-york-carers@12", "fields": None},
+]
+COLUMNS = ("key", "agreement", "fields")
+
+
+def written(width: int | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """The rows on a terminal of this width; None: into a pipe."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: width is not None, raising=False)
+    monkeypatch.setenv("COLUMNS", str(width or 40))
+    monkeypatch.setenv("TERM", "xterm")
+    write_rows(ROWS, Form.TABLE, COLUMNS)
+    return re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("width", [None, 160, 90, 60])
+def test_an_identifier_is_never_broken(width, monkeypatch, capsys):
+    """Whoever copies a key from a narrow terminal gets the whole of it."""
+    text = written(width, monkeypatch, capsys)
+    for row in ROWS:
+        assert row["key"] in text
+        assert row["agreement"] in text
+
+
+def test_a_row_that_does_not_fit_is_a_paragraph_with_the_names_of_its_columns(monkeypatch, capsys):
+    """Each value beside what it is, and nothing wider than the terminal."""
+    lines = written(60, monkeypatch, capsys).splitlines()
+    assert all(len(line.rstrip()) <= 60 for line in lines)
+    assert [line.split()[0] for line in lines if line.strip()] == [*COLUMNS, *COLUMNS]
+
+
+def test_a_row_that_fits_is_a_line(monkeypatch, capsys):
+    """One heading, then a line for each row."""
+    lines = written(160, monkeypatch, capsys).splitlines()
+    assert sum("agreement" in line for line in lines) == 1
+    assert sum("@" in line for line in lines) == len(ROWS)
+
+
+def test_programs_get_the_same_whatever_the_terminal(monkeypatch, capsys):
+    """JSON has no width."""
+    monkeypatch.setenv("COLUMNS", "20")
+    write_rows(ROWS, Form.JSON, COLUMNS)
+    assert json.loads(capsys.readouterr().out) == ROWS
