@@ -1,17 +1,17 @@
 # Everything that a developer does here, one word each. Needs Python 3.11 or newer and make; the rest is
 # fetched on the first run (a few minutes) and kept (the second run starts in seconds).
 #
-#   make demo    the story in the terminal: departments, consent, a withdrawal, a view that goes
-#   make watch-demo  a real Prometheus over the local stack: faults, who is woken, and what is mended (5 minutes)
-#   make test    all tests, those on a real Kafka too
-#   make check   format, lint, types
-#   make bench   how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
+#   make demo         the story in the terminal: departments, consent, a withdrawal, a view that goes
+#   make watch-demo   a real Prometheus over the local stack: faults, who is woken, and what is mended (5 minutes)
+#   make test         all tests, those on a real Kafka too
+#   make check        format, lint, types
+#   make bench        how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
 #   make bench-scale  the same backbone with 10^5 citizens and more, 100 agreements, 10^6 records
-#   make soak    the long test with crashes (MINUTES=10)
-#   make mutation  break the consent and identity modules line by line; names what no test notices
-#   make documents  write every page and document that is made from the rules
-#   make lock    write requirements.lock again, from what is installed
-#   make clean   stop the local stack, remove .venv, .state and caches
+#   make soak         the long test with crashes (MINUTES=10)
+#   make mutation     break the consent and identity modules line by line; names what no test notices
+#   make documents    write every page and document that is made from the rules
+#   make lock         write requirements.lock again, from what is installed
+#   make clean        stop the local stack, remove .venv, .state and caches
 #
 # PYTHON=python3.12 make ... chooses the interpreter. TESTS=tests/core make test runs a part.
 
@@ -114,8 +114,9 @@ $(STAMP): requirements.lock pyproject.toml
 	if [ ! -x $(BIN)/pip ]; then \
 	    "$$python" -m venv $(VENV) || { \
 	        echo "'$$python -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv"; exit 2; }; fi; \
-	echo "== dependencies: $$(grep -c '==' requirements.lock) packages, exact versions from requirements.lock =="; \
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r requirements.lock; \
+	echo "== dependencies: $$(grep -c '==' requirements.lock) packages, exact versions from requirements.lock," \
+	    "some 120 MB if none is here yet: a minute or two without a word =="; \
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.lock; \
 	echo "== postroom itself =="; \
 	$(BIN)/python -m pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e .; \
 	touch $(STAMP); \

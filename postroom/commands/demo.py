@@ -113,12 +113,13 @@ def _what_next(page: Page, rosa: Rosa, *, up: bool, took_s: float) -> None:
     page.say(f"The demo took {seconds(took_s)}, downloads apart. Kafka and the registry {stack}.")
     steps = (
         *(() if up else (("up", "start them again"),)),
-        ("run all", "a worker, until Ctrl-C: in a terminal of its own"),
-        ("view council-leeds-council-tax-reduction -o jsonl", "what that council reads"),
-        (f"audit person nino:{rosa.nino}", "who saw what about Rosa, and why"),
+        ("view council-leeds-council-tax-reduction -o jsonl", "what that council reads now"),
+        (f"audit person nino:{rosa.nino}", "who was given what about Rosa, and why"),
         (f"identity show nhs:{rosa.nhs}", "which identifiers are hers, and who said so"),
-        ("publish docs/examples/first-event.jsonl", "events of your own"),
-        ("down", "stop Kafka and the registry"),
+        ("publish docs/examples/first-event.jsonl", "publish a file of events, as departments do"),
+        ("run all", "a worker that takes them up, until Ctrl-C: best in a terminal of its own"),
+        ("view council-leeds-housing -o jsonl", "once it has: the view that came of them"),
+        ("down", "stop Kafka and the registry; their data is kept"),
     )
     for words, meaning in steps:
         page.command(f"{me} {words}", meaning)

@@ -62,6 +62,57 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(environ: dict[str, 
     assert "\x1b" not in story, "colour where there is no terminal"
 
 
+def test_what_the_demo_says_to_try_next_can_be_typed_as_it_stands(environ: dict[str, str]):
+    """Each command, in its order: the worker goes on beside the others, and the last view is there."""
+    played = subprocess.run(
+        COMMAND, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert played.returncode == 0, played.stderr
+    named = re.findall(r"^ {5}-c (.+)$", played.stdout.partition(CHAPTERS[-1])[2], re.M)
+    assert named[0] == "up"
+    assert named[-1] == "down"
+    worker: subprocess.Popen[bytes] | None = None
+    try:
+        for words in named:
+            if words == "run all":
+                worker = subprocess.Popen([*COMMAND[:3], *words.split()], cwd=ROOT, env=environ)
+            elif words == "down":
+                assert worker is not None
+                worker.terminate()
+                assert worker.wait(60) == 0
+                assert typed(words, environ).returncode == 0
+            else:
+                wants_data = words.split()[0] in {"view", "audit", "identity"}
+                assert shows(words, environ) if wants_data else typed(words, environ).returncode == 0, words
+    finally:
+        if worker is not None and worker.poll() is None:
+            worker.kill()
+
+
+def typed(words: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """One command, as a person types it."""
+    return subprocess.run(
+        [*COMMAND[:3], *words.split()],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def shows(words: str, environ: dict[str, str]) -> bool:
+    """Whether a command shows something, within a minute: a worker needs some seconds to take things up."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        done = typed(words, environ)
+        if done.returncode == 0 and done.stdout.strip():
+            return True
+        time.sleep(1)
+    return False
+
+
 def test_an_interrupted_demo_ends_its_worker_and_its_stack(environ: dict[str, str], tmp_path: Path):
     """`kill`, as Ctrl-C, ends what the demo started; the exit says that it was interrupted."""
     demo = subprocess.Popen(COMMAND, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
