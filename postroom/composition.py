@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from connectors import Stack
 from connectors.kafka_access import KafkaAccess
@@ -31,8 +31,8 @@ from processors import (
     Rules,
     view_topic,
 )
-from processors.engine import EngineConfig, StageSpec
-from processors.engine.settings import STEP_TARGET_MS
+from processors.engine import EngineConfig, Replaceable, StageSpec
+from processors.engine.settings import STEP_TARGET_MS, Discover
 from processors.stage import Stage
 from schemas import (
     Agreement,
@@ -43,9 +43,6 @@ from schemas import (
     load_contracts,
     view_schema,
 )
-
-if TYPE_CHECKING:
-    from postroom.renewal import Renewal
 
 STAGES = ("intake", "identity", "persons", "record", "obligations")
 INPUT_OF = {
@@ -148,19 +145,24 @@ def input_topics(name: str, rules: Rules) -> tuple[str, ...]:
 
 
 def stage_specs(
-    renewal: Renewal, rules: Rules, registry: Registry, access: KafkaAccess, batch_records_max: int
+    stages: Mapping[str, Replaceable],
+    discover: Callable[[str], Discover],
+    rules: Rules,
+    registry: Registry,
+    access: KafkaAccess,
+    batch_records_max: int,
 ) -> list[StageSpec]:
-    """The stages to run, each with its input (§7), under rules that are renewed while they run."""
+    """The stages to run, each with its input (§7); ``discover`` brings newer rules to one."""
     return [
         StageSpec(
             stage,
             input_topics(name, rules),
             prepare=look_up(stage, registry, access) if name == "intake" else None,
-            discover=renewal.discover(name),
+            discover=discover(name),
             batch_max=min(batch_records_max, BATCH_MAX.get(name, batch_records_max)),
             step_target_ms=STEP_MS_MAX.get(name, STEP_TARGET_MS),
         )
-        for name, stage in renewal.stages.items()
+        for name, stage in stages.items()
     ]
 
 

@@ -64,8 +64,6 @@ def run(
     renewal, rules = renewal_for(names, current, stack, registry)
     signals = show_signals("worker", current, stack, READINESS.waiting_for, READINESS.is_alive)
     say("signals", url=signals.url)
-    code = run_worker(
-        stage_specs(renewal, rules, registry, stack.access, current.batch_records_max),
-        engine_config(current, stack, instance, shell.value),
-    )
-    raise typer.Exit(code)
+    batch_max = current.batch_records_max
+    specs = stage_specs(renewal.stages, renewal.discover, rules, registry, stack.access, batch_max)
+    raise typer.Exit(run_worker(specs, engine_config(current, stack, instance, shell.value)))

@@ -4,6 +4,8 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -33,9 +35,14 @@ def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line and top-level name of every import of a file, those inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -121,3 +128,41 @@ def test_every_package_is_typed():
     """py.typed lets mypy believe the annotations of an installed package."""
     untyped = [package for package in MAY_IMPORT if not (ROOT / package / "py.typed").exists()]
     assert not untyped
+
+
+def test_no_two_files_need_each_other():
+    """A reader can begin at the bottom: imports make no circle, not by types or within functions either."""
+    files = {_dotted(path): path for package in MAY_IMPORT for path in modules(package)}
+    needs = {name: {each for each in _needed(path, files) if each != name} for name, path in files.items()}
+    faces = {name for name, path in files.items() if path.name == "__init__.py"}
+    TopologicalSorter({name: each - faces for name, each in needs.items() if name not in faces}).prepare()
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _needed(path: Path, files: dict[str, Path]) -> Iterator[str]:
+    """Every file of ours that a file imports; what a package's face shows is taken from behind it."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in files)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join((*package, *filter(None, [node.module])))
+            yield from (_behind(module, alias.name, files) for alias in node.names if module in files)
+
+
+def _behind(module: str, name: str, files: dict[str, Path]) -> str:
+    """The file that defines a name: a module of that name, or what a package's face has it from."""
+    if f"{module}.{name}" in files:
+        return f"{module}.{name}"
+    face = files[module]
+    if face.name == "__init__.py":
+        for node in _tree(face).body:
+            if isinstance(node, ast.ImportFrom) and any(name in (a.name, a.asname) for a in node.names):
+                inner = f"{module}.{node.module}" if node.level else node.module or ""
+                own = next(a.name for a in node.names if name in (a.name, a.asname))
+                return _behind(inner, own, files) if inner in files else module
+    return module
