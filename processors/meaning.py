@@ -11,6 +11,8 @@ from processors.outcomes import Rejection
 from processors.register import content_digest
 from processors.rules import Limits
 from schemas import (
+    ANY_SCHEME,
+    STATES,
     CloudEvent,
     Contract,
     IdentifierField,
@@ -21,14 +23,6 @@ from schemas import (
     beginning,
     ending,
 )
-
-STATES: Mapping[Kind, frozenset[str]] = {
-    Kind.CONSENT: frozenset({"GRANTED", "PAUSED", "WITHDRAWN"}),
-    Kind.OBJECTION: frozenset({"OBJECTED", "LIFTED"}),
-    Kind.RESTRICTION: frozenset({"RESTRICTED", "LIFTED"}),
-    Kind.ENROLMENT: frozenset({"ENROLLED", "ENDED"}),
-}
-"""The states that each kind of statement may give (§5)."""
 
 ROLE_KINDS: Mapping[Role, StatementKind] = {
     Role.SAME_PERSON: "same-person",
@@ -48,7 +42,7 @@ class Meaning:
         self._contract, self._schemes, self._limits = contract, schemes, limits
         self._effective, self._until = contract.terms.get("effective"), contract.terms.get("until")
         self._states = STATES.get(contract.kind)
-        self._links = contract.links or contract.other is not None
+        self._links = bool(contract.linking)
         self._attributes = tuple((field.name, field.attribute) for field in contract.attributes)
         self._form = sorted_json if contract.plain_form else canonical_json
 
@@ -104,10 +98,9 @@ class Meaning:
 
     def _identifier(self, field: IdentifierField, data: Data) -> str:
         """The identifier in a field, whose value in ``data`` becomes the canonical one (I1)."""
-        if field.scheme == "*":
-            return self._schemes.parse(data[field.name], field.schemes)
-        identifier = self._schemes.canonical(field.scheme, data[field.name])
-        data[field.name] = identifier.partition(":")[2]
+        identifier = field.canonical(data[field.name], self._schemes)
+        if field.scheme != ANY_SCHEME:
+            data[field.name] = identifier.partition(":")[2]
         return identifier
 
     def _statement(self, event: CloudEvent, data: Data) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 
-from schemas import Agreement, Attribute, Contracts, Where
+from schemas import EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Agreement, Attribute, Contracts, Where
 
 MINUTE_MS = 60_000
 DEATH = "death"
@@ -38,11 +38,11 @@ class Limits:
     """R8: the state of one identifier; what an event grants beyond it is not taken in."""
     fragment_bytes_max: int = 512 << 10
     """R8: what takes away is taken in up to here; beyond, the fragment is closed."""
-    value_bytes: int = 1 << 20
+    value_bytes: int = EVENT_BYTES_MAX
     """E7: the largest event."""
-    earliest_ms: int = 946_684_800_000
-    """E7: 2000-01-01T00:00:00Z; an earlier `time` is `time-too-old`."""
-    future_ms: int = 5 * MINUTE_MS
+    earliest_ms: int = EARLIEST_MS
+    """E7: an earlier `time` is `time-too-old`."""
+    future_ms: int = FUTURE_MS_MAX
     """E7: how far `time` may lie after the broker's timestamp."""
     consent_grace_ms: int = 5 * MINUTE_MS
     """C1: how much earlier a withdrawal from another source may be and still win."""

@@ -29,7 +29,6 @@ from schemas import (
     ContractMismatch,
     Contracts,
     Enrolled,
-    IdentifierInvalid,
     NotACloudEvent,
     cloudevent_from_json,
 )
@@ -180,24 +179,8 @@ def _data_problems(event: CloudEvent, contract: Contract, contracts: Contracts) 
         if not isinstance(event.data, dict):
             return
         data = event.data  # the identifiers in it may be wrong as well
-    yield from _invalid_identifiers(contract, data, contracts)
-
-
-def _invalid_identifiers(
-    contract: Contract, data: Mapping[str, object], contracts: Contracts
-) -> Iterator[Found]:
-    other = () if contract.other is None else (contract.other,)
-    for field in (contract.subject, *contract.links, *other):
-        value = data.get(field.name)
-        if not isinstance(value, str):
-            continue  # missing or of another type, which was said, or a link that says nothing
-        try:
-            if field.scheme == "*":
-                contracts.schemes.parse(value, field.schemes)
-            else:
-                contracts.schemes.canonical(field.scheme, value)
-        except IdentifierInvalid as invalid:
-            yield Found(f"$.data.{field.name}", str(invalid))
+    for name, invalid in contract.invalid_identifiers(data, contracts.schemes):
+        yield Found(f"$.data.{name}", str(invalid))
 
 
 def _untimely(time_ms: int, limits: Limits, at_ms: int) -> Iterator[Found]:

@@ -8,9 +8,7 @@ from typing import IO, NamedTuple
 import msgspec
 
 from producers.departments import Event
-
-LINE_BYTES_MAX = 1_048_576
-"""What a line may hold, without its end (E7 `oversized`)."""
+from schemas import EVENT_BYTES_MAX
 
 
 class Line(NamedTuple):
@@ -31,7 +29,7 @@ class Line(NamedTuple):
         return self.content is not None and not self.content.strip()
 
 
-def read_lines(stream: IO[bytes], bytes_max: int = LINE_BYTES_MAX) -> Iterator[Line]:
+def read_lines(stream: IO[bytes], bytes_max: int = EVENT_BYTES_MAX) -> Iterator[Line]:
     """All lines of a binary stream, blank ones too; the last may lack its end.
 
     A line of any length is read in bounded memory.

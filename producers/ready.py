@@ -14,22 +14,20 @@ from typing import NamedTuple
 
 import msgspec
 
-from producers.files import LINE_BYTES_MAX
 from schemas import (
+    EARLIEST_MS,
+    EVENT_BYTES_MAX,
+    FUTURE_MS_MAX,
     CloudEvent,
     Contract,
     ContractMismatch,
     Contracts,
-    IdentifierInvalid,
     NotACloudEvent,
     Rejection,
     cloudevent_from_json,
-    parse_instant,
     to_headers,
 )
 
-FUTURE_MS_MAX = 5 * 60_000
-OLDEST_MS = parse_instant("2000-01-01T00:00:00Z")
 PROBLEMS_TOLD_MAX = 3
 
 
@@ -85,7 +83,7 @@ def make_ready(
 
     `speaks_for` is the one owner whose events may come this way; None: any.
     """
-    if line is None or len(line) > LINE_BYTES_MAX:
+    if line is None or len(line) > EVENT_BYTES_MAX:
         return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
     try:
         event = cloudevent_from_json(msgspec.json.decode(line))
@@ -121,28 +119,14 @@ def _unknown_type(event: CloudEvent, contracts: Contracts) -> Refused:
 def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms: int) -> Ready | Refused:
     try:
         plain = contract.from_json(event.data)
-        _check_identifiers(contract, plain, contracts)
         body = contract.to_avro(plain)
     except ContractMismatch as error:
         told = "; ".join(f"{path}: expected {what}" for path, what in error.problems[:PROBLEMS_TOLD_MAX])
         return refuse(Rejection.CONTRACT_MISMATCH, told, event.type)
-    except IdentifierInvalid as error:
-        return refuse(Rejection.IDENTIFIER_INVALID, str(error), event.type)
-    if event.time < OLDEST_MS:
+    for _, invalid in contract.invalid_identifiers(plain, contracts.schemes):
+        return refuse(Rejection.IDENTIFIER_INVALID, str(invalid), event.type)
+    if event.time < EARLIEST_MS:
         return refuse(Rejection.TIME_TOO_OLD, "`time` is before the year 2000", event.type)
     if event.time > now_ms + FUTURE_MS_MAX:
         return refuse(Rejection.TIME_IN_FUTURE, "`time` is more than 5 minutes ahead", event.type)
     return Ready(contract, body, to_headers(event))
-
-
-def _check_identifiers(contract: Contract, plain: Mapping[str, object], contracts: Contracts) -> None:
-    """Raise IdentifierInvalid for the first identifier field whose value no scheme knows (I1)."""
-    other = () if contract.other is None else (contract.other,)
-    for field in (contract.subject, *contract.links, *other):
-        value = plain[field.name]
-        if not isinstance(value, str):
-            continue  # a nullable link that says nothing
-        if field.scheme == "*":
-            contracts.schemes.parse(value, field.schemes)
-        else:
-            contracts.schemes.canonical(field.scheme, value)

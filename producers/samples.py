@@ -83,8 +83,7 @@ class _Sample:
         self._time_ms = at_ms - DAY_MS + number * 1000
         self._random = Random(f"{seed} {contract.type} {number}")  # noqa: S311 - samples, not secrets
         self._serial = seed * 1000 + number
-        others = () if contract.other is None else (contract.other,)
-        self._identifiers = {field.name: field for field in (contract.subject, *contract.links, *others)}
+        self._identifiers = {field.name: field for field in contract.identifiers}
         self._terms = {name: term for term, name in contract.terms.items()}
 
     def event(self) -> Event:

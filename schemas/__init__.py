@@ -32,7 +32,7 @@ from .cloudevents import (
 )
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
-from .contract import AttributeField, Contract, IdentifierField, Kind, Role
+from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
 from .gate import (
     History,
     Version,
@@ -43,11 +43,11 @@ from .gate import (
     registered_version,
     unfrozen,
 )
-from .identifiers import DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
+from .identifiers import ANY_SCHEME, DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
 from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason
-from .rejection import Rejection
+from .rejection import EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
 from .times import Duration, beginning, ending, format_instant, parse_duration, parse_instant
 from .views import ViewCodec, view_schema
 
@@ -55,14 +55,14 @@ __all__ = [
     # times
     "Duration", "beginning", "ending", "format_instant", "parse_duration", "parse_instant",
     # identifiers
-    "DeclaredScheme", "IdentifierInvalid", "Schemes", "scheme_of",
+    "ANY_SCHEME", "DeclaredScheme", "IdentifierInvalid", "Schemes", "scheme_of",
     # events
     "OWNER_PATTERN", "CloudEvent", "NotACloudEvent", "cloudevent_from_headers", "cloudevent_from_json",
-    "owner_of", "parse_type", "to_headers",
+    "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type", "to_headers",
     # Avro
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts
-    "SPECIAL_CATEGORY", "Attribute", "AttributeField", "Contract", "ContractProblems", "Contracts",
+    "SPECIAL_CATEGORY", "STATES", "Attribute", "AttributeField", "Contract", "ContractProblems", "Contracts",
     "IdentifierField", "Kind", "Problem", "Reason", "Rejection", "Role", "load_contracts", "read_contracts",
     # the gate
     "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",

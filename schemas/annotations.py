@@ -14,7 +14,7 @@ from typing import NamedTuple
 from . import avro_type
 from .avro import PlainCodec
 from .avro_type import PARTIAL_DATE, Array, AvroType, Enum, Field, Primitive, SchemaInvalid
-from .contract import AttributeField, Contract, IdentifierField, Kind, Role
+from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
 from .identifiers import ANY_SCHEME, Schemes
 from .problem import Problem, Reason
 from .times import Duration, parse_duration
@@ -52,7 +52,9 @@ def _is_categories(type_: AvroType) -> bool:
     return isinstance(type_, Array) and (_is_text(type_.items) or isinstance(type_.items, Enum))
 
 
-def _states(*states: str) -> Term:
+def _state(kind: Kind) -> Term:
+    states = STATES[kind]
+
     def fits(type_: AvroType) -> bool:
         return isinstance(type_, Enum) and set(type_.symbols) <= set(states)
 
@@ -70,14 +72,14 @@ TERMS: Mapping[Kind, Mapping[str, Term]] = {
         "subscriber": _TEXT,
         "purpose": _TEXT,
         "categories": Term(True, _is_categories, "an array of strings, or of an enum of categories"),
-        "state": _states("GRANTED", "PAUSED", "WITHDRAWN"),
+        "state": _state(Kind.CONSENT),
         "valid_from": _MOMENT,
         "valid_until": _MOMENT,
         "evidence": _NOTE,
     },
-    Kind.OBJECTION: {"subscriber": _TEXT, "purpose": _TEXT, "state": _states("OBJECTED", "LIFTED")},
-    Kind.RESTRICTION: {"state": _states("RESTRICTED", "LIFTED")},
-    Kind.ENROLMENT: {"agreement": _TEXT, "state": _states("ENROLLED", "ENDED")},
+    Kind.OBJECTION: {"subscriber": _TEXT, "purpose": _TEXT, "state": _state(Kind.OBJECTION)},
+    Kind.RESTRICTION: {"state": _state(Kind.RESTRICTION)},
+    Kind.ENROLMENT: {"agreement": _TEXT, "state": _state(Kind.ENROLMENT)},
 }
 
 

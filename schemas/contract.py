@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .avro import PlainCodec
 from .avro_type import sorts_to_canonical_json
+from .identifiers import ANY_SCHEME, IdentifierInvalid, Schemes
 from .plain_containers import Plain
 from .times import Duration
 
@@ -23,6 +24,15 @@ class Kind(StrEnum):
     OBJECTION = "objection"
     RESTRICTION = "restriction"
     ENROLMENT = "enrolment"
+
+
+STATES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.CONSENT: ("GRANTED", "PAUSED", "WITHDRAWN"),
+    Kind.OBJECTION: ("OBJECTED", "LIFTED"),
+    Kind.RESTRICTION: ("RESTRICTED", "LIFTED"),
+    Kind.ENROLMENT: ("ENROLLED", "ENDED"),
+}
+"""The states that each kind of statement may give (§5)."""
 
 
 class Role(StrEnum):
@@ -45,6 +55,12 @@ class IdentifierField:
     role: Role
     schemes: frozenset[str] | None
     nullable: bool
+
+    def canonical(self, value: str, schemes: Schemes) -> str:
+        """`scheme:value` of what an event has in this field (I1); IdentifierInvalid, without the value."""
+        if self.scheme == ANY_SCHEME:
+            return schemes.parse(value, self.schemes)
+        return schemes.canonical(self.scheme, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,30 @@ class Contract:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plain_form", sorts_to_canonical_json(self.codec.type))
+
+    @property
+    def linking(self) -> tuple[IdentifierField, ...]:
+        """Every field that states something of a pair with the subject (I2)."""
+        return self.links if self.other is None else (*self.links, self.other)
+
+    @property
+    def identifiers(self) -> tuple[IdentifierField, ...]:
+        """Every field that holds an identifier, the subject first."""
+        return (self.subject, *self.linking)
+
+    def invalid_identifiers(
+        self, data: Mapping[str, object], schemes: Schemes
+    ) -> Iterator[tuple[str, IdentifierInvalid]]:
+        """Each identifier field whose value no scheme takes, and why not (I1); a link that is null says
+        nothing, and what is no text is the codec's to refuse.
+        """
+        for each in self.identifiers:
+            value = data.get(each.name)
+            if isinstance(value, str):
+                try:
+                    each.canonical(value, schemes)
+                except IdentifierInvalid as invalid:
+                    yield each.name, invalid
 
     def from_json(self, data: object) -> Plain:
         """An event's `data` as plain JSON of this contract, defaults filled in; ContractMismatch (E3)."""

@@ -113,8 +113,7 @@ def _schemes_of(field: IdentifierField, schemes: Schemes) -> frozenset[str]:
 
 
 def _without_authority(contract: Contract, contracts: Contracts) -> Iterator[Problem]:
-    linking = (*contract.links, *((contract.other,) if contract.other is not None else ()))
-    for field in linking:
+    for field in contract.linking:
         pairs = pairs_of(contract.subject, field, contracts.schemes)
         for owner in sorted(contract.owners):
             # INVARIANT: every owner needs every pair; an owner without a row in authority.yaml may link

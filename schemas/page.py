@@ -109,8 +109,7 @@ def _row(field: Field, contract: Contract, contracts: Contracts) -> str:
 
 def meaning(name: str, contract: Contract, contracts: Contracts) -> str:
     """What a field is to its contract (E4), in words."""
-    identifiers = (contract.subject, *contract.links, *filter(None, (contract.other,)))
-    for identifier in identifiers:
+    for identifier in contract.identifiers:
         if identifier.name == name:
             return f"**{identifier.role}**: {_scheme(identifier, contracts)}"
     words = [
@@ -165,7 +164,7 @@ def spelt(type_: AvroType) -> str:
 def example(contract: Contract, contracts: Contracts) -> dict[str, object]:
     """An event of a contract that its gate would take, about nobody."""
     data = {each.name: _example_value(each.type) for each in contract.codec.type.fields}
-    for identifier in (contract.subject, *contract.links, *filter(None, (contract.other,))):
+    for identifier in contract.identifiers:
         data[identifier.name] = _example_identifier(identifier, contracts)
     if contract.kind is Kind.FACT and contract.prior is not None:
         data[contract.prior] = None  # an event that corrects nothing

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from .times import parse_instant
+
+EVENT_BYTES_MAX = 1_048_576
+"""What an event may hold: its record's value, or its line without the end."""
+EARLIEST_MS = parse_instant("2000-01-01T00:00:00Z")
+"""An earlier `time` is too old."""
+FUTURE_MS_MAX = 5 * 60_000
+"""How far `time` may lie ahead."""
+
 
 class Rejection(StrEnum):
     """Of several reasons the first in this order is given."""

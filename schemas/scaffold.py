@@ -129,8 +129,7 @@ def problems(answers: Answers, schema: Schema, contracts: Contracts) -> tuple[Co
 def missing_pairs(contract: Contract, answers: Answers, contracts: Contracts) -> dict[str, list[Pair]]:
     """By owner, the pairs of schemes that the contract links and the owner has no authority over (E6)."""
     schemes = Schemes({**contracts.schemes.declared, **answers.new_schemes})
-    linking = (*contract.links, *(() if contract.other is None else (contract.other,)))
-    pairs = frozenset(pair for each in linking for pair in pairs_of(contract.subject, each, schemes))
+    pairs = frozenset(pair for each in contract.linking for pair in pairs_of(contract.subject, each, schemes))
     missing = {owner: sorted(pairs - contracts.authority.get(owner, frozenset())) for owner in answers.owners}
     return {owner: lacking for owner, lacking in missing.items() if lacking}
 

@@ -27,7 +27,6 @@ from connectors.gateway.events import BATCH, arrived, media_type
 from connectors.gateway.judging import Judge, Judged, Refused
 from connectors.gateway.limits import (
     BATCH_BYTES_MAX,
-    EVENT_BYTES_MAX,
     SMALL_BYTES_MAX,
     STREAMS_MAX,
     Rates,
@@ -39,7 +38,7 @@ from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import Publishing, not_published
 from connectors.gateway.subscribing import PAGE_MAX, Subscribing
 from connectors.signals import readiness
-from schemas import Contracts, Rejection
+from schemas import EVENT_BYTES_MAX, Contracts, Rejection
 
 WAIT_S_MAX = 30.0
 

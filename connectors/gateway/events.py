@@ -13,9 +13,9 @@ from urllib.parse import unquote
 
 import msgspec
 
-from connectors.gateway.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
+from connectors.gateway.limits import BATCH_EVENTS_MAX
 from connectors.gateway.problems import Problem
-from schemas import ContractMismatch, Contracts, Rejection, unframe
+from schemas import EVENT_BYTES_MAX, ContractMismatch, Contracts, Rejection, unframe
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"

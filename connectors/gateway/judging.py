@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from connectors.gateway.clients import Client
 from connectors.gateway.events import RawHeaders, with_trace
-from connectors.gateway.limits import ATTRIBUTES_BYTES_MAX, DEPTH_MAX, EVENT_BYTES_MAX, is_too_deep
+from connectors.gateway.limits import ATTRIBUTES_BYTES_MAX, DEPTH_MAX, is_too_deep
 from connectors.gateway.ports import Headers, LastWord
 from schemas import (
+    EARLIEST_MS,
+    EVENT_BYTES_MAX,
+    FUTURE_MS_MAX,
     CloudEvent,
     Contract,
     ContractMismatch,
     Contracts,
-    IdentifierInvalid,
     NotACloudEvent,
     Plain,
     Rejection,
     cloudevent_from_json,
-    parse_instant,
     to_headers,
 )
-
-FUTURE_MS_MAX = 5 * 60_000
-OLDEST_MS = parse_instant("2000-01-01T00:00:00Z")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _NAMED = re.compile(r"^`([a-z]+)`")
@@ -99,7 +97,8 @@ class Judge:
         except ContractMismatch as mismatch:
             problems = [("$.data" + path[1:], f"expected {what}") for path, what in mismatch.problems]
             return Refused(Rejection.CONTRACT_MISMATCH, problems=problems)
-        invalid = list(_invalid_identifiers(contract, plain, self._contracts))
+        found = contract.invalid_identifiers(plain, self._contracts.schemes)
+        invalid = [(f"$.data.{name}", str(why)) for name, why in found]
         reason, untimely = _untimely(event.time, now_ms)
         if invalid:
             return Refused(Rejection.IDENTIFIER_INVALID, problems=[*invalid, *untimely])
@@ -158,26 +157,8 @@ def _not_the_owner(event: CloudEvent, contract: Contract, client: Client) -> Ref
     return None
 
 
-def _invalid_identifiers(
-    contract: Contract, plain: Mapping[str, object], contracts: Contracts
-) -> Iterable[tuple[str, str]]:
-    """Every identifier field whose value no scheme knows (I1)."""
-    other = () if contract.other is None else (contract.other,)
-    for field in (contract.subject, *contract.links, *other):
-        value = plain[field.name]
-        if not isinstance(value, str):
-            continue  # a nullable link that says nothing
-        try:
-            if field.scheme == "*":
-                contracts.schemes.parse(value, field.schemes)
-            else:
-                contracts.schemes.canonical(field.scheme, value)
-        except IdentifierInvalid as invalid:
-            yield f"$.data.{field.name}", str(invalid)
-
-
 def _untimely(time_ms: int, now_ms: int) -> tuple[Rejection | None, Problems]:
-    if time_ms < OLDEST_MS:
+    if time_ms < EARLIEST_MS:
         return Rejection.TIME_TOO_OLD, [("$.time", "expected a time after 1999")]
     if time_ms > now_ms + FUTURE_MS_MAX:
         return Rejection.TIME_IN_FUTURE, [("$.time", "expected a time not more than 5 minutes ahead")]

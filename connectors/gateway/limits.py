@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from connectors.gateway.problems import Problem
 
-EVENT_BYTES_MAX = 1_048_576  # E7
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 8 * 1_048_576
 SMALL_BYTES_MAX = 16_384  # an acknowledgement, the name of a key

@@ -179,7 +179,7 @@ def identifiers_page(flows: Flows) -> str:
         used = [
             contract
             for contract in flows.contracts.by_type.values()
-            if any(each.scheme == name for each in (contract.subject, *contract.links))
+            if any(each.scheme == name for each in contract.identifiers)
         ]
         rows.append(
             (

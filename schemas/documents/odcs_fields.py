@@ -42,9 +42,7 @@ _PARTIAL = "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"
 def contract_fields(contract: Contract, contracts: Contracts) -> list[Json]:
     """The fields of a contract, each with its annotation (E4) and the sensitivity of its attribute (E5)."""
     stated = {each.name: contracts.attributes[each.attribute] for each in contract.attributes}
-    identifiers = {
-        each.name: each for each in (contract.subject, *contract.links, *filter(None, (contract.other,)))
-    }
+    identifiers = {each.name: each for each in contract.identifiers}
     terms = {field: term for term, field in contract.terms.items()}
     rows = []
     for field in contract.codec.type.fields:

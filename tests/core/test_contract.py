@@ -10,6 +10,7 @@ from schemas import (
     Kind,
     Reason,
     Role,
+    Schemes,
     load_contracts,
     parse_duration,
 )
@@ -401,3 +402,37 @@ def test_data_of_a_contract_goes_both_ways(tmp_path: Path):
     assert contract.from_avro(contract.to_avro(plain), contract.schema) == plain
     with pytest.raises(ContractMismatch, match=r"\$\.address\.postcode"):
         contract.from_json({"nino": "AB123456C", "address": {"lines": []}, "since": "2026-01-01"})
+
+
+def test_every_identifier_that_no_scheme_takes_is_found(tmp_path: Path):
+    """E4, I1: each field by its name, without the value; a link that is null says nothing."""
+    schema = record(
+        field("account", "string", {"identifier": "*", "role": "subject", "schemes": ["nino", "utr"]}),
+        field("nhs", TEXT_OR_NULL, {"identifier": "nhs", "role": "same-person"}, default=None),
+        field("new", "string", {"identifier": "nino", "role": "superseded-by"}),
+        field("name", TEXT_OR_NULL, {"attribute": "name"}, default=None),
+    )
+    contract, schemes = load(tmp_path, schema), Schemes({})
+
+    def found(**data: object) -> dict[str, str]:
+        return {name: str(invalid) for name, invalid in contract.invalid_identifiers(data, schemes)}
+
+    assert [each.name for each in contract.identifiers] == ["account", "nhs", "new"]
+    assert found(account="nino:AB123456C", nhs=None, new="ab 12 34 56 c", name="x") == {}
+    wrong = found(account="nhs:9912003888", nhs="9912003889", new="AB123456", name="x")
+    assert wrong == {
+        "account": "nhs: a scheme that this field does not take",
+        "nhs": "nhs: not ten digits with a valid check digit",
+        "new": "nino: not the shape of a National Insurance number",
+    }
+    assert found(account=7, new="ab 12 34 56 c") == {}
+
+
+def test_the_other_side_of_a_link_is_an_identifier_as_well(tmp_path: Path):
+    """E4: the role `other` is looked at as the subject is."""
+    schema = record(SUBJECT, OTHER, kind="link")
+    contract = load(tmp_path, schema, "matching/link.v1.avsc")
+    assert contract.linking == (contract.other,)
+    assert contract.identifiers == (contract.subject, contract.other)
+    data = {contract.subject.name: "AB123456C", "other": "1"}
+    assert [name for name, _ in contract.invalid_identifiers(data, Schemes({}))] == ["other"]

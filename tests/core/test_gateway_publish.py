@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.gateway.limits import BATCH_EVENTS_MAX, EVENT_BYTES_MAX
-from schemas import Rejection, cloudevent_from_headers, format_instant, frame, unframe
+from connectors.gateway.limits import BATCH_EVENTS_MAX
+from schemas import EVENT_BYTES_MAX, Rejection, cloudevent_from_headers, format_instant, frame, unframe
 from tests.gateway_kit import Rig, claimant, rig
 
 AWARD = {
