@@ -31,8 +31,9 @@ OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
 # INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
 # prefixes begins another's.
 
-WORKER, GATEWAY, WEBHOOK, PAY, AUDITOR, OPERATOR, CANARY = (
-    f"{POSTROOM}{name}" for name in ("worker", "gateway", "webhook", "pay", "auditor", "operator", "canary")
+WORKER, GATEWAY, WEBHOOK, PAY, FILES, AUDITOR, OPERATOR, CANARY = (
+    f"{POSTROOM}{name}"
+    for name in ("worker", "gateway", "webhook", "pay", "files", "auditor", "operator", "canary")
 )
 # Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
 STAGES = ("intake", "identity", "persons", "record", "obligations")
@@ -81,6 +82,7 @@ def roles(
         _gateway(contracts, agreements),
         _webhook(agreements),
         *_pay(contracts),
+        _files(contracts),
         _auditor(),
         _operator(contracts, agreements),
         *_canary(contracts, agreements),
@@ -147,6 +149,14 @@ def _pay(contracts: Contracts) -> list[Role]:
         return []
     meaning = "`postroom pay run`, for services that it knows"
     return [Role(PAY, meaning, _on_topics(PAY, Operation.WRITE, [PAYMENT_TYPE]))]
+
+
+def _files(contracts: Contracts) -> Role:
+    """The sender of nightly files: each drop's mapping says for which owner it speaks, and an operator writes
+    the mappings, so it may for all of them, and reads nothing.
+    """
+    meaning = "`postroom files`, for drops whose mappings an operator wrote"
+    return Role(FILES, meaning, _on_topics(FILES, Operation.WRITE, contracts.by_type))
 
 
 def _auditor() -> Role:

@@ -55,6 +55,24 @@ def opened(file: Path | str) -> IO[bytes]:
         raise UserError("the file cannot be read", where=str(file), why=why) from error
 
 
+def contracts_at(directory: Path) -> Contracts:
+    """The contracts of a directory; UserError names the first problem and how to see the others."""
+    from schemas import ContractProblems, load_contracts
+
+    try:
+        return load_contracts(directory)
+    except ContractProblems as problems:
+        first = problems.problems[0]
+        raise UserError(
+            "the contracts are not in order",
+            where=f"{directory}, {len(problems.problems)} problems",
+            why=f"{first.file}: {first.field}: {first.reason}"
+            if first.field
+            else f"{first.file}: {first.reason}",
+            mend="`postroom contract check` names each of them; POSTROOM_CONTRACTS is the directory",
+        ) from problems
+
+
 @contextmanager
 def publishing(stack: Stack, registry: Registry, contracts: Contracts, mend: str) -> Iterator[Publisher]:
     """Hold a publisher as a department would; an unreachable broker ends it as a UserError with exit 3."""

@@ -167,6 +167,7 @@ KNOWN: tuple[Known, ...] = (
     Known("webhook_ca_file", path, None, "whom we believe about receivers; none: the machine's"),
     Known("pay", path, Path("pay.yaml"), "which services take payments by GOV.UK Pay (YAML)"),
     *http_door("pay", "GOV.UK Pay's messages", 8090, 4000),
+    Known("drops", path, Path("drops"), "the drops of nightly files, each a directory with a mapping.yaml"),
     Known("postgres", secret, None, "the database of the outbox or the sink (libpq URL)", hidden=True),
     Known(
         "log_format", one_of("auto", "console", "json"), "auto", "auto: words on a terminal, else JSON lines"

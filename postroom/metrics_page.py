@@ -16,6 +16,7 @@ from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import signals
+from connectors.files import metrics as files_metrics
 from connectors.gateway import audit
 from connectors.pay import metrics as pay_metrics
 from connectors.postgres import outbox_metrics, sink_metrics
@@ -33,6 +34,7 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("The gateway (`postroom gateway run`)", audit),
     ("The outbox (`postroom outbox run`)", outbox_metrics),
     ("The sink (`postroom sink run`)", sink_metrics),
+    ("Nightly files (`postroom files run`)", files_metrics),
     ("Webhooks (`postroom webhook run`)", webhook_metrics),
     ("GOV.UK Pay's door (`postroom pay run`)", pay_metrics),
     ("The canary (`postroom canary run`)", canary_metrics),
@@ -42,15 +44,16 @@ LABELS: dict[str, str] = {
     "agreement": "the agreements' files, and those that were",
     "cause": "`moment`, `sweep`",
     "change": "the words in the metric's description",
+    "drop": "the directories of POSTROOM_DROPS",
     "endpoint": "the file of webhooks",
     "error": "the reasons for which a worker ends itself, in the code",
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
-    "outcome": "the outcomes that stages, gateway, webhooks and doors return, in the code",
+    "outcome": "the outcomes that stages, gateway, webhooks, files and doors return, in the code",
     "owner": "the owners that contracts name",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
-    "process": "`worker`, `gateway`, `outbox`, `sink`, `webhook`, `pay`, `canary`",
+    "process": "`worker`, `gateway`, `outbox`, `sink`, `files`, `webhook`, `pay`, `canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
     "report": "why identity reports to a department (`processors/outcomes.py`)",

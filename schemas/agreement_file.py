@@ -113,11 +113,12 @@ def read_file(path: Path) -> tuple[AgreementFile | None, yaml_lines.Lines, list[
         return (
             None,
             lines,
-            [(error["loc"], _words(error["type"], error["msg"])) for error in invalid.errors()],
+            [(error["loc"], problem_words(error["type"], error["msg"])) for error in invalid.errors()],
         )
 
 
-def _words(kind: str, message: str) -> str:
+def problem_words(kind: str, message: str) -> str:
+    """What pydantic found, in words for who wrote the file."""
     match kind:
         case "missing":
             return "is missing"

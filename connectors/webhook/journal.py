@@ -10,7 +10,6 @@ moments' rows, never their order (WAL): the same is sent again.
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors.gateway.ports import Positions
+from connectors.private_database import open_private_database
 from connectors.trouble import Misused, Trouble
 
-BUSY_S = 15.0
 FORGOTTEN_AFTER_MS = 62 * 24 * 3_600_000
 """How long a hash stays: longer than any record that came before the retraction can (V1: a day)."""
 
@@ -83,15 +82,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _said(path):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute(
-                "PRAGMA secure_delete = ON"
-            )  # a key that was retracted is not left in free pages
-            self._db.executescript(_SCHEMA)
+            self._db = open_private_database(path, "NORMAL", _SCHEMA)
             self._db.execute("INSERT OR IGNORE INTO secret VALUES (1, ?)", (secrets.token_bytes(32),))
             self.secret: bytes = self._db.execute("SELECT bytes FROM secret").fetchone()[0]
 

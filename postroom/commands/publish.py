@@ -46,10 +46,11 @@ def publish(
 
     Example: postroom publish docs/examples/first-event.jsonl
     """
+    from postroom.inputs import contracts_at
     from postroom.settings import settings
 
     current = settings()
-    contracts = _contracts(current.contracts_dir)
+    contracts = contracts_at(current.contracts_dir)
     tally = Tally(output, contracts)
     with _opened(file) as stream, _progress(stream) as advance:
         lines = _told(stream, advance)
@@ -117,23 +118,6 @@ class Tally:
             write_rows(rows, self.form, COLUMNS)
         verb = "would be published" if dry_run else "published"
         say(f"{counts['published']} {verb}, {counts['refused']} refused")
-
-
-def _contracts(directory: Path) -> Contracts:
-    from schemas import ContractProblems, load_contracts
-
-    try:
-        return load_contracts(directory)
-    except ContractProblems as problems:
-        first = problems.problems[0]
-        raise UserError(
-            "the contracts are not in order",
-            where=f"{directory}, {len(problems.problems)} problems",
-            why=f"{first.file}: {first.field}: {first.reason}"
-            if first.field
-            else f"{first.file}: {first.reason}",
-            mend="`postroom contract check` names each of them; POSTROOM_CONTRACTS is the directory",
-        ) from problems
 
 
 def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:

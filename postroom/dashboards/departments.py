@@ -114,6 +114,40 @@ def departments(types: Mapping[str, Sequence[str]]) -> Board:
                 ),
             ),
             Row(
+                "From nightly files",
+                (
+                    Panel(
+                        "Rows and files",
+                        "What became of them. Bad rows lie in quarantine; a refused file was not published.",
+                        (
+                            Query(
+                                f"sum by (drop, outcome) (rate(postroom_files_rows_total{RATE}))",
+                                "{{drop}} {{outcome}} rows",
+                            ),
+                            Query(
+                                f"sum by (drop, outcome) (increase(postroom_files_total{RATE}))",
+                                "{{drop}} {{outcome}} files",
+                            ),
+                        ),
+                    ),
+                    Panel(
+                        "In the drops, of all departments",
+                        "Whole, without a checksum, or odd; and what is left of the file at hand.",
+                        (
+                            Query("max by (drop, state) (postroom_files_waiting)", "{{drop}} {{state}}"),
+                            Query("max by (drop) (postroom_files_under_way_bytes)", "{{drop}} bytes left"),
+                        ),
+                    ),
+                    line(
+                        "Since a file came, of all departments",
+                        "How long ago a drop's last file was published.",
+                        "time() - max by (drop) (postroom_files_last_published_timestamp_seconds > 0)",
+                        "{{drop}}",
+                        "s",
+                    ),
+                ),
+            ),
+            Row(
                 "Over HTTP",
                 (
                     line(

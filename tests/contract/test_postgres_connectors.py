@@ -26,8 +26,9 @@ from postroom.composition import load_rules_files
 from producers import BrokerUnreachable, Publisher
 from producers.outbox import Relay
 from schemas import ViewCodec, frame
+from tests.broker_kit import Kafka
 from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
-from tests.core.test_producers_publisher import FakeProducer, T, contracts
+from tests.core.test_producers_publisher import T, contracts
 from tests.postgres_kit import Postgres, postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,27 +37,6 @@ NINOS = {"a": "NC000001C", "b": "NC000002C", "c": "NC000003C"}
 
 
 # -- from an outbox --------------------------------------------------------------------------------------
-
-
-class Kafka(FakeProducer):
-    """A broker that outlives a relay; when dead or slow it fails what it is given, slow after taking it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.state, self.fuse = "well", Fuse()
-        self.taken: list[str] = []
-
-    def send(self, topic: str, *, value: bytes, headers: Any, partition: int | None = None) -> Any:  # type: ignore[override]
-        from kafka.errors import KafkaTimeoutError
-
-        self.fuse.touch()
-        if self.state != "dead":
-            self.taken.append(dict(headers)["ce_id"].decode())
-        if self.state != "well":
-            self.fail = {len(self.sent) + 1: KafkaTimeoutError()}
-        delivery = super().send(topic, value=value, headers=headers)
-        self.fuse.touch()
-        return delivery
 
 
 class FromOutbox(Carrier):

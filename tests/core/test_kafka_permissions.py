@@ -12,6 +12,7 @@ from connectors.local_security import ADMIN, BROKER
 from postroom.access import (
     AUDITOR,
     CANARY,
+    FILES,
     GATEWAY,
     OPERATOR,
     STAGES,
@@ -104,11 +105,11 @@ def test_a_group_is_its_subscribers_own(found: Installation, one: str, other: st
 
 @given(contracts_drawn, agreements_drawn)
 def test_a_department_writes_what_it_alone_owns_and_reads_nothing(contracts: Any, agreements: Any):
-    """A topic of several owners is the gateway's, for Kafka tells nobody who wrote."""
+    """A topic of several owners is the gateway's and the drops', for Kafka tells nobody who wrote."""
     found = Installation(contracts, agreements)
     for type_, those in contracts.items():
         alone = {f"owner.{next(iter(those))}"} if len(those) == 1 else set()
-        assert found.who("write", "topic", type_) == {GATEWAY} | alone
+        assert found.who("write", "topic", type_) == {GATEWAY, FILES} | alone
         assert found.who("read", "topic", type_) == {WORKER}
     for acl in found.acls:
         if acl.user.startswith("owner."):
@@ -118,10 +119,10 @@ def test_a_department_writes_what_it_alone_owns_and_reads_nothing(contracts: Any
 
 @given(contracts_drawn)
 def test_shared_contracts_are_opened_only_when_somebody_says_so(contracts: Any):
-    """Then each owner writes them, and nobody else."""
+    """Then each owner writes them too."""
     found = Installation(contracts, {}, shared=True)
     for type_, those in contracts.items():
-        assert found.who("write", "topic", type_) == {GATEWAY} | {f"owner.{owner}" for owner in those}
+        assert found.who("write", "topic", type_) == {GATEWAY, FILES} | {f"owner.{owner}" for owner in those}
 
 
 @given(installations)

@@ -16,6 +16,7 @@ COUNTS = (  # of things that have no unit
     *("held_events", "annulments_unmatched", "disputes_open", "obligations_open", "obligations_overdue"),
     *("outbox_rows", "outbox_database_reachable"),
     *("sink_behind_records", "sink_reading_anew", "sink_database_reachable"),
+    *("files_waiting",),
     *("webhook_parked", "webhook_owed", "webhook_file_refused"),
     *("dead_letters_open", "dead_letters_closed"),
 )

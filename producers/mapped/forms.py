@@ -1,0 +1,196 @@
+"""A mapping file as it is written: its keys, their forms and defaults, and where each one stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from producers.mapped.moments import FormatWrong, read_format
+from schemas import owner_of, parse_type
+from schemas.agreement_file import problem_words
+from schemas.yaml_lines import Lines, YamlInvalid, line_of, load
+
+
+class Fault(NamedTuple):
+    """What is wrong with a mapping: the line of its file, the key, the problem; never a value of a row."""
+
+    line: int
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: {self.key}: {self.problem}"
+            if self.key
+            else f"line {self.line}: {self.problem}"
+        )
+
+
+class MappingWrong(ValueError):  # noqa: N818 - what is wrong, in the words of the rules
+    """A mapping that cannot be used, with all that is wrong with it."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = faults
+
+
+def _format(text: str) -> str:
+    try:
+        read_format(text)
+    except FormatWrong as wrong:
+        raise ValueError(str(wrong)) from None
+    return text
+
+
+def _source(text: str) -> str:
+    if owner_of(text) is None:
+        raise ValueError("expected urn:gov:<owner>:<system>, as urn:gov:dwp:carers")
+    return text
+
+
+def _type(text: str) -> str:
+    if parse_type(text) is None:
+        raise ValueError("expected the type of a contract, uk.gov.<domain>.<fact>.v<N>")
+    return text
+
+
+Format = Annotated[str, AfterValidator(_format)]
+Zone = Literal["Europe/London", "UTC"]
+
+
+class _Written(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, regex_engine="rust-regex")
+
+
+class CellForm(_Written):
+    """Where one value comes from: a column and how it is written there, or a constant."""
+
+    column: str | None = Field(None, min_length=1)
+    value: Any = None
+    scheme: str | None = None
+    date: Format | None = None
+    timestamp: Format | None = None
+    zone: Zone = "Europe/London"
+    values: dict[str, str | int | float | bool | None] | None = Field(None, min_length=1)
+    split: str | None = Field(None, min_length=1, max_length=3)
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    decimal: Literal[".", ","] = "."
+
+    @model_validator(mode="after")
+    def _one(self) -> CellForm:
+        if (self.column is None) == ("value" not in self.model_fields_set):
+            raise ValueError("give exactly one of column and value")
+        if self.column is None and (how := self.model_fields_set - {"value"}):
+            raise ValueError(f"{', '.join(sorted(how))} says how a column is read, and a value has none")
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal are the same character")
+        if self.date is not None and self.timestamp is not None:
+            raise ValueError("give one of date and timestamp")
+        return self
+
+
+class TimeForm(_Written):
+    """When the department recorded a row: a column, or the day in the file's own name."""
+
+    column: str | None = Field(None, min_length=1)
+    name: Format | None = None
+    date: Format | None = None
+    timestamp: Format | None = None
+    zone: Zone = "Europe/London"
+
+    @model_validator(mode="after")
+    def _one(self) -> TimeForm:
+        if (self.column is None) == (self.name is None):
+            raise ValueError("give exactly one of column and name")
+        if self.date is not None and self.timestamp is not None:
+            raise ValueError("give one of date and timestamp")
+        return self
+
+
+class IdForm(_Written):
+    """What makes a row the same event when it is sent again: some columns."""
+
+    columns: list[str] = Field(min_length=1)
+    key_file: str | None = Field(None, min_length=1)
+
+
+ONE, SEVERAL = "one", "several"
+
+
+def _cell_branch(value: object) -> str:
+    return SEVERAL if isinstance(value, list) else ONE
+
+
+def _id_branch(value: object) -> str:
+    return SEVERAL if isinstance(value, dict) else ONE
+
+
+Cell = Annotated[
+    Annotated[CellForm, Tag(ONE)] | Annotated[list[CellForm], Tag(SEVERAL)], Discriminator(_cell_branch)
+]
+
+
+class MappingForm(_Written):
+    """The keys of a mapping file."""
+
+    contract: Annotated[str, AfterValidator(_type)]
+    source: Annotated[str, AfterValidator(_source)]
+    format: Literal["csv", "jsonl"] = "csv"
+    encoding: Literal["utf-8", "iso-8859-1", "windows-1252"] = "utf-8"
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    columns: list[str] | None = Field(None, min_length=1)
+    nothing: list[str] = [""]
+    id: Annotated[
+        Annotated[Literal["row"], Tag(ONE)] | Annotated[IdForm, Tag(SEVERAL)], Discriminator(_id_branch)
+    ]
+    time: TimeForm
+    fields: dict[str, Cell] = Field(min_length=1)
+    refuse_above_percent: float = Field(20, ge=0, le=100)
+    when_done: Literal["keep", "delete"] = "keep"
+
+    @model_validator(mode="after")
+    def _fits(self) -> MappingForm:
+        if self.format == "jsonl":
+            given = self.model_fields_set & {"encoding", "delimiter", "columns"}
+            if given:
+                raise ValueError(f"JSON Lines have no {', '.join(sorted(given))}")
+        if self.columns is not None and len(set(self.columns)) != len(self.columns):
+            raise ValueError("columns: a name stands twice")
+        return self
+
+
+def read_form(text: str) -> tuple[MappingForm, Lines]:
+    """A mapping file's content, and the line of every place; MappingWrong."""
+    try:
+        data, lines = load(text)
+    except YamlInvalid as invalid:
+        raise MappingWrong([Fault(invalid.line, "", invalid.problem)]) from None
+    if not isinstance(data, dict):
+        raise MappingWrong([Fault(1, "", "a mapping has keys: contract, source, id, time, fields, …")])
+    try:
+        return MappingForm.model_validate(data), lines
+    except ValidationError as invalid:
+        faults = [
+            Fault(
+                line_of(lines, place), ".".join(map(str, place)), problem_words(error["type"], error["msg"])
+            )
+            for error in invalid.errors(include_input=False)
+            for place in [_place(error["loc"])]
+        ]
+        raise MappingWrong(list(dict.fromkeys(faults))) from None
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where it stands in the file: pydantic also names the branch of a union, behind `id` and each field."""
+    behind = {"id": 1, "fields": 2}.get(str(location[0]) if location else "", len(location))
+    return location[:behind] + location[behind + 1 :]
