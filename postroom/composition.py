@@ -11,10 +11,12 @@ from connectors import Stack
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_topics import Topics
 from connectors.registry import Registry, registry_of
+from connectors.tracing import Tell, untold
 from postroom.config import Settings
 from postroom.errors import UserError
 from postroom.look_up import look_up
 from postroom.topics import INTERNAL_TOPICS, wanted_topics
+from postroom.traces import of_steps
 from processors import (
     ACKNOWLEDGEMENTS_TOPIC,
     ASSERTIONS_TOPIC,
@@ -166,7 +168,9 @@ def stage_specs(
     ]
 
 
-def engine_config(settings: Settings, stack: Stack, instance: str | None, shell: str) -> EngineConfig:
+def engine_config(
+    settings: Settings, stack: Stack, instance: str | None, shell: str, tell: Tell = untold
+) -> EngineConfig:
     """How this process runs its stages; each instance has its own local store."""
     return EngineConfig(
         bootstrap=stack.kafka,
@@ -178,6 +182,7 @@ def engine_config(settings: Settings, stack: Stack, instance: str | None, shell:
         transaction_timeout_ms=settings.transaction_timeout_ms,
         fetch_wait_ms_max=settings.fetch_wait_ms_max,
         discover_every_s=DISCOVER_EVERY_S,
+        trace=None if tell is untold else of_steps(tell),
     )
 
 

@@ -207,6 +207,11 @@ class Settings:
         return str(self._get("log_format"))
 
     @property
+    def traces_url(self) -> str | None:
+        found = self._get("traces_url")
+        return None if found is None else str(found)
+
+    @property
     def log_level(self) -> str:
         return str(self._get("log_level"))
 

@@ -43,6 +43,7 @@ from postroom.gateway_settings import GatewaySettings, gateway_settings
 from postroom.renewal import fingerprint, require_nothing_vanished, require_registered
 from postroom.signals import show_signals
 from postroom.topics import changelog
+from postroom.traces import spans_of
 from postroom.watched import Watched
 from processors import Intake, Keys, Rules, view_topic
 from processors.engine.changelog import TASK_KEY, body_of
@@ -179,6 +180,7 @@ class Running:
             acknowledging=Acknowledging(self.ledger, self.sink, now_ms, own.acknowledged_within_s),
             now_ms=now_ms,
             waiting_for=self.waiting_for,
+            tell=spans_of("gateway", "server", self._settings),
         )
 
     async def serve(self, say: Say) -> None:

@@ -172,6 +172,7 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "log_format", one_of("auto", "console", "json"), "auto", "auto: words on a terminal, else JSON lines"
     ),
+    Known("traces_url", url, None, "a collector's OTLP over HTTP, http://…/v1/traces; none: nobody traces"),
     Known("log_level", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "INFO", "what is said: this and worse"),
 )
 BY_NAME: Mapping[str, Known] = {known.name: known for known in KNOWN}

@@ -40,6 +40,7 @@ from postroom.first_series import begin, webhook_series
 from postroom.logs import configure_logs
 from postroom.private_files import misused, read_secret
 from postroom.signals import show_signals
+from postroom.traces import spans_of
 from processors import view_topic
 from processors.engine.journal import say
 
@@ -97,6 +98,7 @@ class Sending:
         self._settings, self._stack, self._access = settings, stack, stack.access
         self._records = ViewRecords(RegisteredSchemas(registry_of(stack)))
         self._journal = journal_of(settings)
+        self._tell = spans_of("webhook", "client", settings)
         self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
 
     def _courier(self, endpoint: Endpoint) -> Courier:
@@ -117,7 +119,8 @@ class Sending:
         def desk() -> Desk:
             return Desk(endpoint, self._journal, readers, random.SystemRandom())
 
-        return Courier(endpoint, line_to(endpoint, self._settings), self._journal.secret, desk)
+        line = line_to(endpoint, self._settings)
+        return Courier(endpoint, line, self._journal.secret, desk, self._tell)
 
     async def run(self) -> None:
         """Deliver until SIGTERM or Ctrl-C."""

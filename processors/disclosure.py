@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Literal
 
 import msgspec
 
@@ -14,7 +15,7 @@ from processors.disclosure_log import Entry, LoggedCause, encode_entry, reasons
 from processors.messages import DISCLOSURES_TOPIC, OBLIGATIONS_TOPIC, Cause, Owed, encode
 from processors.outcomes import Retraction
 from processors.rules import Rules, keyed, keyed_hex
-from processors.stage import Headers, Latency, Outcome, Outgoing, Step
+from processors.stage import Headers, Latency, Outcome, Outgoing, Step, Trace
 from schemas import Agreement, ViewCodec, format_instant, frame, parse_duration
 
 SOURCE = b"urn:gov:postroom:record"
@@ -79,6 +80,7 @@ class Discloser:
         self.step.outcomes.append(Outcome(name, "view"))
         if self.cause.published_ms:
             self.step.latencies.append(Latency("end_to_end", self.cause.published_ms))
+        self._trace("view", name)
         self._time_passed()
 
     def retract(
@@ -99,6 +101,7 @@ class Discloser:
         self.step.outcomes.append(Outcome(name, "retraction", reason.value))
         if self.cause.published_ms and self.protective:
             self.step.latencies.append(Latency("withdrawal_to_retraction", self.cause.published_ms))
+        self._trace("retraction", name)
         self._time_passed()
 
     def oblige(
@@ -133,6 +136,10 @@ class Discloser:
         owed = Owed(obligation_id, subscriber, name, key, tuple(fields), self.now_ms, deadline_ms)
         self.step.outgoing.append(Outgoing(OBLIGATIONS_TOPIC, obligation_id.encode(), encode(owed)))
         self.step.outcomes.append(Outcome(name, "obligation"))
+
+    def _trace(self, what: Literal["view", "retraction"], name: str) -> None:
+        if self.cause.traceparent:
+            self.step.traces.append(Trace(self.cause.traceparent, what, name, self.cause.published_ms))
 
     def _time_passed(self) -> None:
         """Measure what time alone has changed from the moment that changed it (V8)."""

@@ -27,7 +27,7 @@ from processors.messages import (
 from processors.outcomes import Rejection
 from processors.rules import Rules
 from processors.second_look import Judged, answer
-from processors.stage import NOTHING, Lookup, Notice, Outcome, Outgoing, Record, Step, Tally
+from processors.stage import NOTHING, Lookup, Notice, Outcome, Outgoing, Record, Step, Tally, Trace
 from schemas import (
     CloudEvent,
     Contract,
@@ -102,10 +102,16 @@ class Intake:
             if isinstance(verdict, Said):
                 step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict)))
                 accepted[verdict.type] += 1
+                if verdict.cause.traceparent:
+                    trace = Trace(verdict.cause.traceparent, "accepted", verdict.type, record.timestamp_ms)
+                    step.traces.append(trace)
             elif isinstance(verdict, Rejected):
                 step.outgoing.append(dead_letter(record, verdict))
                 step.outcomes.append(Outcome(self._kind(record, verdict), "rejected", verdict.reason))
                 step.notices.append(_notice(verdict))
+                if verdict.traceparent:
+                    kind = self._kind(record, verdict)
+                    step.traces.append(Trace(verdict.traceparent, "rejected", kind, record.timestamp_ms))
             else:
                 step.outgoing.append(_onward(verdict))
                 step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "accepted"))

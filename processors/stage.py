@@ -72,6 +72,18 @@ class Latency(NamedTuple):
     since_ms: int
 
 
+class Trace(NamedTuple):
+    """What a step made of one event that carries its department's trace (V3), for whoever collects spans.
+
+    ``of`` is the contract's type or the agreement; ``since_ms`` is when the broker had the event.
+    """
+
+    traceparent: str
+    what: Literal["accepted", "rejected", "view", "retraction"]
+    of: str
+    since_ms: int
+
+
 Tally = Mapping[str, int]
 """How much a state holds of what is counted over all states, by name: `kind`, or `kind/which`, of a bounded
 set.
@@ -100,6 +112,7 @@ class Step:
     outcomes: list[Outcome] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
     tallies: dict[str, int] = field(default_factory=dict)
 
     def tally(self, before: Tally, after: Tally) -> None:

@@ -33,6 +33,7 @@ from connectors.gateway import (
 from connectors.gateway.access import CERTIFICATE, Certificate
 from connectors.gateway.memory import MemoryLedger, MemoryRegistry, MemorySink, MemoryViews
 from connectors.gateway.ports import LastWord
+from connectors.tracing import Tell, untold
 from postroom.composition import load_rules_files
 from postroom.gateway import last_word
 from schemas import Agreement, Contracts, format_instant
@@ -195,6 +196,7 @@ def rig(
     issuer: Issuer = ISSUING,
     word: LastWord | None = None,
     views: MemoryViews | None = None,
+    tell: Tell = untold,
 ) -> Rig:
     """A gateway of the repository's contracts and agreements."""
     contracts, agreements = rules()
@@ -220,6 +222,7 @@ def rig(
         acknowledging=Acknowledging(ledger, sink, made.now_ms, within_s),
         now_ms=made.now_ms,
         waiting_for=lambda: made.waiting,
+        tell=tell,
     )
     made.app = create_app(gateway)
     made.http = Http(made.app)

@@ -38,6 +38,7 @@ from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import Publishing, not_published
 from connectors.gateway.subscribing import PAGE_MAX, Subscribing
 from connectors.signals import readiness
+from connectors.tracing import Tell, trace_in, untold
 from schemas import EVENT_BYTES_MAX, Contracts, Rejection
 
 WAIT_S_MAX = 30.0
@@ -70,6 +71,7 @@ class Gateway:
     now_ms: Callable[[], int]
     waiting_for: Callable[[], list[str]]
     streams: dict[str, int] = field(default_factory=dict)
+    tell: Tell = untold
 
     def renew(self, contracts: Contracts, last_word: LastWord) -> None:
         """Answer by other contracts from now on; what is under way ends as it began."""
@@ -146,11 +148,22 @@ def _publish_routes(app: FastAPI, gateway: Gateway) -> None:
         if len(events) < len(verdicts):
             raise _refused(verdicts, batch)
         published = await gateway.publishing.publish(events)
+        _tell_spans(gateway, events, published.outcomes, now_ms)
         for outcome in set(published.outcomes):
             audit.EVENTS.labels(outcome).inc(published.outcomes.count(outcome))
         if not published.whole:
             raise not_published(published)
         return _json(published.counts(), 202)
+
+
+def _tell_spans(gateway: Gateway, events: list[Judged], outcomes: list[str], began_ms: int) -> None:
+    """Tell what became of each event that carries a trace."""
+    if gateway.tell is untold:
+        return
+    ended_ms = gateway.now_ms()
+    for event, outcome in zip(events, outcomes, strict=True):
+        labels = {"postroom.outcome": outcome, "postroom.of": event.contract.type}
+        gateway.tell("gateway publish", trace_in(event.headers), began_ms, ended_ms, labels)
 
 
 def _refused(verdicts: list[Judged | Refused], batch: bool) -> Problem:

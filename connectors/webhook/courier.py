@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from connectors.gateway.audit import say
+from connectors.tracing import Tell, trace_in, untold
 from connectors.webhook import metrics
 from connectors.webhook.answers import Outcome
 from connectors.webhook.desk import LOOK_S, Desk
@@ -29,8 +30,11 @@ AGENT = "postroom-webhook/1"
 class Courier:
     """Delivers to one endpoint until it is cancelled; `secret` keys the ids of messages."""
 
-    def __init__(self, endpoint: Endpoint, line: Line, secret: bytes, desk: Callable[[], Desk]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, line: Line, secret: bytes, desk: Callable[[], Desk], tell: Tell = untold
+    ) -> None:
         self.endpoint, self._line, self._secret, self._new_desk = endpoint, line, secret, desk
+        self._tell = tell
         self._desk: Desk | None = None
 
     def waiting_for(self) -> list[str]:
@@ -93,11 +97,22 @@ class Courier:
         answer = await self._line.ask("POST", headers, body)
         metrics.DELIVERIES.labels(name, answer.outcome.value).inc()
         metrics.ANSWER_SECONDS.labels(name).observe(time.monotonic() - started_s)
+        self._tell_span(parcel, answer.outcome, time.monotonic() - started_s)
         if answer.outcome is Outcome.DELIVERED:
             desk.delivered(parcel)
         else:
             desk.failed(parcel, answer)
         wake.set()
+
+    def _tell_span(self, parcel: Parcel, outcome: Outcome, took_s: float) -> None:
+        """Tell an attempt to deliver what carries a trace."""
+        if self._tell is untold:
+            return
+        ended_ms = time.time_ns() // 1_000_000
+        labels = {"postroom.outcome": outcome.value, "postroom.endpoint": self.endpoint.name}
+        labels["postroom.of"] = parcel.place[0]
+        began_ms = ended_ms - round(took_s * 1000)
+        self._tell("webhook deliver", trace_in(parcel.change.headers), began_ms, ended_ms, labels)
 
     async def _ask(self, desk: Desk) -> None:
         found = await permission(self.endpoint, self._line)

@@ -53,11 +53,13 @@ def run(
     from postroom.renewal import renewal_for
     from postroom.settings import settings
     from postroom.signals import show_signals
+    from postroom.traces import spans_of
     from processors.engine import READINESS, run_worker
     from processors.engine.journal import say
 
     current = settings()
     configure_logs(current)
+    spans = spans_of("worker", "consumer", current)
     stack = find_stack(current)
     registry = reachable_registry(stack)
     names = STAGES if stage is Which.ALL else (stage.value,)
@@ -66,4 +68,4 @@ def run(
     say("signals", url=signals.url)
     batch_max = current.batch_records_max
     specs = stage_specs(renewal.stages, renewal.discover, rules, registry, stack.access, batch_max)
-    raise typer.Exit(run_worker(specs, engine_config(current, stack, instance, shell.value)))
+    raise typer.Exit(run_worker(specs, engine_config(current, stack, instance, shell.value, spans)))

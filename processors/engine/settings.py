@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from processors.stage import Record, Stage
+from processors.stage import Record, Stage, Trace
 
 Prepare = Callable[[Sequence[Record]], Awaitable[None]]
 """Called with a batch before it is stepped; it may wait (for a registry), never skip."""
@@ -81,6 +81,8 @@ class EngineConfig:
     """Both for all stores of the process together."""
     protection: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     """What protects each line to Kafka and says who we are, as aiokafka takes it; asked for each client."""
+    trace: Callable[[str, Sequence[Trace], int], None] | None = field(default=None, repr=False)
+    """Told after each commit of a stage's step, with the moment (UTC ms); None: nobody traces."""
     fault: str | None = field(default=None, repr=False)
     """For tests only, see :mod:`processors.engine.faults`."""
 

@@ -335,7 +335,10 @@ class Task:
         name = self._stage.name
         if step.notices:
             say_notices(name, self.partition, step.notices)
-        metrics.count_step(name, step.outcomes, step.latencies, wall_clock_ms())
+        committed_ms = wall_clock_ms()
+        metrics.count_step(name, step.outcomes, step.latencies, committed_ms)
+        if step.traces and self._config.trace is not None:
+            self._config.trace(name, step.traces, committed_ms)
         metrics.RECORDS.labels(name).inc(records)
         metrics.BATCH.labels(name).observe(records)
         metrics.TRANSACTIONS.labels(name, "committed").inc()

@@ -82,9 +82,15 @@ def test_every_import_is_declared():
     from importlib.metadata import packages_distributions
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [
+        line
+        for extra, lines in project["optional-dependencies"].items()
+        if extra != "dev"  # nobody who runs it has those
+        for line in lines
+    ]
     declared = {
         line.partition("[")[0].split("=")[0].split(">")[0].split("<")[0].strip().lower().replace("_", "-")
-        for line in [*project["dependencies"], *project["optional-dependencies"]["dashboards"]]
+        for line in [*project["dependencies"], *extras]
     }
     distributions = packages_distributions()
     ours = {*MAY_IMPORT, "tests"}

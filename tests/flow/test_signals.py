@@ -11,12 +11,16 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import Histogram
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -109,6 +113,28 @@ def own(request: pytest.FixtureRequest, stack_settings: Settings) -> Iterator[In
 
 
 @pytest.fixture(scope="module")
+def spans(own: Installation) -> Iterator[list[bytes]]:
+    """What a collector of traces has been sent, by everything that begins from here on."""
+    bodies: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    own.environ |= {"POSTROOM_TRACES_URL": f"http://127.0.0.1:{server.server_port}/v1/traces"}
+    yield bodies
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
 def worker(own: Installation) -> Watched:
     """The worker of all stages."""
     return Watched(own, "a.log")
@@ -149,7 +175,9 @@ def rubbish(people: list[bytes]) -> list[bytes]:
     return [spoils[number % len(spoils)](line) for number, line in enumerate(people)]
 
 
-def test_a_worker_is_ready_once_its_tasks_are_open_and_not_before(own: Installation, worker: Watched):
+def test_a_worker_is_ready_once_its_tasks_are_open_and_not_before(
+    own: Installation, worker: Watched, spans: list[bytes]
+):
     """`/health/ready` refuses while there is nothing open, `/health/live` does not; then metrics say so."""
     own.start("a", SHELL)
     url = worker.url()
@@ -199,6 +227,31 @@ def test_load_rubbish_and_a_withdrawal_feed_the_metrics(
         assert total(seen, "postroom_lag_seconds", stage=stage) == 0
     assert total(seen, "postroom_end_to_end_seconds_count") > 0
     assert total(seen, "postroom_held_events") == 0, "everything was answered"
+
+
+def test_an_event_that_is_traced_can_be_followed_to_its_view(
+    own: Installation, people: list[bytes], spans: list[bytes]
+):
+    """V3: a span at intake and one for its view, children of the department's; of nobody else's events."""
+    trace, nhs, then = "0af7651916cd43dd8448eb211c80319c", synthetic.nhs_number(230_002), now_ms() - HOUR_MS
+    carried = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    granted = json.dumps(json.loads(decided(nhs, "GRANTED", then)) | carried).encode()
+    own.publish([known(nhs, then), granted])
+    end, found = time.monotonic() + PATIENCE_S, []
+    while {name for name, _ in found} != {"intake accepted", "record view"}:
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
+        told = [span for body in spans for span in spans_in(body)]
+        found = [(span.name, span.trace_id.hex()) for span in told]
+    assert {of for _, of in found} == {trace}
+    everything = b"".join(spans)
+    assert not [text for text in {*secrets(people), nhs} if text.encode() in everything]
+
+
+def spans_in(body: bytes) -> list[Span]:
+    """The spans of one request to a collector."""
+    resources = ExportTraceServiceRequest.FromString(body).resource_spans
+    return [span for resource in resources for scope in resource.scope_spans for span in scope.spans]
 
 
 def recounted(own: Installation) -> Counter[tuple[str, str]]:
