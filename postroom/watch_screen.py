@@ -137,7 +137,7 @@ def _consent(samples: Sequence[Sample]) -> RenderableType:
         return Text(NO_FIGURES, DIM)
     views = sums(samples, "postroom_views_total", "agreement", "change")
     decisions = sums(samples, "postroom_decisions_total", "agreement", "outcome")
-    names = sorted({name for name, *_ in (*views, *decisions)})
+    names = sorted({name for (name, *_), count in (*views.items(), *decisions.items()) if count})
     table = _table("agreement", "views written", "retracted", "permitted", "partly", "denied")
     for name in names[:ROWS_MAX]:
         table.add_row(

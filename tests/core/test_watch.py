@@ -102,6 +102,19 @@ def test_the_screen_has_promises_flow_consent_letters_and_obligations():
         assert words in told, words
 
 
+def test_an_agreement_that_nothing_was_counted_of_takes_no_room_from_others():
+    """Every agreement is told from a worker's beginning, at 0; there is room for a few on the screen."""
+    idle = [
+        Sample(
+            "postroom_decisions_total", {"agreement": f"idle-{n:02}", "outcome": "denied", "reason": ""}, 0.0
+        )
+        for n in range(30)
+    ]
+    told = shown(replace(READY, samples=[*idle, *READY.samples]))
+    assert "leeds" in told
+    assert "idle" not in told
+
+
 def test_the_screen_has_what_waits_in_states():
     """I6, R3, I3, V9: how much and how long, over all tasks; what nobody tells is a dash and no zero."""
     samples = [
