@@ -4,6 +4,9 @@ A counter that is born with its first count has risen by nothing: the first with
 in no rate, and the first foreign record would wake nobody. So whatever is counted under labels that are known
 in advance is begun here; what is not is named in :data:`FIRST_COUNTED`, with why. A test refuses a metric
 that is in neither.
+
+Each function imports the metrics of its own process and no others: a metric without labels is told by whoever
+has only imported it, and a worker that tells of webhooks is missed as one when it goes.
 """
 
 from __future__ import annotations
@@ -13,16 +16,6 @@ from itertools import product
 
 from prometheus_client import Counter, Histogram
 
-from connectors.gateway import audit
-from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN
-from connectors.pay import metrics as pay_metrics
-from connectors.pay.door import OUTCOMES as PAY_OUTCOMES
-from connectors.postgres import outbox_metrics, sink_metrics
-from connectors.webhook import metrics as webhook_metrics
-from connectors.webhook.answers import Outcome
-from postroom import canary_metrics
-from postroom.canary_round import EVENT_TO_VIEW, STEPS, WITHDRAWAL_TO_RETRACTION
-from processors.engine import metrics
 from processors.outcomes import Denial, Dispute, Rejection, Report, Retraction
 from schemas import Agreement, Contracts
 
@@ -61,6 +54,8 @@ def worker_series(
     stages: Collection[str], agreements: Mapping[str, Agreement]
 ) -> dict[Counter | Histogram, list[tuple[str, ...]]]:
     """What a worker of these stages counts, under these agreements."""
+    from processors.engine import metrics
+
     of_stage = (
         *(metrics.RECORDS, metrics.REBALANCES, metrics.RESTORED, metrics.FOREIGN),
         *(metrics.TRANSACTION, metrics.STEP, metrics.BATCH, metrics.RESTORE),
@@ -109,6 +104,9 @@ def _decisions(agreement: Agreement) -> Iterable[tuple[str, str, str]]:
 
 def gateway_series(routes: Iterable[tuple[str, str, int]], agreements: Iterable[str]) -> Series:
     """What a gateway counts: by route, method and the status that is hoped for; and who may be read."""
+    from connectors.gateway import audit
+    from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN
+
     known = list(routes)
     statuses = [
         (route, method, str(status)) for route, method, hoped in known for status in (hoped, 500, 503)
@@ -123,6 +121,8 @@ def gateway_series(routes: Iterable[tuple[str, str, int]], agreements: Iterable[
 
 def outbox_series(owner: str, contracts: Contracts) -> Series:
     """What the relay of an owner's outbox counts."""
+    from connectors.postgres import outbox_metrics
+
     types = [type_ for type_, contract in contracts.by_type.items() if owner in contract.owners]
     return {
         outbox_metrics.PUBLISHED: [(owner, type_) for type_ in types],
@@ -132,30 +132,38 @@ def outbox_series(owner: str, contracts: Contracts) -> Series:
 
 def sink_series(agreement: str) -> Series:
     """What the sink of an agreement counts."""
+    from connectors.postgres import sink_metrics
+
     return {sink_metrics.ROWS: [(agreement, change) for change in ("upserted", "deleted", "ignored")]}
 
 
 def webhook_series(endpoint: str) -> Series:
     """What is counted of one endpoint."""
-    once = (
-        *(webhook_metrics.RETRACTIONS, webhook_metrics.READ_ERRORS),
-        *(webhook_metrics.ANSWER_SECONDS, webhook_metrics.LATENCY_SECONDS),
-    )
+    from connectors.webhook import metrics
+    from connectors.webhook.answers import Outcome
+
+    once = (metrics.RETRACTIONS, metrics.READ_ERRORS, metrics.ANSWER_SECONDS, metrics.LATENCY_SECONDS)
     ends = [(endpoint, outcome) for outcome in (*Outcome, "not-permitted")]
-    return {webhook_metrics.DELIVERIES: ends} | {metric: [(endpoint,)] for metric in once}
+    return {metrics.DELIVERIES: ends} | {metric: [(endpoint,)] for metric in once}
 
 
 def pay_series(services: Iterable[str]) -> Series:
     """What GOV.UK Pay's door counts of the services that it knows."""
+    from connectors.pay import metrics
+    from connectors.pay.door import OUTCOMES
+
     names = list(services)
     return {
-        pay_metrics.MESSAGES: list(product(names, PAY_OUTCOMES)),
-        pay_metrics.SECONDS: [(name,) for name in names],
+        metrics.MESSAGES: list(product(names, OUTCOMES)),
+        metrics.SECONDS: [(name,) for name in names],
     }
 
 
 def canary_series() -> Series:
     """What a canary counts."""
+    from postroom import canary_metrics
+    from postroom.canary_round import EVENT_TO_VIEW, STEPS, WITHDRAWAL_TO_RETRACTION
+
     return {
         canary_metrics.ROUNDS: [(result,) for result in ("success", *STEPS)],
         canary_metrics.SECONDS: [(path,) for path in (EVENT_TO_VIEW, WITHDRAWAL_TO_RETRACTION)],

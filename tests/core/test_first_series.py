@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 from connectors.gateway import routes_of
 from connectors.kafka_access import KafkaAccess
@@ -31,6 +35,7 @@ from postroom.renewal import Renewal
 from postroom.sink import RunningSink
 from postroom.webhook import Sending
 from processors import Keys, Rules
+from processors.engine import metrics
 from processors.outcomes import Denial
 from tests.gateway_kit import claimant, rig
 from tests.webhook_kit import ENDPOINT
@@ -112,8 +117,6 @@ def test_a_count_survives_a_second_beginning():
 
 def test_a_denial_by_consent_begins_only_where_consent_is_asked():
     """C6, C9: an agreement on another basis has no series that could never count."""
-    from processors.engine import metrics
-
     reasons: dict[str, set[str]] = {}
     for agreement, _, reason in worker_series(STAGES, AGREEMENTS)[metrics.DECISIONS]:
         reasons.setdefault(agreement, set()).add(reason)
@@ -144,6 +147,40 @@ def test_an_outbox_a_sink_and_webhooks_begin_before_anything_answers(settings: S
     assert told("postroom_sink_rows_total", agreement=AGREEMENT, change="deleted") is not None
     assert told("postroom_webhook_deliveries_total", endpoint=ENDPOINT.name, outcome="gone") is not None
     assert told("postroom_webhook_latency_seconds_count", endpoint=ENDPOINT.name) is not None
+
+
+OWN = {
+    "worker": ("postroom.renewal", "postroom.composition"),
+    "gateway": ("postroom.gateway",),
+    "outbox": ("postroom.outbox",),
+    "sink": ("postroom.sink",),
+    "canary": ("postroom.canary",),
+}
+MODULES = {
+    "worker": "processors.engine.metrics",
+    "gateway": "connectors.gateway.audit",
+    "outbox": "connectors.postgres.outbox_metrics",
+    "sink": "connectors.postgres.sink_metrics",
+    "webhook": "connectors.webhook.metrics",
+    "canary": "postroom.canary_metrics",
+}
+ALSO = {"processors.engine.metrics"}
+"""The engine's own have labels every one, so that whoever imports them tells nothing."""
+
+
+@pytest.mark.parametrize("process", OWN)
+def test_a_process_tells_nothing_of_another(process: str):
+    """A metric without labels is there once it is imported: a worker's end would be told as webhooks' end."""
+    words = f"import sys, {', '.join(OWN[process])}; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(ast.literal_eval(done.stdout)) & set(MODULES.values()) - ALSO <= {MODULES[process]}
+
+
+def test_what_is_imported_everywhere_has_labels():
+    """The exception above holds: the engine's metrics tell nothing before something is counted."""
+    assert all(
+        metric._labelnames for metric in vars(metrics).values() if isinstance(metric, MetricWrapperBase)
+    )
 
 
 def test_a_gateway_counts_an_answer_where_it_has_begun(tmp_path: Path):

@@ -50,7 +50,7 @@ def main() -> int:
 
 def tell(alarms: Alarms) -> int:
     """Go through the faults one by one."""
-    tower = alarms.tower
+    tower, began = alarms.tower, time.monotonic()
     say(f"Prometheus is at {tower.http.base_url}; its alerts' time runs {SCALE} times faster than in earnest")
     tower.until(
         lambda: len(tower.query(f"{GRAPHS['stages']} == 1")) == 5, "all stages ready", WITHIN_S, nothing
@@ -66,7 +66,8 @@ def tell(alarms: Alarms) -> int:
         over(alarms, fault)
     pictures = os.environ.get("PICTURES")
     if pictures:
-        take(str(tower.http.base_url), Path(pictures))
+        minutes = int((time.monotonic() - began) // 60) + 1
+        take_graphs(str(tower.http.base_url), Path(pictures), f"{minutes}m")
     say("\nAll faults were told, each by its own page, and each is over. docs/runbooks says what to do then.")
     return 0
 
@@ -85,7 +86,7 @@ def one(alarms: Alarms, fault: Fault) -> set[str]:
         say(f"   held back, because it follows from that: {', '.join(sorted(held_back))}")
     pictures = os.environ.get("PICTURES")
     if pictures and fault.alert == "PostroomStageDown":
-        take(str(tower.http.base_url), Path(pictures), {"alerts": ""})
+        take_alerts(str(tower.http.base_url), Path(pictures))
     fault.mend()
     if not fault.lasting:
         over(alarms, fault)
@@ -99,22 +100,33 @@ def over(alarms: Alarms, fault: Fault) -> None:
     say(f"   {fault.alert} is over, {time.monotonic() - mended:.0f} s after this was waited for")
 
 
-def take(address: str, where: Path, graphs: dict[str, str] | None = None) -> None:
-    """Keep pictures of Prometheus's own pages: its graphs, or its list of alerts."""
+def take_graphs(address: str, where: Path, of_the_last: str) -> None:
+    """Keep pictures of Prometheus's own graphs, from the beginning of the story on."""
+    for name, expr in GRAPHS.items():
+        asked = {"g0.expr": expr, "g0.tab": "0", "g0.range_input": of_the_last}
+        take(f"{address}/classic/graph?{urlencode(asked)}", where / f"prometheus-{name}.png", 920)
+
+
+def take_alerts(address: str, where: Path) -> None:
+    """Keep a picture of Prometheus's list of what fires and what is about to, what is quiet folded away."""
+    fold = "document.querySelectorAll('tr.alert-success').forEach(row => row.style.display = 'none')"
+    take(f"{address}/classic/alerts", where / "prometheus-alerts.png", 700, fold)
+
+
+def take(page: str, file: Path, height: int, before: str = "0") -> None:
+    """Keep a picture of a page, once a script was run in it."""
     from tests.chromium import browser
 
-    where.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with browser() as tab:
-        tab.size(1120, 760)
-        for name, expr in (GRAPHS if graphs is None else graphs).items():
-            asked = {"g0.expr": expr, "g0.tab": "0", "g0.range_input": "6m"}
-            tab.open(f"{address}/classic/graph?{urlencode(asked)}" if expr else f"{address}/classic/alerts")
-            assert not any("not loaded" in trouble or "404" in trouble for trouble in tab.troubles), (
-                tab.troubles
-            )
-            tab.run("new Promise(done => setTimeout(done, 4000))")  # it draws what it has asked for
-            (where / f"prometheus-{name}.png").write_bytes(tab.picture())
-            say(f"   picture: {where / f'prometheus-{name}.png'}")
+        tab.size(1120, height)
+        tab.open(page)
+        assert not any("not loaded" in trouble or "404" in trouble for trouble in tab.troubles), tab.troubles
+        tab.run("new Promise(done => setTimeout(done, 4000))")  # it draws what it has asked for
+        tab.run(before)
+        tab.run("new Promise(done => setTimeout(done, 500))")
+        file.write_bytes(tab.picture())
+    say(f"   picture: {file}")
 
 
 def say(text: str) -> None:
