@@ -19,6 +19,7 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
+from postroom.first_series import begin, files_series
 from postroom.files_round import Bar, Office, Round, Ruled, Told, logged
 from postroom.inputs import producing, publisher_on
 from postroom.lasting import Progress
@@ -65,6 +66,7 @@ def rules_of(settings: Settings) -> Rules:
         except MappingWrong as wrong:
             raise unusable(drop.mapping, wrong) from wrong
         ruled[drop.name] = Ruled(drop, mapping, digest_of(drop.mapping, rules))
+    begin(files_series(ruled))
     return Rules(contracts, ruled)
 
 

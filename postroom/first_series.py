@@ -159,6 +159,17 @@ def pay_series(services: Iterable[str]) -> Series:
     }
 
 
+def files_series(drops: Iterable[str]) -> Series:
+    """What is counted of the drops that there are."""
+    from connectors.files import metrics
+
+    names = list(drops)
+    return {
+        metrics.ROWS: list(product(names, ("published", "bad"))),
+        metrics.FILES: list(product(names, ("published", "refused", "known"))),
+    }
+
+
 def canary_series() -> Series:
     """What a canary counts."""
     from postroom import canary_metrics

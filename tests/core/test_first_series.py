@@ -22,6 +22,7 @@ from postroom.first_series import (
     Series,
     begin,
     canary_series,
+    files_series,
     gateway_series,
     outbox_series,
     pay_series,
@@ -53,6 +54,7 @@ EVERYTHING: list[Series] = [
     webhook_series("york"),
     pay_series(["leeds-council-tax"]),
     canary_series(),
+    files_series(["dwp-nightly"]),
 ]
 
 
@@ -88,7 +90,7 @@ def test_every_metric_begins_with_its_process_or_says_why_not():
 
 
 @pytest.mark.parametrize(
-    "series", EVERYTHING, ids=["worker", "gateway", "outbox", "sink", "webhook", "pay", "canary"]
+    "series", EVERYTHING, ids=["worker", "gateway", "outbox", "sink", "webhook", "pay", "canary", "files"]
 )
 def test_what_begins_is_told_at_0_and_counting_makes_no_other_series(series: Series):
     """Labels are as many as the metric has, are there once, and beginning again loses no count."""
