@@ -19,8 +19,8 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
-from postroom.first_series import begin, files_series
 from postroom.files_round import Bar, Office, Round, Ruled, Told, logged
+from postroom.first_series import begin, files_series
 from postroom.inputs import producing, publisher_on
 from postroom.lasting import Progress
 from postroom.mappings import digest_of, mapping_at, unusable
