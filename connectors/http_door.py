@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.gateway.audit import say
+from connectors.gateway.bodies import json_answer
 from connectors.gateway.ports import Away
 from connectors.gateway.problems import CONTENT_TYPE, Problem
 from connectors.signals import readiness
@@ -64,12 +65,6 @@ def door_app(
             Exception: on_defect,
         },
     )
-
-
-def json_answer(content: object, status: int = 200) -> Response:
-    """Return an answer in JSON that nobody keeps."""
-    headers = {"cache-control": "no-store"}
-    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
 def _problem_of(error: Exception) -> Problem:

@@ -1,13 +1,14 @@
-"""The HTTP gateway: publish and subscribe for whoever does not run a Kafka client, and who may (issue 6).
+"""The HTTP gateway: publish and subscribe for whoever does not run a Kafka client, and who may.
 
 It imports `schemas` only; what it needs of brokers and registries are the ports, which `postroom` wires.
 """
 
 from connectors.gateway.access import Access
 from connectors.gateway.acknowledging import Acknowledging
-from connectors.gateway.app import Gateway, create_app, document, routes_of
+from connectors.gateway.app import create_app, document, routes_of
 from connectors.gateway.clients import Client, Clients, describe, load_clients
 from connectors.gateway.cursor import Cursors
+from connectors.gateway.gateway import Gateway
 from connectors.gateway.judging import Judge
 from connectors.gateway.keysets import Fetch, KeySet, from_file, from_url
 from connectors.gateway.limits import Rates

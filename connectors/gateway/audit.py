@@ -1,4 +1,4 @@
-"""One line for each refusal, and counters: who was refused what and why, without anybody's data (issue 6).
+"""One line for each refusal, and counters: who was refused what and why, without anybody's data.
 
 A line names the client once it is known, the route as it is written in the code, never the path that was
 asked for, and one word for the reason. What a caller typed is in neither.

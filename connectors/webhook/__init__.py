@@ -1,4 +1,4 @@
-"""Webhooks: a service team without Kafka receives its views by HTTP POST, signed (issue 8, ADR 0050, 0051).
+"""Webhooks: a service team without Kafka receives its views by HTTP POST, signed (ADR 0050, 0051).
 
 It imports `schemas` only, and of the gateway what a change of a view is. What it needs of files, topics and
 the clock is given to it by `postroom`.

@@ -1,0 +1,39 @@
+"""The gateway as its routes see it: every part that answers, under the contracts in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from connectors.gateway.access import Access
+from connectors.gateway.acknowledging import Acknowledging
+from connectors.gateway.judging import Judge
+from connectors.gateway.limits import Rates
+from connectors.gateway.ports import LastWord, Registered
+from connectors.gateway.publishing import Publishing
+from connectors.gateway.subscribing import Subscribing
+from connectors.tracing import Tell, untold
+from schemas import Contracts
+
+
+@dataclass
+class Gateway:
+    """Everything that the routes use; `waiting_for` names what is not there yet."""
+
+    contracts: Contracts
+    access: Access
+    rates: Rates
+    judge: Judge
+    registered: Registered
+    publishing: Publishing
+    subscribing: Subscribing
+    acknowledging: Acknowledging
+    now_ms: Callable[[], int]
+    waiting_for: Callable[[], list[str]]
+    streams: dict[str, int] = field(default_factory=dict)
+    tell: Tell = untold
+
+    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+        """Answer by other contracts from now on; what is under way ends as it began."""
+        self.contracts = contracts
+        self.judge.renew(contracts, last_word)
