@@ -31,40 +31,63 @@ class Addition(NamedTuple):
     add: Callable[[str], str]
 
 
+Directory = Annotated[Path | None, typer.Option(help="default: POSTROOM_CONTRACTS")]
+Domain = Annotated[str | None, typer.Option(help="of the fact, for instance libraries")]
+Fact = Annotated[str | None, typer.Option(help="for instance reading-card")]
+Version = Annotated[int, typer.Option(min=1, help="1 for a fact that nobody stated before")]
+Owner = Annotated[list[str] | None, typer.Option(help="who may publish it; may be given again")]
+Doc = Annotated[str | None, typer.Option(help="what has happened, in one sentence")]
+Kind = Annotated[str | None, typer.Option(help="fact, link, consent, … (E4); default: fact")]
+Subject = Annotated[str | None, typer.Option(help="the scheme that names the person; * for any")]
+SchemePattern = Annotated[str | None, typer.Option(help="of a scheme of your own")]
+SchemeDescription = Annotated[str | None, typer.Option(help="of a scheme of your own")]
+SchemeExclusive = Annotated[bool | None, typer.Option(help="whether a person has one value of it at a time")]
+SamePerson = Annotated[list[str] | None, typer.Option(help="another scheme of the same person")]
+SupersededBy = Annotated[list[str] | None, typer.Option(help="the scheme of what replaces it")]
+Other = Annotated[str | None, typer.Option(help="of a link or an unlink: the other scheme")]
+Attribute = Annotated[
+    list[str] | None, typer.Option(help="NAME or NAME:TYPE, as often as needed; none for none")
+]
+Category = Annotated[list[str] | None, typer.Option(help="NAME=CATEGORY of a new attribute")]
+Describe = Annotated[list[str] | None, typer.Option(help="NAME=TEXT of a new attribute")]
+Sensitivity = Annotated[list[str] | None, typer.Option(help="NAME=WORD of a new attribute")]
+Repeats = Annotated[list[str] | None, typer.Option(help="a new attribute that a person has several of")]
+Item = Annotated[str | None, typer.Option(help="the field that says which of several")]
+Effective = Annotated[str | None, typer.Option(help="FIELD or FIELD:TYPE, from when; none")]
+Until = Annotated[str | None, typer.Option(help="FIELD or FIELD:TYPE, until when; none")]
+Correctable = Annotated[bool, typer.Option(help="whether an event may correct an earlier one")]
+Retention = Annotated[str | None, typer.Option(help="how long it counts, for instance P7Y")]
+WriteCatalogue = Annotated[
+    bool, typer.Option("--write-catalogue", help="add the lines that the catalogue lacks, too")
+]
+
+
 def new(
-    contracts: Annotated[Path | None, typer.Option(help="default: POSTROOM_CONTRACTS")] = None,
-    domain: Annotated[str | None, typer.Option(help="of the fact, for instance libraries")] = None,
-    fact: Annotated[str | None, typer.Option(help="for instance reading-card")] = None,
-    version: Annotated[int, typer.Option(min=1, help="1 for a fact that nobody stated before")] = 1,
-    owner: Annotated[list[str] | None, typer.Option(help="who may publish it; may be given again")] = None,
-    doc: Annotated[str | None, typer.Option(help="what has happened, in one sentence")] = None,
-    kind: Annotated[str | None, typer.Option(help="fact, link, consent, … (E4); default: fact")] = None,
-    subject: Annotated[str | None, typer.Option(help="the scheme that names the person; * for any")] = None,
-    scheme_pattern: Annotated[str | None, typer.Option(help="of a scheme of your own")] = None,
-    scheme_description: Annotated[str | None, typer.Option(help="of a scheme of your own")] = None,
-    scheme_exclusive: Annotated[
-        bool | None, typer.Option(help="whether a person has one value of it at a time")
-    ] = None,
-    same_person: Annotated[list[str] | None, typer.Option(help="another scheme of the same person")] = None,
-    superseded_by: Annotated[list[str] | None, typer.Option(help="the scheme of what replaces it")] = None,
-    other: Annotated[str | None, typer.Option(help="of a link or an unlink: the other scheme")] = None,
-    attribute: Annotated[
-        list[str] | None, typer.Option(help="NAME or NAME:TYPE, as often as needed; none for none")
-    ] = None,
-    category: Annotated[list[str] | None, typer.Option(help="NAME=CATEGORY of a new attribute")] = None,
-    describe: Annotated[list[str] | None, typer.Option(help="NAME=TEXT of a new attribute")] = None,
-    sensitivity: Annotated[list[str] | None, typer.Option(help="NAME=WORD of a new attribute")] = None,
-    repeats: Annotated[
-        list[str] | None, typer.Option(help="a new attribute that a person has several of")
-    ] = None,
-    item: Annotated[str | None, typer.Option(help="the field that says which of several")] = None,
-    effective: Annotated[str | None, typer.Option(help="FIELD or FIELD:TYPE, from when; none")] = None,
-    until: Annotated[str | None, typer.Option(help="FIELD or FIELD:TYPE, until when; none")] = None,
-    correctable: Annotated[bool, typer.Option(help="whether an event may correct an earlier one")] = True,
-    retention: Annotated[str | None, typer.Option(help="how long it counts, for instance P7Y")] = None,
-    write_catalogue: Annotated[
-        bool, typer.Option("--write-catalogue", help="add the lines that the catalogue lacks, too")
-    ] = False,
+    contracts: Directory = None,
+    domain: Domain = None,
+    fact: Fact = None,
+    version: Version = 1,
+    owner: Owner = None,
+    doc: Doc = None,
+    kind: Kind = None,
+    subject: Subject = None,
+    scheme_pattern: SchemePattern = None,
+    scheme_description: SchemeDescription = None,
+    scheme_exclusive: SchemeExclusive = None,
+    same_person: SamePerson = None,
+    superseded_by: SupersededBy = None,
+    other: Other = None,
+    attribute: Attribute = None,
+    category: Category = None,
+    describe: Describe = None,
+    sensitivity: Sensitivity = None,
+    repeats: Repeats = None,
+    item: Item = None,
+    effective: Effective = None,
+    until: Until = None,
+    correctable: Correctable = True,
+    retention: Retention = None,
+    write_catalogue: WriteCatalogue = False,
     output: Output = Form.TABLE,
 ) -> None:
     """Write a contract from answers: asked for at a terminal, or given as options. Never over another one.
@@ -79,9 +102,6 @@ def new(
     --describe "reading_card=The card." --sensitivity reading_card=standard --effective issued_on
     --retention P3Y
     """
-    from postroom.console import say
-    from schemas.scaffold import UnknownType, problems, schema_of
-
     directory, known = _catalogue(contracts)
     said = Said(
         domain=domain, fact=fact, version=version, owners=owner, doc=doc, kind=kind, subject=subject,
@@ -94,6 +114,19 @@ def new(
     )  # fmt: skip
     answers = Questions(said, known).answers()
     path = directory / answers.path
+    schema, contract = _made(path, answers, known)
+    additions = list(_additions(answers, contract, known))
+    _write(path, json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
+    rows = [{"file": str(path), "state": WRITTEN, "lines": ""}]
+    rows += [_added(directory, each, write_catalogue) for each in additions]
+    _show(rows, output)
+    _end(directory, answers)
+
+
+def _made(path: Path, answers: Answers, known: Contracts) -> tuple[dict[str, object], Contract]:
+    """The schema of the answers, and the contract that it makes; UserError while nothing is written yet."""
+    from schemas.scaffold import UnknownType, problems, schema_of
+
     if path.exists():
         mend = "change it by hand and let `contract check` look, or answer another --version or --fact"
         raise UserError("there is such a contract already", where=str(path), mend=mend)
@@ -105,11 +138,13 @@ def new(
     if contract is None:
         why = "\n".join(f"{each.field or 'the record'}: {each.why}" for each in found)
         raise UserError("the answers make no contract; nothing was written", where=answers.path, why=why)
-    additions = list(_additions(answers, contract, known))
-    _write(path, json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
-    rows = [{"file": str(path), "state": WRITTEN, "lines": ""}]
-    rows += [_added(directory, each, write_catalogue) for each in additions]
-    _show(rows, output)
+    return schema, contract
+
+
+def _end(directory: Path, answers: Answers) -> None:
+    """Say what the gate says of it now, and exit by that."""
+    from postroom.console import say
+
     remaining = _remaining(directory, answers.path)
     for problem in remaining:
         say(str(problem))
