@@ -17,7 +17,6 @@ from connectors.state_files import locked, write_whole
 from postroom.config import read_private
 
 ISSUER = "urn:postroom:stand-in-issuer"
-MINUTES = 15
 
 
 def ensure_issuer(state_dir: Path) -> Path:

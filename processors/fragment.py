@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
@@ -144,12 +143,8 @@ def takes_away(said: Said) -> bool:
 
 def protects(said: Said) -> bool:
     """Whether the event's statement takes away rather than allows (I6)."""
-    return (
-        (said.consent is not None and said.consent.state != "GRANTED")
-        or (said.objection is not None and said.objection.state == "OBJECTED")
-        or (said.restriction is not None and said.restriction.state == "RESTRICTED")
-        or (said.enrolment is not None and said.enrolment.state == "ENDED")
-    )
+    stated = (said.consent, said.objection, said.restriction, said.enrolment)
+    return any(each is not None and each.state in PROTECTIVE_STATES for each in stated)
 
 
 def grants(said: Said) -> bool:
@@ -200,11 +195,6 @@ def objection_key(objection: Objection) -> str:
 def enrolment_key(enrolment: Enrolment) -> str:
     """Enrolments are kept by who stated them, because only the agreement's own subscriber may (C4)."""
     return f"{enrolment.agreement}\0{enrolment.owner}"
-
-
-def statements_by_key(statements: Mapping[str, Latest]) -> tuple[Latest, ...]:
-    """Return the kept statements in a fixed order."""
-    return tuple(statements[key] for key in sorted(statements))
 
 
 _decode_register = msgspec.msgpack.Decoder(Register).decode

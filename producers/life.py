@@ -96,7 +96,6 @@ class Life:
     practice_since: date
     family_name: str
     alive: bool = True
-    links_given: bool = False
     job: Job | None = None
     claims: dict[str, Claim] = field(default_factory=dict)
     licence_issue: int = 0

@@ -13,7 +13,7 @@ from typing import cast
 
 from .annotations import TERMS, ContractReader, Known
 from .catalogue import Attribute, Contracts, Pair
-from .contract import Contract, Kind, Role
+from .contract import STATES, Contract, Kind, Role
 from .gate import pairs_of
 from .identifiers import ANY_SCHEME, DeclaredScheme, Schemes
 from .problem import Problem
@@ -34,12 +34,6 @@ MOMENTS = ("date", "timestamp", "partial-date")
 ONE_OF = "one-of="
 """What a list of symbols begins with: `one-of=ADULT|CHILD`."""
 
-_SAID: Mapping[Kind, tuple[str, ...]] = {
-    Kind.CONSENT: ("GRANTED", "PAUSED", "WITHDRAWN"),
-    Kind.OBJECTION: ("OBJECTED", "LIFTED"),
-    Kind.RESTRICTION: ("RESTRICTED", "LIFTED"),
-    Kind.ENROLMENT: ("ENROLLED", "ENDED"),
-}
 _TERM_DOCS = {
     "subscriber": "Who receives: the short name in the agreement.",
     "purpose": "What for: the words of the agreement.",
@@ -223,7 +217,7 @@ def _terms(answers: Answers) -> Iterator[Schema]:
 
 def _term_type(name: str, kind: Kind) -> object:
     if name == "state":
-        return {"type": "enum", "name": f"{kind.value.capitalize()}State", "symbols": list(_SAID[kind])}
+        return {"type": "enum", "name": f"{kind.value.capitalize()}State", "symbols": list(STATES[kind])}
     if name == "categories":
         return {"type": "array", "items": "string"}
     return TYPES["date"] if name.startswith("valid_") else "string"

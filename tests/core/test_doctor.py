@@ -183,7 +183,6 @@ def own_rules(place: Path) -> Ground:
 
 
 PLAN = Acl("postroom.worker", "topic", TOPIC, "write")
-A_YEAR_MS = 366 * 86_400_000
 
 CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "a misspelt setting": ("settings", "warning", lambda p: healthy(p, POSTROOM_KAFKAA="x")),
