@@ -59,7 +59,6 @@ class Discloser:
         self.cause = TIME_PASSED
         self.protective = False
         self.moment_ms: int | None = None
-        self._cause_hash: tuple[Cause, str] | None = None
 
     def update(self, agreement: Agreement, sent: Sent, decision: Decision, supersedes: Iterable[str]) -> None:
         """Write a view whose content changed, and its disclosure."""
@@ -162,17 +161,17 @@ class Discloser:
             ("ce_subject", subject),
             ("postroom_sequence", count),
             ("postroom_agreement", agreement),
-            ("postroom_cause", self._opaque_cause().encode()),
+            ("postroom_cause", self._opaque_cause(name, key, sequence).encode()),
             *trace,
             *more,
         )
 
-    def _opaque_cause(self) -> str:
+    def _opaque_cause(self, name: str, key: str, sequence: int) -> str:
         """The keyed hash of the cause, which only the disclosure log resolves (V3)."""
-        if self._cause_hash is None or self._cause_hash[0] is not self.cause:
-            text = f"{self.cause.source}\0{self.cause.id}"
-            self._cause_hash = (self.cause, keyed_hex(self.rules.keys.cause, text))
-        return self._cause_hash[1]
+        # INVARIANT: another one in every record. Where one event changes two views, whoever holds both would
+        # see by an equal hash that they are one person's (C8), or where a key's person went (V2).
+        text = f"{name}\0{key}\0{sequence}\0{self.cause.source}\0{self.cause.id}"
+        return keyed_hex(self.rules.keys.cause, text)
 
     def _log(
         self,
@@ -190,7 +189,7 @@ class Discloser:
         cause = self.cause
         entry = Entry(
             agreement=name,
-            cause=LoggedCause(self._opaque_cause(), cause.id, cause.source),
+            cause=LoggedCause(self._opaque_cause(name, sent.key, sequence), cause.id, cause.source),
             commitment=hashlib.sha256(salt + (value or b"")).hexdigest(),
             decision=reasons(decision),
             fields=sorted(sent.content),
