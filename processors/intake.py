@@ -159,6 +159,8 @@ class Intake:
             event = cloudevent_from_json(msgspec.json.decode(line))
         except (msgspec.DecodeError, NotACloudEvent, RecursionError, UnicodeDecodeError):
             return Rejected(Rejection.UNDECODABLE)
+        if event.attributes_bytes > self.rules.limits.attributes_bytes:
+            return Rejected(Rejection.OVERSIZED)
         if event.data is None:
             return _rejected(Rejection.NULL_VALUE, event)
         contract = self._contract(event, topic)
@@ -178,6 +180,9 @@ class Intake:
             event = cloudevent_from_headers(record.headers)
         except NotACloudEvent:
             return Rejected(Rejection.UNDECODABLE)
+        # INVARIANT: nobody names a rejected event that is too long a name, not even its dead letter.
+        if event.attributes_bytes > self.rules.limits.attributes_bytes:
+            return Rejected(Rejection.OVERSIZED)
         if record.value is None:
             return _rejected(Rejection.NULL_VALUE, event)
         try:
@@ -242,7 +247,7 @@ def _name_of(verdict: Said | Acknowledged) -> dict[str, Any]:
 
 
 def _rejected(reason: Rejection, event: CloudEvent) -> Rejected:
-    return Rejected(reason, event.type, event.source, event.id, event.extensions.get("traceparent", ""))
+    return Rejected(reason, event.type, event.source, event.id, event.traceparent)
 
 
 def _notice(rejected: Rejected) -> Notice:

@@ -72,7 +72,7 @@ class Meaning:
             event.owner,
             event.type,
             event.time,
-            Cause(event.source, event.id, broker_ms, event.extensions.get("traceparent", "")),
+            Cause(event.source, event.id, broker_ms, event.traceparent),
             contract.retention.after(event.time),
             effective_at,
             ends,

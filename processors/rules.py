@@ -40,6 +40,8 @@ class Limits:
     """R8: what takes away is taken in up to here; beyond, the fragment is closed."""
     value_bytes: int = EVENT_BYTES_MAX
     """E7: the largest event."""
+    attributes_bytes: int = 16 << 10
+    """E7: the most that names an event; its name lies in states and in the log of each disclosure."""
     earliest_ms: int = EARLIEST_MS
     """E7: an earlier `time` is `time-too-old`."""
     future_ms: int = FUTURE_MS_MAX

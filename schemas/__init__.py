@@ -29,6 +29,7 @@ from .cloudevents import (
     owner_of,
     parse_type,
     to_headers,
+    trace_or_none,
 )
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
@@ -59,6 +60,7 @@ __all__ = [
     # events
     "OWNER_PATTERN", "CloudEvent", "NotACloudEvent", "cloudevent_from_headers", "cloudevent_from_json",
     "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type", "to_headers",
+    "trace_or_none",
     # Avro
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts

@@ -22,6 +22,8 @@ _EXTENSION = re.compile(r"[a-z0-9]+")
 _CORE = frozenset({"specversion", "id", "source", "type", "time", "data", "data_base64"})
 # The trace context has headers of its own (W3C); inside a CloudEvent it is an extension.
 _TRACE = frozenset({"traceparent", "tracestate"})
+# Version, trace, parent, flags (W3C Trace Context §3.2): `ff` is no version, zeros no trace and no parent.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SPECVERSION = SPECVERSION.encode()
 _USUAL = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
 _KEPT_BYTES_MAX = 400  # of a source and a type that are kept: both are far shorter
@@ -48,6 +50,24 @@ class CloudEvent(NamedTuple):
     data: object = None
     has_data: bool = False
     extensions: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def attributes_bytes(self) -> int:
+        """How many bytes its attributes have: all that names it, and what stands beside (E7)."""
+        named = len(self.id.encode()) + len(self.source) + len(self.type)
+        if not self.extensions:
+            return named
+        return named + sum(len(name) + len(value.encode()) for name, value in self.extensions.items())
+
+    @property
+    def traceparent(self) -> str:
+        """The trace that it belongs to; empty when none is given, or what is given is no trace (V3)."""
+        return trace_or_none(self.extensions.get("traceparent", ""))
+
+
+def trace_or_none(text: str) -> str:
+    """Return a W3C `traceparent`; empty for anything else, because subscribers and logs receive it (V3)."""
+    return text if _TRACEPARENT.fullmatch(text) else ""
 
 
 def parse_type(type_: str) -> tuple[str, str, int] | None:

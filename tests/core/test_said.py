@@ -40,6 +40,8 @@ from tests.event_kit import (
     step,
 )
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
+
 
 def test_an_accepted_event_goes_once_under_its_subject():
     """§7: re-keyed by identifier; the broker's key means nothing (E2)."""
@@ -52,10 +54,10 @@ def test_an_accepted_event_goes_once_under_its_subject():
 
 def test_an_assertion_says_who_what_of_which_item_and_by_which_event():
     """R1: the value in RFC 8785, the event's name, the broker's moment and the trace."""
-    said = accepted(award() | {"traceparent": "00-1-2-3"})
+    said = accepted(award() | {"traceparent": TRACE})
     assert said.values == (("benefit", b'{"status":"AWARDED","weekly_pence":100}'),)
     assert (said.subject, said.owner, said.item, said.type) == ("nino:AB123456C", "dwp", "pip", AWARD)
-    assert said.cause == Cause(DWP, "e-1", NOW_MS, "00-1-2-3")
+    assert said.cause == Cause(DWP, "e-1", NOW_MS, TRACE)
     assert said.time == TIME_MS
 
 

@@ -17,6 +17,8 @@ MEBIBYTE = 1 << 20
 YEAR_2000_MS = times.instant("2000-01-01T00:00:00Z")
 SOURCE = re.compile(r"urn:gov:([a-z][a-z0-9-]{1,30}):[A-Za-z0-9._-]{1,64}")
 TYPE = re.compile(r"uk\.gov\.[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.v[1-9][0-9]*")
+NAMED = ("specversion", "id", "source", "type", "time", "data", "data_base64")
+EXTENSION = re.compile(r"[a-z0-9]+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -57,6 +59,8 @@ def e7_event(line: bytes, rules: Rules, at_ms: int) -> Event:
     if len(line) > MEBIBYTE:
         raise RejectedError("oversized")
     envelope, owner, time_ms = e1_envelope(line)
+    if attributes_bytes(envelope) > 16 * 1024:
+        raise RejectedError("oversized")
     if envelope.get("data") is None:
         raise RejectedError("null-value")
     contract = rules.contracts.get(envelope["type"])
@@ -100,6 +104,17 @@ def e1_envelope(line: bytes) -> tuple[dict[str, Any], str, int]:
         return envelope, source[1], times.instant(envelope["time"])
     except (ValueError, RecursionError):
         raise RejectedError("undecodable") from None
+
+
+def attributes_bytes(envelope: dict[str, Any]) -> int:
+    """How long the event's attributes are: what names it, and each extension with its own name."""
+    named = [envelope[name] for name in ("id", "source", "type")]
+    beside = [
+        name + str(value)
+        for name, value in envelope.items()
+        if name not in NAMED and EXTENSION.fullmatch(name) and isinstance(value, str | int)
+    ]
+    return sum(len(text.encode()) for text in (*named, *beside))
 
 
 def _finite(text: str) -> float:
