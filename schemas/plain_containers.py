@@ -72,6 +72,8 @@ def _array(items: Coder) -> Coder:
             plain.append(items.check(item, problems))
             if len(problems) != before:
                 _place(problems, before, f"[{index}]")
+                if len(problems) >= PROBLEMS_MAX:
+                    break
         return plain
 
     return Coder(check, None, _each(items.to_plain))
@@ -95,6 +97,8 @@ def _map(values: Coder) -> Coder:
             plain[key] = values.check(item, problems)
             if len(problems) != before:
                 _place(problems, before, ".*")  # a map's keys are data
+                if len(problems) >= PROBLEMS_MAX:
+                    break
         return plain
 
     key_check = scalar_coder(Primitive("string")).check
@@ -106,6 +110,12 @@ def _each_value(convert: Convert | None) -> Convert | None:
         return None
     return lambda values: {key: convert(value) for key, value in values.items()}
 
+
+PROBLEMS_MAX = 100
+"""After so many the rest of a list or a map is not looked at.
+
+INVARIANT: half a million wrong items fit into 1 MiB, and the sentences about them would not fit into memory.
+"""
 
 _SHOWABLE_NAME = re.compile(r"[A-Za-z_]{1,64}")
 
@@ -152,7 +162,7 @@ def _record(type_: Record, named_branches: bool) -> Coder:
 def _unknown(names: set[str]) -> Problems:
     """Unknown fields, by name where the name cannot be an identifier that went astray."""
     shown = sorted({name if _SHOWABLE_NAME.fullmatch(name) else "?" for name in names})
-    return [("." + name, "no such field; the contract does not know it") for name in shown]
+    return [("." + name, "no such field; the contract does not know it") for name in shown[:PROBLEMS_MAX]]
 
 
 def _plain_default(field_coder: Coder, raw: object) -> object:

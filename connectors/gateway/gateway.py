@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from connectors.gateway.access import Access
 from connectors.gateway.acknowledging import Acknowledging
 from connectors.gateway.judging import Judge
-from connectors.gateway.limits import Rates
+from connectors.gateway.limits import Bodies, Rates
 from connectors.gateway.ports import LastWord, Registered
 from connectors.gateway.publishing import Publishing
 from connectors.gateway.subscribing import Subscribing
@@ -31,6 +31,7 @@ class Gateway:
     now_ms: Callable[[], int]
     waiting_for: Callable[[], list[str]]
     streams: dict[str, int] = field(default_factory=dict)
+    bodies: Bodies = field(default_factory=Bodies)
     tell: Tell = untold
 
     def renew(self, contracts: Contracts, last_word: LastWord) -> None:

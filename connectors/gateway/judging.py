@@ -180,7 +180,7 @@ def _judged(event: CloudEvent, contract: Contract, plain: Plain, headers: RawHea
         return Refused(Rejection.OVERSIZED)
     traced = CloudEvent(
         event.id, event.source, event.type, event.time, event.owner,
-        extensions=with_trace(dict(event.extensions), headers),
+        extensions=with_trace(event, headers),
     )  # fmt: skip
     content = f"{event.type}\0{event.time}\0".encode() + body
     return Judged(contract, body, to_headers(traced), _name(event), hashlib.sha256(content).digest())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from connectors.gateway.problems import Problem
@@ -10,10 +12,16 @@ from connectors.gateway.problems import Problem
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 8 * 1_048_576
 SMALL_BYTES_MAX = 16_384  # an acknowledgement, the name of a key
+BODY_S_MAX = 60  # for the greatest body, some 140 kB a second
+HELD_BYTES_MAX = 64 * 1_048_576  # of one client's bodies, at once
 ATTRIBUTES_BYTES_MAX = 16_384
 DEPTH_MAX = 32
 BURST_SECONDS = 2.0
 STREAMS_MAX = 16  # of one client, at once
+
+
+Hold = Callable[[int], None]
+"""Counts so many bytes more; Problem `busy`."""
 
 
 @dataclass(slots=True)
@@ -51,15 +59,54 @@ class Rates:
         self._buckets[client].tokens -= count
 
 
-async def read_body(parts: AsyncIterator[bytes], declared: str | None, bytes_max: int, name: str) -> bytes:
-    """Return a request's body, never more than allowed: not even when its length was not said, or wrong."""
+class Bodies:
+    """How much of requests' bodies each client has here at once: half of a request takes memory, too."""
+
+    def __init__(self) -> None:
+        self._held_bytes: dict[str, int] = {}
+
+    @contextmanager
+    def of(self, client: str) -> Iterator[Hold]:
+        """Give what counts a body's bytes until the request is answered; Problem `busy` beyond the bound."""
+        mine = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal mine
+            held = self._held_bytes.get(client, 0) + size_bytes
+            if held > HELD_BYTES_MAX:
+                raise Problem("busy", f"at most {HELD_BYTES_MAX} bytes under way at once", retry_after_s=1)
+            self._held_bytes[client], mine = held, mine + size_bytes
+
+        try:
+            yield hold
+        finally:
+            self._held_bytes[client] = self._held_bytes.get(client, 0) - mine
+
+
+async def read_body(
+    parts: AsyncIterator[bytes],
+    declared: str | None,
+    bytes_max: int,
+    name: str,
+    hold: Hold | None = None,
+) -> bytes:
+    """Return a request's body, never more than allowed: not even when its length was not said, or wrong.
+
+    Problem `name` for more, `too-slow` for what trickles.
+    """
     if declared is not None and declared.isascii() and declared.isdigit() and int(declared) > bytes_max:
         raise Problem(name, f"at most {bytes_max} bytes")
     body = bytearray()
-    async for part in parts:
-        body += part
-        if len(body) > bytes_max:
-            raise Problem(name, f"at most {bytes_max} bytes")
+    try:
+        async with asyncio.timeout(BODY_S_MAX):
+            async for part in parts:
+                body += part
+                if len(body) > bytes_max:
+                    raise Problem(name, f"at most {bytes_max} bytes")
+                if hold is not None:
+                    hold(len(part))
+    except TimeoutError:
+        raise Problem("too-slow", f"at most {BODY_S_MAX} seconds", headers={"connection": "close"}) from None
     return bytes(body)
 
 

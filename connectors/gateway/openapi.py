@@ -112,16 +112,16 @@ def _answers(
 
 ANSWERS: Mapping[str, Answers] = {
     "publish": _answers(
-        "Acknowledged by the broker.", _ref("Published"), 400, 409, 413, 415, 422, status=202
+        "Acknowledged by the broker.", _ref("Published"), 400, 408, 409, 413, 415, 422, status=202
     ),
     "changes": _answers("Changes, oldest first for each key.", _ref("Changes"), 400, 404, 410),
     "stream": _answers(
         "view-updated, view-retracted and at-end events.", _TEXT, 400, 404, 410, media="text/event-stream"
     ),
-    "view": _answers("The view.", _ref("Change"), 400, 404, 410, 413, 415),
+    "view": _answers("The view.", _ref("Change"), 400, 404, 408, 410, 413, 415),
     "obligations": _answers("What is owed.", _ref("Obligations"), 400),
     "acknowledge": _answers(
-        "Acknowledged by the broker.", _ref("Acknowledged"), 400, 404, 413, 415, status=202
+        "Acknowledged by the broker.", _ref("Acknowledged"), 400, 404, 408, 413, 415, status=202
     ),
     "contracts": _answers("Every contract.", _OPEN),
     "contract": _answers("The contract.", _OPEN, 404),

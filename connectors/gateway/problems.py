@@ -42,6 +42,7 @@ KINDS: Mapping[str, Kind] = {
     "insufficient-scope": Kind(403, "The credentials do not allow this."),
     "not-found": Kind(404, "There is nothing here for this client."),
     "method-not-allowed": Kind(405, "This resource does not take that method."),
+    "too-slow": Kind(408, "The request came too slowly."),
     "different-content": Kind(409, "Another event with this source and id was published."),
     "retracted": Kind(410, "The view was retracted."),
     "cursor-expired": Kind(410, "The cursor is too old to be resumed."),

@@ -7,12 +7,12 @@ from fastapi.responses import Response
 
 from connectors.gateway import audit
 from connectors.gateway.bodies import json_answer
-from connectors.gateway.clients import PUBLISH
+from connectors.gateway.clients import PUBLISH, Client
 from connectors.gateway.door import caller_of
 from connectors.gateway.events import BATCH, arrived, media_type
 from connectors.gateway.gateway import Gateway
 from connectors.gateway.judging import Judged, Refused
-from connectors.gateway.limits import BATCH_BYTES_MAX, read_body
+from connectors.gateway.limits import BATCH_BYTES_MAX, Hold, read_body
 from connectors.gateway.openapi import ANSWERS, EVENTS_BODY
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import not_published
@@ -38,26 +38,33 @@ def publish_routes(app: FastAPI, gateway: Gateway) -> None:
         """
         caller = caller_of(request)
         caller.must(PUBLISH)
-        headers = request.scope["headers"]
-        type_ = media_type(headers)
-        bytes_max, name = (
-            (BATCH_BYTES_MAX, "too-large") if type_ == BATCH else (EVENT_BYTES_MAX, Rejection.OVERSIZED)
-        )
-        body = await read_body(request.stream(), request.headers.get("content-length"), bytes_max, name)
-        lines, batch = await arrived(type_, headers, body, gateway.contracts, gateway.registered.writer)
-        gateway.rates.spend(caller.client.id, len(lines) - 1)
-        now_ms = gateway.now_ms()
-        verdicts = [gateway.judge.judge(line, caller.client, headers, now_ms) for line in lines]
-        events = [verdict for verdict in verdicts if isinstance(verdict, Judged)]
-        if len(events) < len(verdicts):
-            raise refused(verdicts, batch)
-        published = await gateway.publishing.publish(events)
-        _tell_spans(gateway, events, published.outcomes, now_ms)
-        for outcome in set(published.outcomes):
-            audit.EVENTS.labels(outcome).inc(published.outcomes.count(outcome))
-        if not published.whole:
-            raise not_published(published)
-        return json_answer(published.counts(), 202)
+        with gateway.bodies.of(caller.client.id) as hold:
+            return await _published(request, gateway, caller.client, hold)
+
+
+async def _published(request: Request, gateway: Gateway, client: Client, hold: Hold) -> Response:
+    """Judge and write what a client may publish, its body counted while it is here."""
+    headers = request.scope["headers"]
+    type_ = media_type(headers)
+    bytes_max, name = (
+        (BATCH_BYTES_MAX, "too-large") if type_ == BATCH else (EVENT_BYTES_MAX, Rejection.OVERSIZED)
+    )
+    declared = request.headers.get("content-length")
+    body = await read_body(request.stream(), declared, bytes_max, name, hold)
+    lines, batch = await arrived(type_, headers, body, gateway.contracts, gateway.registered.writer)
+    gateway.rates.spend(client.id, len(lines) - 1)
+    now_ms = gateway.now_ms()
+    verdicts = [gateway.judge.judge(line, client, headers, now_ms) for line in lines]
+    events = [verdict for verdict in verdicts if isinstance(verdict, Judged)]
+    if len(events) < len(verdicts):
+        raise refused(verdicts, batch)
+    published = await gateway.publishing.publish(events)
+    _tell_spans(gateway, events, published.outcomes, now_ms)
+    for outcome in set(published.outcomes):
+        audit.EVENTS.labels(outcome).inc(published.outcomes.count(outcome))
+    if not published.whole:
+        raise not_published(published)
+    return json_answer(published.counts(), 202)
 
 
 def _tell_spans(gateway: Gateway, events: list[Judged], outcomes: list[str], began_ms: int) -> None:

@@ -23,6 +23,8 @@ from connectors.trouble import Misused
 
 KEEP_ALIVE_S = 30
 GRACEFUL_S = 5
+HEAD_S_MAX = 15
+"""How long a request's head may take, from its first byte or, of a new connection, from its beginning."""
 CONNECTIONS_MAX = 2_000
 HEADERS_BYTES_MAX = 32_768
 BACKLOG = 1_024
@@ -38,14 +40,44 @@ class Tls(NamedTuple):
 
 
 class CertifiedProtocol(H11Protocol):
-    """HTTP/1.1 whose requests carry the checked certificate of their connection."""
+    """HTTP/1.1 whose requests carry the checked certificate of their connection, and begin in time.
+
+    uvicorn waits for ever for a head that does not come; so many connections are all that is needed to keep
+    everybody else out, with no credentials at all.
+    """
+
+    _too_slow: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember who connected."""
+        """Remember who connected, and when."""
         super().connection_made(cast("asyncio.Transport", transport))
         certificate = _certificate(transport.get_extra_info("ssl_object"))
         if certificate is not None:
             self.app = _with_certificate(self.app, certificate)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that has come whole is no longer awaited."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_head()
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._await_no_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        self._await_no_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._too_slow is None:
+            self._too_slow = self.loop.call_later(HEAD_S_MAX, self.transport.abort)
+
+    def _await_no_head(self) -> None:
+        if self._too_slow is not None:
+            self._too_slow.cancel()
+            self._too_slow = None
 
 
 def _certificate(connection: ssl.SSLObject | None) -> Certificate | None:

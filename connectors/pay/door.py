@@ -40,7 +40,7 @@ OUTCOMES = tuple(
     dict.fromkeys(
         (
             *(WRITTEN, KNOWN, NOT_DELIVERED, "busy", "unavailable"),
-            *("bad-signature", "too-large", "method-not-allowed", "different-content", "defect"),
+            *("bad-signature", "too-large", "too-slow", "method-not-allowed", "different-content", "defect"),
             *(*NotUnderstood, *Rejection),
         )
     )
