@@ -24,6 +24,7 @@ from schemas import OWNER_PATTERN, Agreement
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ENVIRONMENT = r"^[A-Z][A-Z0-9_]*$"
+OUR_SETTINGS = "POSTROOM_"
 URL_MAX = 2_000
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
@@ -44,6 +45,9 @@ class _Secret(BaseModel):
     def _one(self) -> _Secret:
         if (self.file is None) == (self.env is None):
             raise ValueError("give exactly one of file and env")
+        # INVARIANT: who may add a receiver may not have our password or our secret sent to it as its token.
+        if self.env is not None and self.env.startswith(OUR_SETTINGS):
+            raise ValueError(f"{OUR_SETTINGS}… are settings of Postroom itself, and no receiver's key")
         return self
 
 

@@ -109,6 +109,15 @@ def test_a_key_in_the_file_itself_is_refused_and_not_repeated(tmp_path):
         assert "endpoints.leeds.keys.0" in why
 
 
+@pytest.mark.parametrize("setting", ["POSTROOM_SECRET", "POSTROOM_KAFKA_PASSWORD"])
+def test_a_secret_of_our_own_is_not_sent_to_a_receiver(setting, tmp_path):
+    """Who may add a receiver could have it sent to an address of theirs, as the token beside each view."""
+    for theirs in ("{env: LEEDS_TOKEN}", "{env: LEEDS_KEY}"):
+        why = problems(GOOD.replace(theirs, f"{{env: {setting}}}"), tmp_path, environ={setting: "abc"})
+        assert "settings of Postroom itself" in why
+        assert "abc" not in why
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "[]", "endpoints: {}", "\x00", "origin: a\nendpoints: {a: 1}"])
 def test_what_is_no_such_file_is_said(text, tmp_path):
     """Malformed input is the writer's to mend, never a traceback."""
