@@ -20,12 +20,11 @@ from processors.dead_letters import (
     standings,
 )
 from schemas import IdentifierInvalid, Schemes, format_instant, parse_instant
+from schemas.identifiers import SCHEMES
 
 PORTION = 50
 """Requests on their way at once: intake reads their records one by one, and other events wait meanwhile."""
 AGES_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-TELLING = ("nino", "nhs", "utr", "driver")
-"""Schemes whose values no word or ticket looks like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def words(text: str, option: str) -> str:
     if not said or len(said) > 500:
         raise UserError("some words are wanted, 500 characters at most", where=option)
     for token in said.split():
-        for scheme in TELLING:
+        for scheme in (row.name for row in SCHEMES if row.telling):
             try:
                 schemes.canonical(scheme, token.strip(".,;:()[]'\"").removeprefix(f"{scheme}:"))
             except IdentifierInvalid:

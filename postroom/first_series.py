@@ -16,20 +16,12 @@ from itertools import product
 
 from prometheus_client import Counter, Histogram
 
+from processors.decision import OF_ATTRIBUTES
 from processors.outcomes import Denial, Dispute, Rejection, Report, Retraction
 from schemas import Agreement, Contracts
 
 Series = Mapping[Counter | Histogram, Iterable[tuple[str, ...]]]
 """The labels under which each metric is told from the beginning."""
-
-OF_CONSENT = (
-    Denial.NO_CONSENT,
-    Denial.CONSENT_NOT_YET_VALID,
-    Denial.CONSENT_EXPIRED,
-    Denial.CONSENT_WITHDRAWN,
-    Denial.CONSENT_PAUSED,
-)
-"""What only an agreement on consent denies an attribute for (C6)."""
 
 FIRST_COUNTED: Mapping[str, str] = {
     "postroom_events_total": "types times outcomes times reasons are too many to begin in every worker; "
@@ -98,8 +90,8 @@ OWED = (
 def _decisions(agreement: Agreement) -> Iterable[tuple[str, str, str]]:
     name, asks = agreement.agreement, agreement.basis == "consent"
     yield name, "permitted", ""
-    yield from ((name, "denied", reason) for reason in Denial if asks or reason not in OF_CONSENT)
-    yield from ((name, "partial", reason) for reason in OF_CONSENT if asks)
+    yield from ((name, "denied", reason) for reason in Denial if asks or reason not in OF_ATTRIBUTES)
+    yield from ((name, "partial", reason) for reason in OF_ATTRIBUTES if asks)
 
 
 def gateway_series(routes: Iterable[tuple[str, str, int]], agreements: Iterable[str]) -> Series:

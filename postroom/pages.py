@@ -10,7 +10,7 @@ from pathlib import Path
 from postroom.access import Role, roles
 from postroom.composition import load_rules_files
 from postroom.metrics_page import METRICS_PAGE, metrics_page
-from processors.decision import QUESTIONS
+from processors.decision import OF_ATTRIBUTES, QUESTIONS
 from processors.explain import MEANINGS
 from processors.outcomes import Denial, Dispute, Rejection
 
@@ -28,8 +28,6 @@ DISPUTES: dict[Dispute, str] = {
 
 def decision_page() -> str:
     """Render the order of the decision and every reason, as Markdown."""
-    in_order = [denial for denial, _, _ in QUESTIONS]
-    then = [denial for denial in Denial if denial not in in_order and denial is not Denial.ERROR]
     lines = [
         "# The decision",
         "",
@@ -49,7 +47,7 @@ def decision_page() -> str:
         "",
         "| reason | it applies when |",
         "| --- | --- |",
-        *(f"| `{denial}` | {MEANINGS[denial]} |" for denial in then),
+        *(f"| `{denial}` | {MEANINGS[denial]} |" for denial in OF_ATTRIBUTES),
         "",
         "What is left is permitted. A reader of the view cannot tell a denied value from an unknown one",
         "(C7).",

@@ -143,6 +143,9 @@ QUESTIONS: tuple[tuple[Denial, Callable[[Question], bool], str], ...] = (
 )
 """The decision in its order (C6): the reason, the question that gives it, and what it means."""
 
+OF_ATTRIBUTES = tuple(each for each in Denial if each not in {d for d, _, _ in QUESTIONS} | {Denial.ERROR})
+"""What is asked of one attribute at a time, on basis consent alone (C6): :func:`consented` answers."""
+
 
 def decide(question: Question) -> Decision:
     """Ask the questions in their order; then, attribute by attribute, what the basis permits (C6)."""

@@ -42,11 +42,17 @@ class Scheme:
     """One row of I1's table: normalise, then the whole pattern, then the check digit."""
 
     name: str
+    title: str
+    """What people call it."""
     normalise: Callable[[str], str]
     pattern: re.Pattern[str]
     problem: str
     exclusive: bool
     check: Callable[[str], bool] | None = None
+    telling: bool = False
+    """No word or ticket looks like a value of it, so one in a text was put there."""
+    example: str | None = None
+    """A valid value, for documents; of a department's own scheme one is guessed from the pattern."""
     built_in: bool = True
 
 
@@ -90,17 +96,67 @@ _DRIVER = (
 )
 _ONELOGIN = r"urn:fdc:gov\.uk:2022:[A-Za-z0-9_-]{8,}"
 
-#: I1, row by row; the order is the order of anchors (I4).
+#: I1, row by row; the order is the order of anchors (I4). The examples belong to nobody.
 SCHEMES: tuple[Scheme, ...] = (
-    Scheme("nino", _upper_case, re.compile(_NINO), "not the shape of a National Insurance number", True),
-    Scheme("nhs", _digits, _TEN_DIGITS, "not ten digits with a valid check digit", True, _nhs_check),
     Scheme(
-        "utr", _digits_without_k, _TEN_DIGITS, "not ten digits with a valid check digit", True, _utr_check
+        "nino",
+        "National Insurance number",
+        _upper_case,
+        re.compile(_NINO),
+        "not the shape of a National Insurance number",
+        exclusive=True,
+        telling=True,
+        example="AB123456C",
     ),
-    Scheme("driver", _upper_case, re.compile(_DRIVER), "not the shape of a driver number", True),
-    Scheme("passport", _upper_case, re.compile(r"[A-Z0-9]{6,9}"), "not six to nine letters or digits", False),
     Scheme(
-        "onelogin", str.strip, re.compile(_ONELOGIN), "not the shape of a GOV.UK One Login subject", False
+        "nhs",
+        "NHS number",
+        _digits,
+        _TEN_DIGITS,
+        "not ten digits with a valid check digit",
+        exclusive=True,
+        check=_nhs_check,
+        telling=True,
+        example="9912003888",
+    ),
+    Scheme(
+        "utr",
+        "Unique Taxpayer Reference",
+        _digits_without_k,
+        _TEN_DIGITS,
+        "not ten digits with a valid check digit",
+        exclusive=True,
+        check=_utr_check,
+        telling=True,
+        example="1955839661",
+    ),
+    Scheme(
+        "driver",
+        "Driver number",
+        _upper_case,
+        re.compile(_DRIVER),
+        "not the shape of a driver number",
+        exclusive=True,
+        telling=True,
+        example="MORGA753116SM9IJ",
+    ),
+    Scheme(
+        "passport",
+        "Passport number",
+        _upper_case,
+        re.compile(r"[A-Z0-9]{6,9}"),
+        "not six to nine letters or digits",
+        exclusive=False,
+        example="123456789",
+    ),
+    Scheme(
+        "onelogin",
+        "GOV.UK One Login subject",
+        str.strip,
+        re.compile(_ONELOGIN),
+        "not the shape of a GOV.UK One Login subject",
+        exclusive=False,
+        example="urn:fdc:gov.uk:2022:example-0001",
     ),
 )
 BUILT_IN: Mapping[str, Scheme] = MappingProxyType({scheme.name: scheme for scheme in SCHEMES})
@@ -147,6 +203,10 @@ class Schemes:
             raise IdentifierInvalid(scheme, "not in canonical form")
         return text
 
+    def title(self, scheme: str) -> str:
+        """What people call the identifiers of a scheme."""
+        return self._table[scheme].title
+
     def rank(self, scheme: str) -> tuple[int, str]:
         """Where a scheme stands in I1's table, declared ones last by name; smaller stands first (I4)."""
         return self._ranks[scheme]
@@ -158,7 +218,8 @@ class Schemes:
 def _own_scheme(name: str, declared: DeclaredScheme) -> Scheme:
     pattern = re.compile(declared.pattern)
     problem = "does not match the scheme's pattern"
-    return Scheme(name, str.strip, pattern, problem, declared.exclusive, built_in=False)
+    title = declared.description.partition(".")[0]
+    return Scheme(name, title, str.strip, pattern, problem, declared.exclusive, built_in=False)
 
 
 def scheme_of(identifier: str) -> str:

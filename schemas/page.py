@@ -22,17 +22,9 @@ from .avro_type import (
 )
 from .catalogue import Contracts
 from .contract import Contract, IdentifierField, Kind
+from .identifiers import BUILT_IN
 from .pattern_example import example_of
 
-#: Identifiers that are valid and belong to nobody.
-EXAMPLE_IDENTIFIERS = {
-    "nino": "AB123456C",
-    "nhs": "9912003888",
-    "utr": "1955839661",
-    "driver": "MORGA753116SM9IJ",
-    "passport": "123456789",
-    "onelogin": "urn:fdc:gov.uk:2022:example-0001",
-}
 _SPELT = {
     "date": "date `YYYY-MM-DD`",
     PARTIAL_DATE: "date, or only `YYYY-MM` or `YYYY`",
@@ -182,7 +174,7 @@ def _example_identifier(identifier: IdentifierField, contracts: Contracts) -> st
     scheme = identifier.scheme
     if scheme == "*":
         scheme = min(identifier.schemes or ("nino",), key=contracts.schemes.rank)
-    value = EXAMPLE_IDENTIFIERS.get(scheme)
+    value = BUILT_IN[scheme].example if scheme in BUILT_IN else None
     if value is None:
         pattern = contracts.schemes.declared[scheme].pattern
         value = example_of(pattern)

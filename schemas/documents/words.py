@@ -8,6 +8,7 @@ from datetime import date, datetime
 from ..agreement import PAIRWISE, Agreement, Basis, Enrolled, Where
 from ..catalogue import Contracts
 from ..contract import Kind
+from ..identifiers import ANY_SCHEME
 from ..times import DAY_MS, LONDON, Duration, beginning, ending, format_instant
 
 #: UK GDPR article 6(1), point by point.
@@ -107,21 +108,9 @@ def known_by(agreement: Agreement, contracts: Contracts) -> str:
     return f"{scheme(agreement.subject, contracts)}, which the subscriber is entitled to"
 
 
-BUILT_IN = {
-    "nino": "National Insurance number",
-    "nhs": "NHS number",
-    "utr": "Unique Taxpayer Reference",
-    "driver": "Driver number",
-    "passport": "Passport number",
-    "onelogin": "GOV.UK One Login subject",
-    "*": "Any identifier",
-}
-
-
 def scheme(name: str, contracts: Contracts) -> str:
     """An identifier scheme in words (I1)."""
-    declared = contracts.schemes.declared.get(name)
-    return BUILT_IN.get(name, name) if declared is None else declared.description.partition(".")[0]
+    return "Any identifier" if name == ANY_SCHEME else contracts.schemes.title(name)
 
 
 def iso(duration: Duration) -> tuple[float, str]:

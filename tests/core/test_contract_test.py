@@ -13,6 +13,7 @@ from processors import Keys, Rules
 from processors.trial import examine
 from producers.samples import NoSample, declared_value, samples
 from schemas import Rejection, load_agreements, load_contracts, parse_instant
+from schemas.identifiers import SCHEMES
 from tests.contracts_kit import DATE, NAME, SUBJECT, field, optional, record, write
 
 ROOT = Path(__file__).parents[2]
@@ -296,6 +297,16 @@ def test_samples_of_every_contract_are_accepted(which: str, seed: int):
         for event in samples(contract, contracts, 6, AT_MS, seed):
             verdict = examine(json.dumps(event).encode(), rules, AT_MS)
             assert verdict.reason is None, (contract.type, verdict)
+
+
+@pytest.mark.parametrize("scheme", [row.name for row in SCHEMES])
+def test_every_built_in_scheme_has_samples(tmp_path: Path, scheme: str):
+    """I1: a contract of any scheme can be tried out; of other people other values."""
+    subject = field("who", "string", {"identifier": scheme, "role": "subject"})
+    contracts = load_contracts(write(tmp_path, {PATH: record(subject, NAME)}))
+    made = [samples(contracts.by_type[TYPE], contracts, 3, AT_MS, seed) for seed in (0, 1)]
+    values = [str(event["data"]["who"]) for events in made for event in events]  # type: ignore[index]
+    assert len({contracts.schemes.canonical(scheme, value) for value in values}) == len(values)
 
 
 def test_samples_are_the_same_for_the_same_seed_and_about_other_people_for_another(
