@@ -123,7 +123,7 @@ def _what_next(page: Page, rosa: Rosa, *, up: bool, took_s: float) -> None:
     )
     for words, meaning in steps:
         page.command(f"{me} {words}", meaning)
-    page.say("README.md shows the way from a file of your own events to a view.")
+    page.say("docs/first-steps.md shows the way from a file of your own events to a view.")
 
 
 def _as_typed() -> str:
