@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from connectors import Stack
-from connectors.gateway.kafka_topic_views import TopicViews
 from connectors.gateway.memory import PARTITIONS, MemoryViews
 from connectors.gateway.ports import Change, Expired, Positions, Views
-from connectors.kafka_topics import Topics, WantedTopic
-from connectors.registry import Registry
-from schemas import PlainCodec, frame
-
-AGREEMENT = "some-agreement"
-SCHEMA = {
-    "type": "record",
-    "name": "View",
-    "namespace": "test",
-    "fields": [{"name": "name", "type": ["null", "string"], "default": None}],
-}
+from tests.view_topic_kit import AGREEMENT, OnKafka, run, said
 
 
 class InMemory:
@@ -45,76 +30,12 @@ class InMemory:
         self.views.write(AGREEMENT, key, value, [("postroom_sequence", "1")], partition=partition)
 
 
-class OnKafka:
-    """The real one: records in transactions, as the worker writes them."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.topic = f"view.test-{uuid.uuid4().hex[:8]}"
-        Topics(stack.access).apply([WantedTopic(self.topic, PARTITIONS, {"cleanup.policy": "compact"})])
-        self.schema_id = Registry(stack.registry).register(f"{self.topic}-value", SCHEMA)
-        self.codec = PlainCodec(SCHEMA)
-
-    async def writer(self, schema_id: int) -> dict[str, Any] | None:
-        """What the registry would say."""
-        return SCHEMA if schema_id == self.schema_id else None
-
-    async def start(self) -> None:
-        """Connect the reader and a writer."""
-        self.views = TopicViews(self.stack.access, frozenset({AGREEMENT}), lambda _: self.topic, self)
-        self.views.start()
-        self.producer = AIOKafkaProducer(**self.stack.access.settings(), transactional_id=self.topic)
-        self.asking = AIOKafkaConsumer(**self.stack.access.settings(), isolation_level="read_committed")
-        await self.producer.start()
-        await self.asking.start()
-        async with asyncio.timeout(20):
-            while self.views.waiting_for:
-                await asyncio.sleep(0.05)
-
-    async def stop(self) -> None:
-        """Disconnect both."""
-        await self.producer.stop()
-        await self.asking.stop()
-        await self.views.stop()
-
-    async def write(self, key: str, name: str | None, partition: int) -> None:
-        """Write one record in a transaction of its own, and wait until it is committed for readers: Kafka
-        answers a commit before its marker is in the partition.
-        """
-        async with self.producer.transaction():
-            offset = await self.send(key, name, partition)
-        here = TopicPartition(self.topic, partition)
-        while (await self.asking.end_offsets([here]))[here] <= offset:
-            await asyncio.sleep(0.005)
-
-    async def send(self, key: str, name: str | None, partition: int) -> int:
-        """Write one record in the transaction that is open."""
-        value = None if name is None else frame(self.schema_id, self.codec.encode({"name": name}))
-        headers = [("postroom_sequence", b"1")]
-        sent = await self.producer.send_and_wait(self.topic, value, key.encode(), partition, headers=headers)
-        return int(sent.offset)
-
-
 Adapter = InMemory | OnKafka
-Body = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.flow)])
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     return InMemory() if request.param == "memory" else OnKafka(request.getfixturevalue("stack"))
-
-
-def run(adapter: Adapter, body: Body) -> None:
-    """Run a test's own part in one loop with the reader."""
-
-    async def whole() -> None:
-        await adapter.start()
-        try:
-            await asyncio.wait_for(body(adapter), 60)
-        finally:
-            await adapter.stop()
-
-    asyncio.run(whole())
 
 
 async def read_on(views: Views, positions: Positions = (), limit: int = 3) -> tuple[list[Change], Positions]:
@@ -127,15 +48,6 @@ async def read_on(views: Views, positions: Positions = (), limit: int = 3) -> tu
         positions = page.positions
         if page.at_end:
             return found, positions
-
-
-def said(changes: list[Change]) -> dict[int, list[tuple[str, Any]]]:
-    """What was read, in the order of each partition."""
-    found: dict[int, list[tuple[str, Any]]] = {}
-    for change in changes:
-        name = None if change.value is None else change.value["name"]
-        found.setdefault(change.partition, []).append((change.key, name))
-    return found
 
 
 def test_an_empty_topic_is_at_its_end(adapter: Adapter):
@@ -248,4 +160,4 @@ def test_what_is_not_committed_is_not_there(stack: Stack):
         later, _ = await read_on(adapter.views, positions)
         assert said(later) == {0: [("k", "after")]}
 
-    run(OnKafka(stack), body)  # type: ignore[arg-type]
+    run(OnKafka(stack), body)

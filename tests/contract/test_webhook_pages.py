@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,10 +12,11 @@ from connectors.gateway.memory import PARTITIONS
 from connectors.gateway.ports import Away, Change, Expired, Positions
 from connectors.gateway.view_records import ViewRecords
 from connectors.webhook.kafka_pages import TopicPages
-from tests.contract.test_gateway_views import OnKafka
+from tests.view_topic_kit import OnKafka, run, said
 from tests.webhook_kit import Topic, change
 
 WAIT_S = 0.2
+WITHIN_S = 90
 
 
 class InMemory:
@@ -53,25 +53,11 @@ class PagesOnKafka(OnKafka):
 
 
 Adapter = InMemory | PagesOnKafka
-Body = Callable[[Any], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(params=["memory", pytest.param("kafka", marks=pytest.mark.flow)])
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     return InMemory() if request.param == "memory" else PagesOnKafka(request.getfixturevalue("stack"))
-
-
-def run(adapter: Adapter, body: Body) -> None:
-    """Run a test's own part in one loop with the reader."""
-
-    async def whole() -> None:
-        await adapter.start()
-        try:
-            await asyncio.wait_for(body(adapter), 90)
-        finally:
-            await adapter.stop()
-
-    asyncio.run(whole())
 
 
 async def read_on(pages: Any, positions: Positions = (), limit: int = 3) -> tuple[list[Change], Positions]:
@@ -84,15 +70,6 @@ async def read_on(pages: Any, positions: Positions = (), limit: int = 3) -> tupl
         positions = page.positions
         if page.at_end and not page.changes:
             return found, positions
-
-
-def said(changes: list[Change]) -> dict[int, list[tuple[str, Any]]]:
-    """What was read, in the order of each partition."""
-    found: dict[int, list[tuple[str, Any]]] = {}
-    for each in changes:
-        name = None if each.value is None else each.value["name"]
-        found.setdefault(each.partition, []).append((each.key, name))
-    return found
 
 
 def test_pages_give_each_record_once_in_the_order_of_its_partition(adapter: Adapter):
@@ -114,7 +91,7 @@ def test_pages_give_each_record_once_in_the_order_of_its_partition(adapter: Adap
         later, _ = await read_on(adapter.pages, positions)
         assert said(later) == {2: [("new", "x")]}
 
-    run(adapter, body)
+    run(adapter, body, WITHIN_S)
 
 
 def test_another_life_reads_again_from_where_it_is_told(adapter: Adapter):
@@ -132,7 +109,7 @@ def test_another_life_reads_again_from_where_it_is_told(adapter: Adapter):
             again, _ = await read_on(adapter.pages, first.positions)
             assert [each.key for each in again] == ["k2", "k3", "k4", "k5"]
 
-    run(adapter, body)
+    run(adapter, body, WITHIN_S)
 
 
 def test_an_empty_topic_is_at_its_end(adapter: Adapter):
@@ -142,7 +119,7 @@ def test_an_empty_topic_is_at_its_end(adapter: Adapter):
         found, positions = await read_on(adapter.pages)
         assert (found, len(positions)) == ([], PARTITIONS)
 
-    run(adapter, body)
+    run(adapter, body, WITHIN_S)
 
 
 def test_positions_that_the_topic_does_not_have_are_expired(adapter: Adapter):
@@ -156,7 +133,7 @@ def test_positions_that_the_topic_does_not_have_are_expired(adapter: Adapter):
         found, _ = await read_on(adapter.pages)
         assert said(found) == {0: [("k", "x")]}
 
-    run(adapter, body)
+    run(adapter, body, WITHIN_S)
 
 
 @pytest.mark.flow
@@ -174,7 +151,7 @@ def test_what_is_not_committed_is_not_there(stack: Stack):
         later, _ = await read_on(adapter.pages, positions)
         assert said(later) == {0: [("k", "after")]}
 
-    run(PagesOnKafka(stack), body)  # type: ignore[arg-type]
+    run(PagesOnKafka(stack), body, WITHIN_S)
 
 
 @pytest.mark.flow
@@ -191,7 +168,7 @@ def test_a_record_that_is_no_view_is_never_passed_over(stack: Stack):
             with pytest.raises(Away, match="not a view"):
                 await read_on(adapter.pages, positions)
 
-    run(PagesOnKafka(stack), body)  # type: ignore[arg-type]
+    run(PagesOnKafka(stack), body, WITHIN_S)
 
 
 @pytest.mark.flow

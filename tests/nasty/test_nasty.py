@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from tests.model import Limits, replay
+from tests.model import Limits
 from tests.nasty import NastySet, nasty, shrunk
 from tests.nasty.coverage import WANTED, counts, met_by
+from tests.nasty.stages import by_model
 from tests.nasty.worlds import make_world
 
 
@@ -38,15 +39,7 @@ def test_shrinking_leaves_only_the_lines_that_matter() -> None:
     """Of a whole set one line remains when one is enough."""
 
     def has_a_view(question: NastySet) -> bool:
-        found = replay(
-            question.lines,
-            contracts=question.contracts,
-            agreements=question.agreements,
-            secret=question.secret,
-            at_ms=question.at_ms,
-            limits=question.limits,
-        )
-        return any(found["views"].values())
+        return any(by_model(question)["views"].values())
 
     question = next(each for each in map(nasty, range(100)) if has_a_view(each))
     small = shrunk(question, has_a_view)
