@@ -47,15 +47,17 @@ class Sweep(msgspec.Struct):
 class TaskMemory(msgspec.Struct):
     """What a task must not forget, committed with every step.
 
-    ``log`` names this changelog, so that a local store of an earlier one is recognised. ``positions`` repeats
-    the group's committed offsets, which brokers forget after a week without members. ``sent`` counts what was
-    written to each destination partition, ``seen`` what was read from each sender, both by topic.
+    ``log`` names this changelog, so that a local store of an earlier one is recognised. ``positions`` says
+    where the task reads on, ``told`` what of that the group was told last, in the same transaction (brokers
+    forget it after a week without members). ``sent`` counts what was written to each destination partition,
+    ``seen`` what was read from each sender, both by topic.
     ``tallies`` is what the states of this task hold together, as ``tallied`` says how (``tallies.py``).
     """
 
     log: str = msgspec.field(default_factory=lambda: uuid4().hex)
     now_ms: int = 0
     positions: dict[str, int] = {}
+    told: dict[str, int] = {}
     sent: dict[str, dict[int, int]] = {}
     seen: dict[str, dict[str, int]] = {}
     swept: str | None = None

@@ -36,6 +36,10 @@ from processors.engine.transaction import Transactor
 from processors.engine.trouble import EngineStop, OffsetsMoved, stop_process
 from processors.stage import Record, State, Step
 
+TELL_GROUP_S = 1.0
+"""How often the group is told where this task stands. It reads on from its own memory; the group's offsets
+are for whoever looks from outside and for the check at assignment, and telling them with every step would be
+a quarter of what a transaction costs (docs/adr/0016)."""
 LOOK_AGAIN_S = 0.5
 """An idle task looks at the clock and at its stage's rules this often (V8 allows a second)."""
 
@@ -79,6 +83,8 @@ class Task:
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._committing = False
+        self._untold: dict[TopicPartition, int] = {}
+        self._told_at_s = float("-inf")
         self._runner: asyncio.Task[None] | None = None
         self._memory = TaskMemory()
         self._fault = faults_from(config.fault)
@@ -101,11 +107,12 @@ class Task:
         after a week without members) is no reason to begin again.
         """
         own = self._memory.positions.get(topic)
-        # INVARIANT: state and offsets were committed together, so they agree or somebody interfered.
-        if own is not None and committed is not None and own != committed:
+        told = self._memory.told.get(topic, own)
+        # INVARIANT: what the group was told was committed with the state: they agree, or somebody interfered.
+        if told is not None and committed is not None and told != committed:
             raise OffsetsMoved(
                 f"group {self._group} stands at {committed} in {topic}-{self.partition}, but the state "
-                f"committed with it at {own}: offsets were moved by hand; move them back, or empty the "
+                f"committed with it at {told}: offsets were moved by hand; move them back, or empty the "
                 "stage's changelog and outputs together"
             )
         if own is None and committed is not None:
@@ -113,6 +120,8 @@ class Task:
                 f"group {self._group} has an offset in {topic}-{self.partition} that {self._changelog.topic} "
                 "does not know: the changelog is not the one that was written with it"
             )
+        if own is not None and own != committed:
+            self._untold[TopicPartition(topic, self.partition)] = own  # the last owner ended before it told
         position = beginning if own is None else own
         self.next[topic] = position
         return position
@@ -199,7 +208,7 @@ class Task:
         now_ms = max(self._memory.now_ms, self._clock())
         wakes = self._store.due(now_ms, self.spec.wakes_max)
         sweeping = self._sweeper.begin(self._stage.rules_version)
-        if not (self._waiting or wakes or sweeping):
+        if not (self._waiting or wakes or sweeping or (self._untold and self._is_time_to_tell())):
             return False
         fetched = self._waiting.take(self._limit.records)
         offsets, batch = self._offsets(fetched), self._admitted(fetched)
@@ -259,11 +268,12 @@ class Task:
         stepped = time.perf_counter()
         routed = await self._transactor.routed(step.outgoing, self._memory.sent)
         self._memory.now_ms = now_ms
+        told = self._to_tell(offsets)
         changes[TASK_KEY] = self._memory.encode()
         began = time.perf_counter()
         self._committing = True
         end = await self._transactor.commit(
-            routed, self._changelog, changes, offsets, group=self._group, fault=self._fault
+            routed, self._changelog, changes, told, group=self._group, fault=self._fault
         )
         committed = time.perf_counter()
         self._committing = False
@@ -282,6 +292,18 @@ class Task:
         last = {record.topic: record.offset + 1 for record in fetched}
         self._memory.positions.update(last)
         return {TopicPartition(topic, self.partition): offset for topic, offset in last.items()}
+
+    def _is_time_to_tell(self) -> bool:
+        return time.monotonic() - self._told_at_s >= TELL_GROUP_S
+
+    def _to_tell(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return what the group is told with this step: everything it does not know, once a second."""
+        self._untold.update(offsets)
+        if not self._is_time_to_tell():
+            return {}
+        told, self._untold, self._told_at_s = self._untold, {}, time.monotonic()
+        self._memory.told.update((place.topic, offset) for place, offset in told.items())
+        return told
 
     def _admitted(self, fetched: Sequence[Any]) -> list[Record]:
         """Return the messages of what was fetched; count and say what no task of ours wrote."""
