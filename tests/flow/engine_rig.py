@@ -139,7 +139,19 @@ class Rig:
         lines = (self.state / f"{name}.log").read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def wait_said(self, name: str, event: str, timeout_s: float = 30) -> dict:
+    def wait_shared(self, *names: str, timeout_s: float = 120) -> None:
+        """Wait until each of these workers has tasks, and is not about to give any up."""
+        end = time.monotonic() + timeout_s
+        while not all(map(self._has_its_share, names)):
+            assert time.monotonic() < end, [self.log(name)[-3:] for name in names]
+            time.sleep(0.1)
+
+    def _has_its_share(self, name: str) -> bool:
+        last = {line["stage"]: line for line in self.log(name) if line["event"] in {"ready", "revoked"}}
+        has = any(line["partitions"] for line in last.values())
+        return has and all(line["event"] == "ready" for line in last.values())
+
+    def wait_said(self, name: str, event: str, timeout_s: float = 90) -> dict:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             for line in self.log(name):

@@ -61,7 +61,7 @@ def test_workers_killed_at_random_lose_nothing_and_double_nothing(rig):
 def test_crashes_at_every_point_of_a_transaction_leave_it_whole_or_absent(rig):
     """Workers kill themselves between open, replay, write, offsets, commit and store."""
     for name in ("one", "two"):
-        rig.start(name, POSTROOM_FAULT="any:0.02", TOY_STATIC="1")
+        rig.start(name, POSTROOM_FAULT="any:0.04", TOY_STATIC="1")
     load = rig.load_beside(15_000, 500, rate=1_000)
     load.join()
     deadline = time.monotonic() + 15
@@ -82,7 +82,7 @@ def test_a_zombie_cannot_write(rig):
     """A worker stopped until the group expelled it, and then woken, commits nothing and ends or rejoins."""
     rig.start("one")
     rig.start("two")
-    rig.wait_said("one", "ready")
+    rig.wait_shared("one", "two")
     load = rig.load_beside(16_000, 500, rate=1_000)
     time.sleep(2)
     rig.signal("one", signal.SIGSTOP)
