@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -29,17 +30,26 @@ from processors.messages import (
     Said,
     encode,
 )
-from processors.rules import Rules
+from processors.rules import Keys, Rules
 from processors.stage import Record
-from schemas import format_instant
+from schemas import format_instant, load_agreements, load_contracts
 from tests.backbone import STRUCTURED, in_order
 
+ROOT = Path(__file__).resolve().parents[2]
+CONTRACTS = load_contracts(ROOT / "schemas")
+AGREEMENTS = load_agreements(ROOT / "schemas" / "agreements", CONTRACTS)
+RULES = Rules(CONTRACTS, AGREEMENTS, Keys(b"secret"))
+RECORD_LOG = "postroom.record.changelog"
+INTAKE_LOG = "postroom.intake.changelog"
+IDENTITY_LOG = "postroom.identity.changelog"
 DECISIONS = "uk.gov.consent.decision.v1"
 SOURCE = "urn:gov:consent-service:web"
 AGREEMENT = "council-leeds-housing"
 SUBSCRIBER, PURPOSE = "council-leeds", "housing-support"
 VIEW, OBLIGATIONS = view_topic(AGREEMENT), obligations_topic(SUBSCRIBER)
 CITIZEN, PERSON, KEY = "nino:NC123456C", "p-1", "s-1"
+BY_STATUTE = {"permit": "public_task", "consent": None}
+STATUTE = {"attributes": {"address": BY_STATUTE, "name": BY_STATUTE}}
 START_MS = 1_780_000_000_000
 SECOND_MS = 1_000
 PARTITIONS = 2
@@ -213,3 +223,11 @@ def shortened(extent: Extent, topic: str, partition: int, begin: int, since_ms: 
 def _name(about: Record) -> tuple[str, str]:
     event = msgspec.json.decode(about.value or b"")
     return event["id"], event["source"]
+
+
+def replace_record(record: Record, **changes: Any) -> Record:
+    return record._replace(**changes)
+
+
+def first(hand: ByHand, topic: str) -> Record:
+    return next(record for record in hand.records if record.topic == topic)

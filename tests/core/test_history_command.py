@@ -18,8 +18,7 @@ from postroom.output import Form
 from processors.history import Anomaly, Verdict
 from processors.messages import DISCLOSURES_TOPIC
 from tests.backbone import in_order
-from tests.core.history_by_hand import CITIZEN, KEY, PERSON, ByHand, whole_story
-from tests.core.test_history import RULES
+from tests.core.history_by_hand import CITIZEN, KEY, PERSON, RULES, ByHand, whole_story
 
 
 class Reader:
