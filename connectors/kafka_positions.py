@@ -47,11 +47,15 @@ class TopicPositions:
             for partition, position in zip(self._partitions, positions, strict=True):
                 self._consumer.seek(partition, position)
 
-    def go_to_beginning(self) -> None:
-        """Read everything that there is."""
+    def begins(self) -> list[int]:
+        """Where what is there begins now."""
         with self._answered():
             begins = self._consumer.beginning_offsets(self._partitions)
-        self.go_to([begins[partition] for partition in self._partitions])
+        return [begins[partition] for partition in self._partitions]
+
+    def go_to_beginning(self) -> None:
+        """Read everything that there is."""
+        self.go_to(self.begins())
 
     def poll(self, records_max: int, wait_ms: int) -> list[RawRecord]:
         """The next records, in order within each partition; none when none came in that time.

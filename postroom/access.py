@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from connectors.kafka_acls import Acl, Operation, Resource
 from connectors.local_security import ADMIN, BROKER
+from connectors.onelogin.services import LINK_TYPE
 from connectors.pay.messages import PAYMENT_TYPE
 from postroom import canary_round
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
@@ -31,10 +32,15 @@ OWNER, SUBSCRIBER, POSTROOM = "owner.", "subscriber.", "postroom."
 # INVARIANT: no owner's or subscriber's name has a dot, so no user is taken for another, and none of their
 # prefixes begins another's.
 
-WORKER, GATEWAY, WEBHOOK, PAY, FILES, AUDITOR, OPERATOR, CANARY = (
+WORKER, GATEWAY, WEBHOOK, PAY, ONELOGIN, NOTIFY, FILES, AUDITOR, OPERATOR, CANARY = (
     f"{POSTROOM}{name}"
-    for name in ("worker", "gateway", "webhook", "pay", "files", "auditor", "operator", "canary")
+    for name in (
+        *("worker", "gateway", "webhook", "pay", "onelogin", "notify", "files"),
+        *("auditor", "operator", "canary"),
+    )
 )
+NOTICES = "citizen-notices"
+"""The agreement under which the notifier gets addresses."""
 # Who registers contracts needs the registry and nothing of Kafka, so there is no user for that here.
 STAGES = ("intake", "identity", "persons", "record", "obligations")
 
@@ -81,7 +87,9 @@ def roles(
         _worker(contracts, agreements),
         _gateway(contracts, agreements),
         _webhook(agreements),
-        *_pay(contracts),
+        *_writer(PAY, "`postroom pay run`, for services that it knows", contracts, PAYMENT_TYPE),
+        *_writer(ONELOGIN, "`postroom onelogin run`, for services that it knows", contracts, LINK_TYPE),
+        *_notify(agreements),
         _files(contracts),
         _auditor(),
         _operator(contracts, agreements),
@@ -143,12 +151,20 @@ def _webhook(agreements: Iterable[Agreement]) -> Role:
     return Role(WEBHOOK, meaning, _on_topics(WEBHOOK, Operation.READ, reads))
 
 
-def _pay(contracts: Contracts) -> list[Role]:
-    """GOV.UK Pay's door, if the rules have its contract: it writes payments and reads nothing."""
-    if PAYMENT_TYPE not in contracts.by_type:
+def _writer(user: str, meaning: str, contracts: Contracts, type_: str) -> list[Role]:
+    """The door of a GOV.UK service, if the rules have its contract: it writes that and reads nothing."""
+    if type_ not in contracts.by_type:
         return []
-    meaning = "`postroom pay run`, for services that it knows"
-    return [Role(PAY, meaning, _on_topics(PAY, Operation.WRITE, [PAYMENT_TYPE]))]
+    return [Role(user, meaning, _on_topics(user, Operation.WRITE, [type_]))]
+
+
+def _notify(agreements: Iterable[Agreement]) -> list[Role]:
+    """The notifier, if the rules have its agreement: who was shown what, and addresses; it writes nothing."""
+    if not any(found.agreement == NOTICES for found in agreements):
+        return []
+    meaning = "`postroom notify run`, which tells people through GOV.UK Notify"
+    reads = [DISCLOSURES_TOPIC, view_topic(NOTICES)]
+    return [Role(NOTIFY, meaning, _on_topics(NOTIFY, Operation.READ, reads))]
 
 
 def _files(contracts: Contracts) -> Role:

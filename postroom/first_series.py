@@ -162,6 +162,30 @@ def files_series(drops: Iterable[str]) -> Series:
     }
 
 
+def onelogin_series(services: Iterable[str]) -> Series:
+    """What One Login's door counts of the services that it knows."""
+    from connectors.onelogin import metrics
+    from connectors.onelogin.door import OUTCOMES
+
+    names = list(services)
+    return {
+        metrics.LINKS: list(product(names, OUTCOMES)),
+        metrics.SECONDS: [(name,) for name in names],
+    }
+
+
+def notify_series() -> Series:
+    """What is counted of notices."""
+    from connectors.notify import metrics
+    from connectors.notify.facts import KINDS
+    from connectors.notify.letterbox import Outcome
+
+    return {
+        metrics.NOTICES: [(kind,) for kind in KINDS],
+        metrics.ATTEMPTS: [(outcome,) for outcome in Outcome],
+    }
+
+
 def canary_series() -> Series:
     """What a canary counts."""
     from postroom import canary_metrics

@@ -41,7 +41,7 @@ class GatewaySettings:
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """Read them; UserError says what is missing."""
     value = {name: found.value for name, found in settings.values.items() if name.startswith("gateway_")}
-    issuer, keys = _issuer(settings, value["gateway_issuer"], value["gateway_jwks"])
+    issuer, keys = issuer_of(settings)
     return GatewaySettings(
         host=value["gateway_host"],
         port=value["gateway_port"],
@@ -62,7 +62,10 @@ def uses_stand_in(settings: Settings) -> bool:
     return settings.kafka is None and settings.values["gateway_jwks"].value is None
 
 
-def _issuer(settings: Settings, issuer: str | None, jwks: str | None) -> tuple[str, Fetch]:
+def issuer_of(settings: Settings) -> tuple[str, Fetch]:
+    """Return whose access tokens count, and where its keys are; UserError."""
+    issuer: str | None = settings.values["gateway_issuer"].value
+    jwks: str | None = settings.values["gateway_jwks"].value
     if uses_stand_in(settings) and issuer is None:
         return ISSUER, from_file(ensure_issuer(settings.state_dir))
     if issuer is None or jwks is None:

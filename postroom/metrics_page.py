@@ -18,6 +18,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from connectors import signals
 from connectors.files import metrics as files_metrics
 from connectors.gateway import audit
+from connectors.notify import metrics as notify_metrics
+from connectors.onelogin import metrics as onelogin_metrics
 from connectors.pay import metrics as pay_metrics
 from connectors.postgres import outbox_metrics, sink_metrics
 from connectors.webhook import metrics as webhook_metrics
@@ -37,6 +39,8 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("Nightly files (`postroom files run`)", files_metrics),
     ("Webhooks (`postroom webhook run`)", webhook_metrics),
     ("GOV.UK Pay's door (`postroom pay run`)", pay_metrics),
+    ("GOV.UK One Login's door (`postroom onelogin run`)", onelogin_metrics),
+    ("Notices (`postroom notify run`)", notify_metrics),
     ("The canary (`postroom canary run`)", canary_metrics),
 )
 
@@ -53,13 +57,14 @@ LABELS: dict[str, str] = {
     "owner": "the owners that contracts name",
     "partition": "the number of partitions",
     "path": "`event_to_view`, `withdrawal_to_retraction`",
-    "process": "`worker`, `gateway`, `outbox`, `sink`, `files`, `webhook`, `pay`, `canary`",
+    "process": "`worker`, `gateway`, `outbox`, `sink`, `files`, `webhook`, `pay`, `onelogin`, `notify`, "
+    "`canary`",
     "python": "one",
     "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
     "report": "why identity reports to a department (`processors/outcomes.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",
-    "service": "the file of payment services, `unknown`",
+    "service": "the files of payment services and of One Login services, `unknown`",
     "stage": "`intake`, `identity`, `persons`, `record`, `obligations`",
     "state": "the words in the metric's description",
     "status": "HTTP's status codes",

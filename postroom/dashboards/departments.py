@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from postroom.dashboards.board import Board, Panel, Query, Row, Variable, line
-from postroom.dashboards.govuk import PAYMENTS
+from postroom.dashboards.govuk import ACCOUNTS, PAYMENTS
 
 OF = '{stage="intake",type=~"$department"}'
 RATE = "[$__rate_interval]"
@@ -159,6 +159,6 @@ def departments(types: Mapping[str, Sequence[str]]) -> Board:
         "postroom-departments",
         "Postroom: departments",
         "What became of a department's events, by type. It may be shown to that department.",
-        (EVENTS, DEAD_LETTERS, FROM_AN_OUTBOX, FROM_NIGHTLY_FILES, OVER_HTTP, PAYMENTS),
+        (EVENTS, DEAD_LETTERS, FROM_AN_OUTBOX, FROM_NIGHTLY_FILES, OVER_HTTP, PAYMENTS, ACCOUNTS),
         (Variable("department", "department", choices=choices),),
     )

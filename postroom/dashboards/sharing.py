@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from postroom.dashboards.board import Board, Panel, Query, Row, Variable, line, quantiles
+from postroom.dashboards.govuk import NOTICES
 
 AGREEMENT = Variable("agreement", "agreement", "postroom_decisions_total")
 SUBSCRIBER = Variable("subscriber", "subscriber", "postroom_obligations_open")
@@ -69,6 +70,7 @@ CONSENT = Board(
                 ),
             ),
         ),
+        NOTICES,
         Row(
             "Identity",
             (

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from connectors.onelogin.services import LINK_TYPE
+from connectors.trouble import Trouble
+from schemas import unframe
 from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
+from tests.gateway_kit import rules
+from tests.notify_kit import NotifyRig, entry
+from tests.onelogin_kit import DRIVER, LinkRig
 from tests.pay_kit import LEEDS, SECRET, PayRig, pay_rig
+from tests.standins.govuk_notify_stand_in import GovukNotifyStandIn
+from tests.standins.govuk_one_login_stand_in import GovukOneLoginStandIn
 from tests.standins.govuk_pay_stand_in import GovukPayStandIn, message_body
 
 CREATED = "2026-11-26T10:36:26.988Z"
@@ -97,3 +106,169 @@ class TestPaymentsOfGovukPay(ConnectorContract):
     @pytest.fixture
     def carrier(self, tmp_path: Path) -> Carrier:
         return OverPay(tmp_path)
+
+
+# -- GOV.UK One Login ------------------------------------------------------------------------------------
+
+
+class OverOneLogin(Carrier):
+    """A department's service that repeats what was not answered with 202, the stand-in's keys, the door, its
+    journal on disk, and a broker in memory.
+    """
+
+    def __init__(self, directory: Path, stand_in: GovukOneLoginStandIn) -> None:
+        self.directory, self.stand_in, self.fuse = directory, stand_in, Fuse()
+        self.rig = LinkRig(directory, stand_in)
+        self.sent = self.rig.sink.sent
+        self.unanswered: list[dict[str, Any]] = []
+        self.given: dict[str, dict[str, Any]] = {}
+        self.told: list[str] = []
+
+    def give(self, key: str, number: int, identifier: str = DRIVER) -> None:
+        subject = f"urn:fdc:gov.uk:2022:{key}-{number}-of-a-test"
+        nonce = f"nonce-of-{key}-{number}"
+        if nonce not in self.given:
+            self.given[nonce] = self.rig.body(nonce, identifier, subject=subject)
+        self.unanswered.append(self.given[nonce])
+
+    def give_again(self, key: str, number: int) -> None:
+        self.give(key, number)
+
+    def give_malformed(self, secret: str) -> None:
+        self.give("x", 1, secret)
+
+    def work(self) -> None:
+        while self.unanswered:
+            self.fuse.touch()
+            answer = self.rig.ask(self.unanswered[0])
+            self.fuse.touch()
+            if answer.status_code in (429, 503):
+                return
+            if answer.status_code != 202:
+                self.told.append(answer.text)
+            self.unanswered.pop(0)
+
+    def die_at(self, touch: int) -> None:
+        self.fuse.left = touch
+
+    def restart(self) -> None:
+        state = self.rig.sink.away, self.rig.sink.held
+        self.rig.close()
+        self.rig, self.fuse = LinkRig(self.directory, self.stand_in), Fuse()
+        self.rig.sink.sent = self.sent
+        self.rig.sink.away, self.rig.sink.held = state
+
+    def peer(self, state: str) -> None:
+        sink = self.rig.sink
+        sink.away, sink.held = state == "dead", state == "slow"
+        if state == "well":
+            self.rig.runner.run(_acknowledged(sink.acknowledge))
+
+    def arrived(self) -> list[tuple[str, int]]:
+        contract = rules()[0].by_type[LINK_TYPE]
+        accounts = {}
+        for each in self.sent:  # as (source, id) names it, whatever it says (E1)
+            link = contract.from_avro(unframe(each.value)[1])
+            accounts.setdefault(dict(each.headers)["ce_id"], str(link["account"]).rpartition(":")[2])
+        return [(key, int(number)) for key, number, *_ in (each.split("-") for each in accounts.values())]
+
+    def waiting(self) -> int:
+        return len(self.unanswered)
+
+    def reported(self) -> str:
+        return "\n".join(self.told)
+
+
+class TestLinksOfOneLogin(ConnectorContract):
+    """GOV.UK One Login's door, and a service that keeps to its documentation."""
+
+    @pytest.fixture
+    def carrier(self, tmp_path: Path) -> Iterator[Carrier]:
+        stand_in = GovukOneLoginStandIn()
+        made = OverOneLogin(tmp_path, stand_in)
+        yield made
+        made.rig.close()
+        stand_in.close()
+
+
+# -- GOV.UK Notify ---------------------------------------------------------------------------------------
+
+
+class OverNotify(Carrier):
+    """A disclosure log in memory, the rounds with their journal on disk, the official client, the stand-in.
+
+    A key is a person, a number how many attributes are shown: each is news to that person.
+    """
+
+    stops_at_malformed = True
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.fuse = directory, Fuse()
+        self.stand_in = GovukNotifyStandIn()
+        self.rig = NotifyRig(directory, self.stand_in, timeout_s=0.5)
+        self.told: list[str] = []
+        for key in ("a", "b", "c"):
+            self.rig.knows(key)
+        self._watched()
+
+    def _watched(self) -> None:
+        self.rig.touch = self.rig.log.touch = self.fuse.touch
+
+    def give(self, key: str, number: int) -> None:
+        shown = [f"attribute_{n}" for n in range(1, number + 1)]
+        self.rig.log.records.append(entry(key, number, shown))
+
+    def give_again(self, key: str, number: int) -> None:
+        self.rig.log.at = 0  # the log is read again from its beginning, as by one who is not sure
+
+    def give_malformed(self, secret: str) -> None:
+        self.rig.log.records.append(f'{{"person": "{secret}"}}'.encode())
+
+    def work(self) -> None:
+        try:
+            self.rig.work(3)
+        except Trouble as trouble:
+            self.told.append(str(trouble))
+
+    def die_at(self, touch: int) -> None:
+        self.fuse.left = touch
+
+    def restart(self) -> None:
+        self.rig.end()
+        self.rig.begin()
+        self.fuse = Fuse()
+        self._watched()
+
+    def peer(self, state: str) -> None:
+        self.stand_in.slow_s = 1.0 if state == "slow" else 0.0
+        dead = (503, "Exception", "Unavailable")
+        self.stand_in.fault = (lambda _: dead) if state == "dead" else (lambda _: None)
+
+    def arrived(self) -> list[tuple[str, int]]:
+        counts: dict[str, int] = {}
+        found = []
+        for address, _ in self.rig.told():  # one that came twice would be counted twice
+            key = address.partition("@")[0]
+            counts[key] = counts.get(key, 0) + 1
+            found.append((key, counts[key]))
+        return found
+
+    def waiting(self) -> int:
+        counts = self.rig.journal.counts()
+        return (
+            counts["due"] + counts["unknown"] + len(self.rig.log.records) - self.rig.log.at + len(self.told)
+        )
+
+    def reported(self) -> str:
+        return "\n".join(self.told)
+
+
+class TestNoticesOfGovukNotify(ConnectorContract):
+    """Notices, with the clock of the test; the peer answers slowly, or with errors, for real."""
+
+    @pytest.fixture
+    def carrier(self, tmp_path: Path) -> Iterator[Carrier]:
+        made = OverNotify(tmp_path)
+        yield made
+        made.rig.end()
+        made.stand_in.close()

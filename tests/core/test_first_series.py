@@ -24,6 +24,8 @@ from postroom.first_series import (
     canary_series,
     files_series,
     gateway_series,
+    notify_series,
+    onelogin_series,
     outbox_series,
     pay_series,
     sink_series,
@@ -53,6 +55,8 @@ EVERYTHING: list[Series] = [
     sink_series(AGREEMENT),
     webhook_series("york"),
     pay_series(["leeds-council-tax"]),
+    onelogin_series(["driving-licence"]),
+    notify_series(),
     canary_series(),
     files_series(["dwp-nightly"]),
 ]
@@ -90,7 +94,9 @@ def test_every_metric_begins_with_its_process_or_says_why_not():
 
 
 @pytest.mark.parametrize(
-    "series", EVERYTHING, ids=["worker", "gateway", "outbox", "sink", "webhook", "pay", "canary", "files"]
+    "series",
+    EVERYTHING,
+    ids=["worker", "gateway", "outbox", "sink", "webhook", "pay", "onelogin", "notify", "canary", "files"],
 )
 def test_what_begins_is_told_at_0_and_counting_makes_no_other_series(series: Series):
     """Labels are as many as the metric has, are there once, and beginning again loses no count."""

@@ -18,7 +18,7 @@ COUNTS = (  # of things that have no unit
     *("sink_behind_records", "sink_reading_anew", "sink_database_reachable"),
     *("files_waiting",),
     *("webhook_parked", "webhook_owed", "webhook_file_refused"),
-    *("dead_letters_open", "dead_letters_closed"),
+    *("dead_letters_open", "dead_letters_closed", "notify_standing"),
 )
 
 

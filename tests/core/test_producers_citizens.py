@@ -73,7 +73,7 @@ def test_every_contract_of_the_demo_is_used():
     """A contract that no life ever needs would not be tried by anything; those of the canary and of GOV.UK
     services are tried by their own tests.
     """
-    others = ("uk.gov.canary.", "uk.gov.payments.")
+    others = ("uk.gov.canary.", "uk.gov.payments.", "uk.gov.identity.contact-details.")
     tried_elsewhere = {type_ for type_ in contracts().by_type if type_.startswith(others)}
     assert {event["type"] for event in country()} == set(contracts().by_type) - tried_elsewhere
 

@@ -18,14 +18,27 @@ import pytest
 from connectors.ports import free_port
 from postroom.config import Settings
 from schemas import format_instant
-from tests.flow.spine import COMMAND, ROOT, Installation, installation, now_ms
+from tests.flow.spine import (
+    COMMAND,
+    ROOT,
+    Installation,
+    decided,
+    event,
+    installation,
+    now_ms,
+    registered,
+)
+from tests.notify_kit import FILE as NOTICES
+from tests.onelogin_kit import CLIENT_ID, CLIENTS, DRIVER, SUBJECT, file_text
 from tests.pay_kit import ACCOUNT, FILE, SECRET, write_services
+from tests.standins.govuk_notify_stand_in import API_KEY, TEMPLATES, GovukNotifyStandIn
+from tests.standins.govuk_one_login_stand_in import GovukOneLoginStandIn
 from tests.standins.govuk_pay_stand_in import GovukPayStandIn, message_body, over_http
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(600)]
 
 PATIENCE_S = 120
-ARREARS = "council-leeds-arrears"
+ARREARS, REMINDERS = "council-leeds-arrears", "gds-licence-reminders"
 AGREEMENTS = {
     ARREARS: f"""\
 # Leeds' arrears team sees whether what was owed was paid, so that nobody who has paid is written to.
@@ -43,6 +56,22 @@ attributes:
   - {{attribute: payment}}
 delete_within: P1D
 """,
+    REMINDERS: f"""\
+# The licensing service reminds drivers: whoever has a One Login account linked is known by it.
+# A test's own agreement.
+agreement: {REMINDERS}
+version: 1
+subscriber: gds
+purpose: licence-reminders
+basis: public_task
+gateway: Road Traffic Act 1988 s.97
+valid: {{from: 2025-01-01, until: 2028-12-31}}
+subject: onelogin
+scope: everyone
+attributes:
+  - {{attribute: licence, fields: [status]}}
+delete_within: P1D
+""",
 }
 
 
@@ -53,9 +82,22 @@ class Govuk:
         self.own = own
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.pay_port = free_port()
+        self.onelogin_port = free_port()
+        self.one_login = GovukOneLoginStandIn()
+        (own.place / "clients.yaml").write_text(CLIENTS)
+        (own.place / "onelogin.yaml").write_text(file_text(self.one_login))
+        self.notify = GovukNotifyStandIn(keep=own.place / "sent.jsonl")
+        text = NOTICES.replace("URL", self.notify.url).replace("unknown_wait_s: 60", "unknown_wait_s: 2")
+        (own.place / "notify.yaml").write_text(text)
+        (own.place / "notify.key").write_text(API_KEY)
+        (own.place / "notify.key").chmod(0o600)
         own.environ |= {
+            "POSTROOM_NOTIFY": str(own.place / "notify.yaml"),
             "POSTROOM_PAY": str(write_services(own.place, FILE)),
             "POSTROOM_PAY_PORT": str(self.pay_port),
+            "POSTROOM_ONELOGIN": str(own.place / "onelogin.yaml"),
+            "POSTROOM_ONELOGIN_PORT": str(self.onelogin_port),
+            "POSTROOM_GATEWAY_CLIENTS": str(own.place / "clients.yaml"),
         }
 
     def start(self, *words: str) -> None:
@@ -80,6 +122,8 @@ class Govuk:
     def close(self) -> None:
         for name in [*self.running]:
             self.kill(name)
+        self.one_login.close()
+        self.notify.close()
 
     def log(self, name: str) -> str:
         return (self.own.place / f"{name}.log").read_text()
@@ -190,3 +234,123 @@ def test_the_file_of_payment_services_is_checked(govuk: Govuk):
         done = govuk.own.command(*words, POSTROOM_PAY=str(wrong))
         assert done.returncode == 2
         assert b"services.leeds-council-tax.owner" in done.stderr
+
+
+# -- GOV.UK One Login ------------------------------------------------------------------------------------
+
+
+LICENCE = {"type": "FULL", "status": "VALID", "categories": ["B"], "penalty_points": 0}
+
+
+def licence(driver: str) -> bytes:
+    """DVLA says what somebody may drive, as a line."""
+    data = {
+        "driver_number": driver,
+        "licence": LICENCE,
+        "valid_from": "2025-03-01",
+    }
+    return event("licence-1", "urn:gov:dvla:drivers", "uk.gov.driving.licence.v1", now_ms(), data)
+
+
+def test_a_sign_in_joins_an_account_to_a_record_although_the_door_is_killed(govuk: Govuk):
+    """DVLA knows a driver by number and nobody knows the account; the tokens of a sign-in link them, with
+    kill -9 of the door between two attempts, and the view appears under the account. A token that is too
+    weak links nothing, and a used one nothing else.
+    """
+    own = govuk.own
+    own.publish([licence(DRIVER)])
+    token = own.command("gateway", "token", "gds-one-login").stdout.decode().strip()
+    url = f"http://127.0.0.1:{govuk.onelogin_port}/onelogin/driving-licence"
+
+    def ask(nonce: str, identifier: str = DRIVER, **sign_in: Any) -> int | None:
+        tokens = govuk.one_login.sign_in(CLIENT_ID, nonce, **sign_in)
+        body = tokens | {"nonce": nonce, "identifier": identifier}
+        try:
+            answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {token}"}, timeout=15)
+        except httpx.HTTPError:
+            return None
+        return answer.status_code
+
+    govuk.start("onelogin", "run")
+    govuk.until(lambda: govuk.is_ready(govuk.onelogin_port), "the door is not ready")
+    assert ask("nonce-of-a-weak-one", vot="Cl") == 401
+    assert ask("nonce-of-an-unproved-one", confidence="P1") == 401
+    tokens = govuk.one_login.sign_in(CLIENT_ID, "nonce-of-the-flow-test")
+    body = tokens | {"nonce": "nonce-of-the-flow-test", "identifier": DRIVER}
+    headers = {"authorization": f"Bearer {token}"}
+    assert httpx.post(url, json=body, headers=headers, timeout=15).status_code == 202
+    govuk.kill("onelogin")
+    govuk.start("onelogin", "run")
+    govuk.until(lambda: govuk.is_ready(govuk.onelogin_port), "the door is not ready again")
+    assert httpx.post(url, json=body, headers=headers, timeout=15).status_code == 202, "it was not sure"
+    other = body | {"identifier": "MORGA657054SM9KL"}
+    assert httpx.post(url, json=other, headers=headers, timeout=15).status_code == 409
+
+    key = f"onelogin:{SUBJECT}"
+    govuk.until(lambda: key in govuk.views(REMINDERS), "the account has no view")
+    found = [each for each in own.view_records()[REMINDERS] if each.key == key]
+    assert [each.value for each in found] == [{"licence": {"status": LICENCE["status"]}}], "written once"
+    done = own.command("identity", "show", f"driver:{DRIVER}", "-o", "json")
+    assert SUBJECT in done.stdout.decode()
+
+    assert own.command("onelogin", "check").returncode == 0
+    assert govuk.end("onelogin") == 0
+    log = govuk.log("onelogin")
+    assert "too-weak" in log
+    for text in (SUBJECT, DRIVER, "nonce-of", "Featherstone", token, CLIENT_ID):
+        assert text not in log, text
+
+
+# -- GOV.UK Notify ---------------------------------------------------------------------------------------
+
+NHS, ACCOUNT_OF_HERS = "9990000018", "urn:fdc:gov.uk:2022:an-account-of-the-flow-test"
+ADDRESS = "amina.garamond@example.com"
+
+
+def reachable() -> list[bytes]:
+    """GDS says where somebody can be written to, and whose account that is."""
+    source, at_ms = "urn:gov:gds:one-login", now_ms()
+    contact = {"account": ACCOUNT_OF_HERS, "email_address": ADDRESS}
+    link = {"account": ACCOUNT_OF_HERS, "holder_of": f"nhs:{NHS}", "level_of_confidence": "P2"}
+    return [
+        event("contact-1", source, "uk.gov.identity.contact-details.v1", at_ms, contact),
+        event("link-of-hers", source, "uk.gov.identity.account-link.v1", at_ms, link),
+    ]
+
+
+def test_a_withdrawal_is_told_once_although_the_notifier_is_killed(govuk: Govuk):
+    """A person consents and is told that something is shared, withdraws and is told that it took effect: one
+    message each to her own address, with kill -9 of the notifier again and again; and nothing of her is in
+    its log or its journal.
+    """
+    own = govuk.own
+    own.publish([registered(NHS, now_ms()), *reachable()])
+    govuk.until(lambda: any(govuk.views("citizen-notices").values()), "the notifier has no address")
+    govuk.start("notify", "run")
+    govuk.until(lambda: "notices-begin" in govuk.log("notify"), "the notifier does not begin")
+    assert govuk.notify.messages == [], "what was there before is told to nobody"
+
+    def told() -> list[tuple[str, str]]:
+        return [(each["email_address"], each["template_id"]) for each in govuk.notify.messages]
+
+    for state, count in (("GRANTED", 1), ("WITHDRAWN", 2)):
+        own.publish([decided(NHS, state, now_ms())])
+        for pause_s in (0.5, 2.0, 4.0):
+            time.sleep(pause_s)
+            govuk.kill("notify")
+            govuk.start("notify", "run")
+        govuk.until(lambda count=count: len(told()) >= count, f"nobody was told of {state}")
+    time.sleep(5)
+    assert told() == [(ADDRESS, TEMPLATES[0]), (ADDRESS, TEMPLATES[1])]
+    assert govuk.notify.messages[1]["personalisation"]["purpose"] == "carers-support"
+
+    done = own.command("notify", "status", "-o", "json")
+    assert done.returncode == 0, done.stderr.decode()
+    states = {row["state"]: row["notices"] for row in json.loads(done.stdout)}
+    assert (states["sent"], states["due"], states["unknown"]) == (2, 0, 0)
+    assert govuk.end("notify") == 0
+    log = govuk.log("notify")
+    held = b"".join(each.read_bytes() for each in (own.settings.state_dir / "notify").iterdir())
+    for text in (ADDRESS, NHS, ACCOUNT_OF_HERS, "Garamond", API_KEY[-36:]):
+        assert text not in log, text
+        assert text.encode() not in held, text
