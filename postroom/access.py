@@ -159,12 +159,16 @@ def _writer(user: str, meaning: str, contracts: Contracts, type_: str) -> list[R
 
 
 def _notify(agreements: Iterable[Agreement]) -> list[Role]:
-    """The notifier, if the rules have its agreement: who was shown what, and addresses; it writes nothing."""
-    if not any(found.agreement == NOTICES for found in agreements):
+    """The notifier, if the rules have its agreement: who was shown what, addresses, and what it owes; it
+    writes nothing but that it has deleted.
+    """
+    own = next((found for found in agreements if found.agreement == NOTICES), None)
+    if own is None:
         return []
     meaning = "`postroom notify run`, which tells people through GOV.UK Notify"
-    reads = [DISCLOSURES_TOPIC, view_topic(NOTICES)]
-    return [Role(NOTIFY, meaning, _on_topics(NOTIFY, Operation.READ, reads))]
+    reads = [DISCLOSURES_TOPIC, view_topic(NOTICES), obligations_topic(own.subscriber)]
+    may = _on_topics(NOTIFY, Operation.READ, reads)
+    return [Role(NOTIFY, meaning, may | _on_topics(NOTIFY, Operation.WRITE, [ACKNOWLEDGEMENTS_TOPIC]))]
 
 
 def _files(contracts: Contracts) -> Role:

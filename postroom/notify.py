@@ -5,28 +5,36 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from connectors import Stack
+from connectors.gateway.acknowledging import HEADERS, TOPIC, acknowledgement
 from connectors.kafka_positions import topic_positions
 from connectors.kafka_reader import RawRecord
 from connectors.kafka_views import AvroReader
 from connectors.notify import Journal, Letterbox, Pace, Plan, Rounds, load_plan, metrics
+from connectors.notify.deletions import Deletions
 from connectors.notify.topics import DisclosureLog, ViewAddresses
 from connectors.registry import registry_of
 from connectors.state_files import locked
+from connectors.trouble import Unreachable
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.first_series import begin, notify_series
+from postroom.gateway import now_ms
+from postroom.inputs import producing
 from postroom.lasting import Progress
 from postroom.private_files import read_secret
-from processors import DISCLOSURES_TOPIC, view_topic
+from processors import DISCLOSURES_TOPIC, obligations_topic, view_topic
 from processors.engine.journal import say
 
 TURN_S = 1.0
 IDLE_S = 0.5
 FORGET_EVERY_S = 3600.0
+ACKNOWLEDGED_WITHIN_S = 30.0
+MEND = "`postroom status` says what runs; notices wait in the journal"
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -38,6 +46,24 @@ def plan_of(settings: Settings) -> Plan:
 def journal_of(settings: Settings) -> Journal:
     """Open the journal of this installation; Trouble."""
     return Journal(settings.state_dir / "notify" / "journal.db")
+
+
+def acknowledging(producer: Any, subscriber: str) -> Callable[[str], None]:
+    """Return what writes the notifier's word that it has deleted what it owed (V4)."""
+    source = f"urn:gov:{subscriber}:notify"
+
+    def acknowledge(obligation: str) -> None:
+        from kafka.errors import KafkaError
+
+        try:
+            sent = producer.send(TOPIC, acknowledgement(obligation, source, now_ms()), headers=[*HEADERS])
+            sent.get(timeout=ACKNOWLEDGED_WITHIN_S)
+        except KafkaError as error:
+            raise Unreachable(
+                "Kafka does not take an acknowledgement", where=TOPIC, why=type(error).__name__
+            ) from error
+
+    return acknowledge
 
 
 class RunningNotify:
@@ -79,11 +105,15 @@ class RunningNotify:
             held.callback(journal.close)
             view = held.enter_context(topic_positions(access, view_topic(plan.agreement)))
             log = held.enter_context(topic_positions(access, DISCLOSURES_TOPIC))
+            owed = held.enter_context(topic_positions(access, obligations_topic(plan.subscriber)))
+            addresses = ViewAddresses(view, decoded, plan.attribute)
+            say_deleted = acknowledging(held.enter_context(producing(self._stack, MEND)), plan.subscriber)
+            deletions = Deletions(owed, journal, addresses, say_deleted)
             rounds = Rounds(
                 plan,
                 journal,
                 DisclosureLog(log, journal),
-                ViewAddresses(view, decoded, plan.attribute),
+                addresses,
                 Letterbox(plan.api_key, plan.base_url, plan.timeout_s),
                 Pace(plan.per_minute, plan.per_day, time.monotonic),
                 time.time,
@@ -91,14 +121,15 @@ class RunningNotify:
             )
             say("notices-begin", agreement=plan.agreement, told_of=len(plan.purposes))
             progress.under_way()
-            self._keep_telling(rounds, journal, stop)
+            self._keep_telling(rounds, deletions, journal, stop)
 
     @staticmethod
-    def _keep_telling(rounds: Rounds, journal: Journal, stop: threading.Event) -> None:
+    def _keep_telling(rounds: Rounds, deletions: Deletions, journal: Journal, stop: threading.Event) -> None:
         forgotten_s = 0.0
         while not stop.is_set():
             if time.monotonic() - forgotten_s > FORGET_EVERY_S:
                 journal.forget(time.time())
                 forgotten_s = time.monotonic()
+            deletions.settle()
             if not rounds.round():
                 stop.wait(IDLE_S)

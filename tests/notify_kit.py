@@ -92,8 +92,11 @@ class MemoryLog:
 class NotifyRig:
     """Rounds, and what they stand on; its clock is the test's."""
 
-    def __init__(self, directory: Path, stand_in: GovukNotifyStandIn, **changes: Any) -> None:
+    def __init__(
+        self, directory: Path, stand_in: GovukNotifyStandIn, tells_from: int = 0, **changes: Any
+    ) -> None:
         self.directory, self.stand_in, self.changes = directory, stand_in, changes
+        self.tells_from = tells_from
         self.log = MemoryLog()
         self.addresses: dict[str, str] = {}
         self.later_s = 0.0
@@ -104,7 +107,7 @@ class NotifyRig:
         """Begin a life with what outlives a process."""
         self.plan = plan_of(self.directory, self.stand_in.url, **self.changes)
         self.journal = Journal(self.directory / "state" / "journal.db")
-        (self.log.at,) = self.journal.begin("log-1", [0], [0])
+        (self.log.at,) = self.journal.begin("log-1", [0], [self.tells_from])
         self.letterbox = Letterbox(self.plan.api_key, self.plan.base_url, self.plan.timeout_s)
         pace = Pace(self.plan.per_minute, self.plan.per_day, self.now_s)
         self.rounds = Rounds(

@@ -49,24 +49,27 @@ class Acknowledging:
             raise Problem("not-found", "no such obligation", why="not-its-obligation")
         if found.acknowledged_ms is not None:
             return {"obligation": obligation, "written": False}
-        delivery = self._sink.send(TOPIC, self._event(client, obligation), HEADERS)
+        event = acknowledgement(obligation, f"urn:gov:{client.party}:{client.id}", self._now_ms())
+        delivery = self._sink.send(TOPIC, event, HEADERS)
         await asyncio.wait({delivery}, timeout=self._within_s)
         if not delivery.done():
             raise Away("the broker has not acknowledged it")
         delivery.result()
         return {"obligation": obligation, "written": True}
 
-    def _event(self, client: Client, obligation: str) -> bytes:
-        return msgspec.json.encode(
-            {
-                "specversion": "1.0",
-                "id": f"acknowledges-{obligation}",
-                "source": f"urn:gov:{client.party}:{client.id}",
-                "type": TYPE,
-                "time": format_instant(self._now_ms()),
-                "data": {"obligation": obligation},
-            }
-        )
+
+def acknowledgement(obligation: str, source: str, at_ms: int) -> bytes:
+    """Return the CloudEvent in JSON by which a subscriber's system says that it has deleted (V4)."""
+    return msgspec.json.encode(
+        {
+            "specversion": "1.0",
+            "id": f"acknowledges-{obligation}",
+            "source": source,
+            "type": TYPE,
+            "time": format_instant(at_ms),
+            "data": {"obligation": obligation},
+        }
+    )
 
 
 def _document(owed: Obligation, now_ms: int) -> dict[str, Any]:

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS reading (
 CREATE TABLE IF NOT EXISTS shown (person TEXT, agreement TEXT, attributes TEXT NOT NULL,
     PRIMARY KEY (person, agreement)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS addressed (person TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS acknowledged (obligation TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS notice (
     number INTEGER PRIMARY KEY, reference TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
     person TEXT NOT NULL, agreement TEXT NOT NULL,
@@ -166,6 +167,15 @@ class Journal:
             "state, next_s) VALUES (?, ?, ?, ?, ?, ?, ?, 'due', ?)",
             (*notice, now_s, now_s),
         ).rowcount
+
+    def is_acknowledged(self, obligation: str) -> bool:
+        """Tell whether the deletion that is owed was acknowledged."""
+        found = self._db.execute("SELECT 1 FROM acknowledged WHERE obligation = ?", (obligation,)).fetchone()
+        return found is not None
+
+    def acknowledged(self, obligation: str) -> None:
+        """Remember that it was; saying it again would change nothing."""
+        self._db.execute("INSERT OR IGNORE INTO acknowledged VALUES (?)", (obligation,))
 
     # -- sending ---------------------------------------------------------------------------------------
 

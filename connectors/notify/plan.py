@@ -57,6 +57,8 @@ class Plan:
     """Everything that is set, in the types of its use."""
 
     agreement: str
+    subscriber: str
+    """Whom the agreement makes of us."""
     attribute: str
     api_key: str = field(repr=False)
     base_url: str
@@ -81,6 +83,7 @@ def load_plan(path: Path, agreements: Mapping[str, Agreement], read: Read) -> Pl
     told = agreements.keys() - {parsed.agreement} if parsed.agreements is None else parsed.agreements
     return Plan(
         agreement=parsed.agreement,
+        subscriber=agreements[parsed.agreement].subscriber,
         attribute=parsed.attribute,
         api_key=key,
         base_url=parsed.base_url.rstrip("/"),

@@ -37,15 +37,18 @@ class ViewAddresses:
         self._topic, self._value, self._attribute = topic, value, attribute
         self._held: dict[str, str] = {}
         topic.go_to_beginning()
-        self._catch_up()
+        self.catch_up()
 
     def of(self, key: str) -> str | None:
         """Return the address under a key, None when there is none or it was retracted."""
-        self._catch_up()
+        self.catch_up()
         return self._held.get(key)
 
-    def _catch_up(self) -> None:
-        """INVARIANT: up to the topic's end as it is now, or a retraction might lie just behind."""
+    def catch_up(self) -> None:
+        """Read the view to its end.
+
+        INVARIANT: as it is now, or a retraction might lie just behind.
+        """
         ends = self._topic.ends()
         while not are_beyond(self._topic.positions(), ends):
             for record in self._topic.poll(RECORDS_MAX, WAIT_MS):

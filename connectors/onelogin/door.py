@@ -19,13 +19,14 @@ from starlette.responses import Response
 
 from connectors.gateway.access import Access, Caller
 from connectors.gateway.audit import say
+from connectors.gateway.bodies import json_answer
 from connectors.gateway.clients import PUBLISH
 from connectors.gateway.judging import Judge, Judged
 from connectors.gateway.limits import read_body
 from connectors.gateway.ports import LastWord
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
-from connectors.http_door import door_app, json_answer
+from connectors.http_door import door_app
 from connectors.onelogin import metrics
 from connectors.onelogin.journal import UsedTokens
 from connectors.onelogin.services import Provider, Service

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.notify.deletions import Deletions
 from connectors.notify.facts import CONSENT_CHANGED, SHARED, notice_of, read_entry
 from connectors.notify.journal import DUE, REFUSED, SENT, UNKNOWN, UNREACHED
 from connectors.notify.letterbox import Letterbox, Outcome
@@ -96,13 +98,7 @@ def test_each_fact_is_told_once_to_the_address_of_the_notifiers_own_view(rig: No
 
 def test_what_was_there_before_the_first_start_is_told_to_nobody(tmp_path: Path, stand_in: Any):
     """It is learnt all the same: what is shown already is no news afterwards, and addresses are known."""
-    rig = NotifyRig.__new__(NotifyRig)
-    from connectors.notify import Journal
-
-    journal = Journal(tmp_path / "state" / "journal.db")
-    assert journal.begin("log-1", [0], [2]) == [0]
-    journal.close()
-    rig.__init__(tmp_path, stand_in)  # type: ignore[misc]
+    rig = NotifyRig(tmp_path, stand_in, tells_from=2)
     rig.knows("p-1")
     rig.log.records.append(entry("p-1", 1, ["name"]))
     rig.work()
@@ -402,3 +398,50 @@ def test_the_real_service_is_the_default():
 
     assert GOVUK == "https://api.notifications.service.gov.uk"
     assert isinstance(Letterbox(API_KEY, GOVUK, 1), Letterbox)
+
+
+# -- what the notifier owes ------------------------------------------------------------------------------
+
+
+class Owed:
+    """A topic of obligations, read from its beginning."""
+
+    def __init__(self, *values: bytes) -> None:
+        self.values = [*values]
+
+    def go_to_beginning(self) -> None:
+        """It is there already."""
+
+    def poll(self, records_max: int, wait_ms: int) -> list[SimpleNamespace]:
+        found, self.values = self.values[:records_max], []
+        return [SimpleNamespace(value=value) for value in found]
+
+
+def test_what_is_owed_is_acknowledged_once_the_view_was_read_to_its_end(rig: NotifyRig):
+    """V4: in that order; and after a restart, which reads all of it again, only what was not."""
+    events: list[str] = []
+    addresses: Any = SimpleNamespace(catch_up=lambda: events.append("caught up"))
+    owed = [b'{"obligation": "o-1", "agreement": "x", "key": "n-p-1"}', b'{"obligation": "o-2"}']
+    first: Any = Owed(*owed)
+    assert Deletions(first, rig.journal, addresses, events.append).settle() == 2
+    assert events == ["caught up", "o-1", "o-2"]
+    again: Any = Owed(*owed, b'{"obligation": "o-3"}')
+    assert Deletions(again, rig.journal, addresses, events.append).settle() == 1
+    assert events[3:] == ["caught up", "o-3"]
+
+
+def test_what_the_broker_did_not_take_is_acknowledged_again(rig: NotifyRig):
+    """Nothing is taken for said before it was."""
+
+    def away(_: str) -> None:
+        raise Trouble("Kafka does not take an acknowledgement")
+
+    addresses: Any = SimpleNamespace(catch_up=lambda: None)
+    owed: Any = Owed(b'{"obligation": "o-1"}')
+    with pytest.raises(Trouble):
+        Deletions(owed, rig.journal, addresses, away).settle()
+    assert not rig.journal.is_acknowledged("o-1")
+    damaged: Any = Owed(b"NC999999C")
+    with pytest.raises(Trouble) as caught:
+        Deletions(damaged, rig.journal, addresses, away).settle()
+    assert "NC999999C" not in str(caught.value)

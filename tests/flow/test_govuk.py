@@ -344,13 +344,30 @@ def test_a_withdrawal_is_told_once_although_the_notifier_is_killed(govuk: Govuk)
     assert told() == [(ADDRESS, TEMPLATES[0]), (ADDRESS, TEMPLATES[1])]
     assert govuk.notify.messages[1]["personalisation"]["purpose"] == "carers-support"
 
+    source = "urn:gov:consent-service:web"
+    objection = {"subject": f"nhs:{NHS}", "subscriber": "notifier", "purpose": "*", "state": "OBJECTED"}
+    own.publish([event("objection-1", source, "uk.gov.consent.objection.v1", now_ms(), objection)])
+    govuk.until(lambda: not any(govuk.views("citizen-notices").values()), "the address was not taken back")
+    own.publish([decided(NHS, "GRANTED", now_ms()).replace(b"granted-", b"granted-again-")])
+    govuk.until(lambda: _owes(own) == 0, "the notifier does not say that it has deleted")
+    time.sleep(5)
+    assert len(told()) == 2, "who has objected is not written to"
+
     done = own.command("notify", "status", "-o", "json")
     assert done.returncode == 0, done.stderr.decode()
     states = {row["state"]: row["notices"] for row in json.loads(done.stdout)}
-    assert (states["sent"], states["due"], states["unknown"]) == (2, 0, 0)
+    assert (states["sent"], states["due"], states["unknown"]) == (2, 1, 0), "it waits for an address"
     assert govuk.end("notify") == 0
     log = govuk.log("notify")
     held = b"".join(each.read_bytes() for each in (own.settings.state_dir / "notify").iterdir())
     for text in (ADDRESS, NHS, ACCOUNT_OF_HERS, "Garamond", API_KEY[-36:]):
         assert text not in log, text
         assert text.encode() not in held, text
+
+
+def _owes(own: Installation) -> int | None:
+    """How many deletions the notifier owes of those that there ever were; None while there were none."""
+    if not own.read("obligations.notifier"):
+        return None
+    done = own.command("obligations", "list", "-o", "json")
+    return sum(1 for each in json.loads(done.stdout) if each["subscriber"] == "notifier")
