@@ -248,6 +248,7 @@ def licence(driver: str) -> bytes:
         "driver_number": driver,
         "licence": LICENCE,
         "valid_from": "2025-03-01",
+        "issue_number": "01",
     }
     return event("licence-1", "urn:gov:dvla:drivers", "uk.gov.driving.licence.v1", now_ms(), data)
 
