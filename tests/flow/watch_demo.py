@@ -25,7 +25,6 @@ QUIET_S = 15
 GRAPHS = {
     "stages": "postroom:stage_ready:processes",
     "withdrawals": 'postroom:errors:ratio_rate5m{promise="retractions-prompt"}',
-    "alerts-firing": 'ALERTS{alertstate="firing",severity="page"}',
 }
 
 
