@@ -29,7 +29,7 @@ from tests.flow.spine import (
     registered,
 )
 from tests.notify_kit import FILE as NOTICES
-from tests.onelogin_kit import CLIENTS, file_text
+from tests.onelogin_kit import CLIENT_ID, CLIENTS, DRIVER, SUBJECT, file_text
 from tests.pay_kit import ACCOUNT, FILE, SECRET, write_services
 from tests.standins.govuk_notify_stand_in import API_KEY, TEMPLATES, GovukNotifyStandIn
 from tests.standins.govuk_one_login_stand_in import GovukOneLoginStandIn
@@ -234,6 +234,72 @@ def test_the_file_of_payment_services_is_checked(govuk: Govuk):
         done = govuk.own.command(*words, POSTROOM_PAY=str(wrong))
         assert done.returncode == 2
         assert b"services.leeds-council-tax.owner" in done.stderr
+
+
+# -- GOV.UK One Login ------------------------------------------------------------------------------------
+
+
+LICENCE = {"type": "FULL", "status": "VALID", "categories": ["B"], "penalty_points": 0}
+
+
+def licence(driver: str) -> bytes:
+    """DVLA says what somebody may drive, as a line."""
+    data = {
+        "driver_number": driver,
+        "licence": LICENCE,
+        "valid_from": "2025-03-01",
+        "issue_number": "01",
+    }
+    return event("licence-1", "urn:gov:dvla:drivers", "uk.gov.driving.licence.v1", now_ms(), data)
+
+
+def test_a_sign_in_joins_an_account_to_a_record_although_the_door_is_killed(govuk: Govuk):
+    """DVLA knows a driver by number and nobody knows the account; the tokens of a sign-in link them, with
+    kill -9 of the door between two attempts, and the view appears under the account. A token that is too
+    weak links nothing, and a used one nothing else.
+    """
+    own = govuk.own
+    own.publish([licence(DRIVER)])
+    token = own.command("gateway", "token", "gds-one-login").stdout.decode().strip()
+    url = f"http://127.0.0.1:{govuk.onelogin_port}/onelogin/driving-licence"
+
+    def ask(nonce: str, identifier: str = DRIVER, **sign_in: Any) -> int | None:
+        tokens = govuk.one_login.sign_in(CLIENT_ID, nonce, **sign_in)
+        body = tokens | {"nonce": nonce, "identifier": identifier}
+        try:
+            answer = httpx.post(url, json=body, headers={"authorization": f"Bearer {token}"}, timeout=15)
+        except httpx.HTTPError:
+            return None
+        return answer.status_code
+
+    govuk.start("onelogin", "run")
+    govuk.until(lambda: govuk.is_ready(govuk.onelogin_port), "the door is not ready")
+    assert ask("nonce-of-a-weak-one", vot="Cl") == 401
+    assert ask("nonce-of-an-unproved-one", confidence="P1") == 401
+    tokens = govuk.one_login.sign_in(CLIENT_ID, "nonce-of-the-flow-test")
+    body = tokens | {"nonce": "nonce-of-the-flow-test", "identifier": DRIVER}
+    headers = {"authorization": f"Bearer {token}"}
+    assert httpx.post(url, json=body, headers=headers, timeout=15).status_code == 202
+    govuk.kill("onelogin")
+    govuk.start("onelogin", "run")
+    govuk.until(lambda: govuk.is_ready(govuk.onelogin_port), "the door is not ready again")
+    assert httpx.post(url, json=body, headers=headers, timeout=15).status_code == 202, "it was not sure"
+    other = body | {"identifier": "MORGA657054SM9KL"}
+    assert httpx.post(url, json=other, headers=headers, timeout=15).status_code == 409
+
+    key = f"onelogin:{SUBJECT}"
+    govuk.until(lambda: key in govuk.views(REMINDERS), "the account has no view")
+    found = [each for each in own.view_records()[REMINDERS] if each.key == key]
+    assert [each.value for each in found] == [{"licence": {"status": LICENCE["status"]}}], "written once"
+    done = own.command("identity", "show", f"driver:{DRIVER}", "-o", "json")
+    assert SUBJECT in done.stdout.decode()
+
+    assert own.command("onelogin", "check").returncode == 0
+    assert govuk.end("onelogin") == 0
+    log = govuk.log("onelogin")
+    assert "too-weak" in log
+    for text in (SUBJECT, DRIVER, "nonce-of", "Featherstone", token, CLIENT_ID):
+        assert text not in log, text
 
 
 # -- GOV.UK Notify ---------------------------------------------------------------------------------------
