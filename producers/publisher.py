@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from producers.files import Line
 from producers.ready import Ready, Refused, Undelivered, make_ready, refuse
-from schemas import Contract, Contracts, frame
+from schemas import EVENT_BYTES_MAX, Contract, Contracts, frame
 
 CONNECT_SECONDS = 10
 TOPIC_SECONDS = 5
 DELIVERY_SECONDS = 30
 CLOSE_SECONDS = 3
 IN_FLIGHT_MAX = 2_000
-REQUEST_BYTES_MAX = 2 * 1_048_576  # the largest value (E7) and its headers
+REQUEST_BYTES_MAX = 2 * EVENT_BYTES_MAX  # the largest value (E7) and its headers
 
 SchemaId = Callable[[Contract], int | None]
 """The registry's id of a contract's schema, or None when it is not registered."""

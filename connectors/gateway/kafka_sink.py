@@ -15,11 +15,12 @@ from typing import Any
 from connectors.gateway import audit
 from connectors.gateway.ports import Away, Full, Headers
 from connectors.kafka_access import KafkaAccess
+from schemas import EVENT_BYTES_MAX
 
 PENDING_MAX = 5_000
 PENDING_BYTES_MAX = 64 * 1_048_576
 STALLED_S = 5.0
-REQUEST_BYTES_MAX = 2 * 1_048_576  # the largest value (E7) and its headers
+REQUEST_BYTES_MAX = 2 * EVENT_BYTES_MAX  # the largest value (E7) and its headers
 REQUEST_MS = 10_000
 RETRY_S = 1.0
 STOP_S = 5.0
