@@ -81,16 +81,21 @@ class Round:
             self._desk.begin()
             self._begun = True
         worked = False
-        for standing in self._desk.under_way() if time.monotonic() >= self._held_until_s else ():
-            worked |= self._handle(standing)
+        for standing in self._desk.under_way():
+            if not self._is_held():
+                worked |= self._handle(standing)
         for seen in self._desk.look():
-            if self._office.is_stopped():
+            if self._office.is_stopped() or self._is_held():
                 break
             if seen.print is None:
                 self._say_once(seen, seen.odd or "it has no checksum beside it yet")
             else:
                 worked |= self._take(seen, lies_still=lies_still)
         return worked
+
+    def _is_held(self) -> bool:
+        """Whether what the drop publishes to is not there: then what comes after waits too."""
+        return time.monotonic() < self._held_until_s
 
     def _take(self, seen: Seen, *, lies_still: bool) -> bool:
         with self._bar("taking", seen, seen.print[1] if seen.print else 0) as advance:
@@ -138,11 +143,11 @@ class Round:
             case Interrupted():
                 return
             case Held(refused):
+                self._held_until_s = time.monotonic() + RETRY_S
                 if self._said.get(at.name) != refused.why:
                     say("files-holds", "warning", why=refused.why, mend=refused.mend, **where)
+                    self._office.told.left.append(f"{at.name} waits: {refused.why}; {refused.mend}")
                 self._said[at.name] = refused.why
-                self._held_until_s = time.monotonic() + RETRY_S
-                self._office.told.left.append(f"{at.name} waits: {refused.why}; {refused.mend}")
                 return
             case Ended(None):
                 self._desk.end(at, State.PUBLISHED)

@@ -59,7 +59,7 @@ class Desk:
         self._done = DONE if keeps else None
         self._prints: dict[str, tuple[tuple[int, ...], float]] = {}
         self._wrong: dict[str, tuple[int, ...]] = {}
-        self._taken: dict[str, tuple[int, ...]] = {}
+        self._taken: dict[str, tuple[tuple[int, ...], str]] = {}
 
     def begin(self) -> None:
         """Make ready, and clear away what a life that ended left."""
@@ -89,7 +89,7 @@ class Desk:
         assert print_ is not None  # noqa: S101 - the caller asks for what has a checksum
         if self._wrong.get(seen.name) == print_:
             return Finding(seen, None, NotTaken.WRONG)
-        if self._taken.get(seen.name) == print_:
+        if seen.name in self._taken and self._taken[seen.name][0] == print_:
             return Finding(seen, None, NotTaken.UNDER_WAY)
         before = self._prints.get(seen.name)
         if before is None or before[0] != print_:
@@ -116,12 +116,12 @@ class Desk:
         if known is not None and known.state == State.TAKEN:
             # INVARIANT: what is under way is not begun again, or what is acknowledged would be forgotten.
             if known.name == seen.name:
-                self._taken[seen.name] = print_
+                self._taken[seen.name] = print_, sha256
             return Finding(seen, known, NotTaken.UNDER_WAY)
         self._spool.keep(self.drop.name, sha256)
         standing = Standing(self.drop.name, sha256, seen.name, size, State.TAKEN, self._now_ms())
         self._journal.take(standing)
-        self._taken[seen.name] = print_
+        self._taken[seen.name] = print_, sha256
         return Finding(seen, standing, None)
 
     def is_stalled(self, seen: Seen) -> bool:
@@ -145,8 +145,9 @@ class Desk:
         self._journal.end(at, state, self._now_ms(), why, mend)
         if state is State.REFUSED:
             self._tell(at.name, at.sha256, why, mend)
-        print_ = self._taken.pop(at.name, None)
-        if print_ is not None:  # else a life that ended took it: it is found to be known, and put away then
+        print_, sha256 = self._taken.get(at.name, ((), ""))
+        if sha256 == at.sha256:  # else a life that ended took it: it is found to be known, and put away then
+            del self._taken[at.name]
             self.drop.put_away(at.name, print_, self._into(state), at.sha256)
         self._clear()
 

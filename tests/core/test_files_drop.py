@@ -15,6 +15,7 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from connectors.files.place import Drop, drops_in
 from connectors.trouble import Misused
+from postroom import files_round
 from producers.mapped import clerk
 from tests.contract.connector_contract import Died, Fuse
 from tests.files_kit import HEADER, IN_FLIGHT_MAX, MAPPING, TYPE, World, row
@@ -344,6 +345,27 @@ class TestBroker:
         world.live()
         world.work()
         assert set(world.kafka.taken) == expected(world) - {world.id_of("r-9")}
+
+    def test_a_file_that_is_replaced_while_its_drop_is_held_is_not_put_away_for_the_other(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Both have one name. Both are published, the first from our copy, and the second is put away once it
+        is published itself.
+        """
+        monkeypatch.setattr(files_round, "RETRY_S", 0.0)
+        world.hand_in("export.csv", NIGHT)
+        world.kafka.fail = {4: MessageSizeTooLargeError()}
+        world.work()
+        world.hand_in("export.csv", AGAIN)
+        count = len(world.kafka.sent)
+        world.kafka.fail = {count + 1: MessageSizeTooLargeError(), count + 2: MessageSizeTooLargeError()}
+        world.work()
+        assert world.names("done") == []
+        world.kafka.fail = {}
+        world.work()
+        assert set(world.kafka.taken) == expected(world)
+        assert (world.directory / "done" / "export.csv").read_text() == AGAIN
+        assert world.names("incoming") == []
 
     def test_a_topic_that_is_not_there_holds_only_its_drop(self, world: World):
         """It is tried again every few seconds; nothing is put aside for it."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.mapped import FileWrong, MappingForm, Place, Row, read_header, read_rows
-from producers.mapped.records import QuoteNeverCloses, after, read_records
+from producers.mapped.records import QuoteNeverCloses, Within, after, read_records, whole_record
 from producers.mapped.rows import ROW_BYTES_MAX
 
 WANTED = ("a", "b")
@@ -204,10 +204,20 @@ def test_what_pythons_csv_writes_is_read_as_it_was_and_from_every_place(
 @given(st.text('",\nx', max_size=30), st.integers(1, 7))
 def test_where_a_record_ends_does_not_depend_on_how_it_comes(text: str, size: int):
     """Whole, or in pieces of any size (a row is read in pieces of 64 KiB)."""
-    from producers.mapped.records import Within
-
     line = text.replace("\n", "").encode() + b"\n"
     whole, within = after(line, Within.START, b","), Within.START
     for at in range(0, len(line), size):
         within = after(line[at : at + size], within, b",")
     assert within == whole
+    if whole_record(b",")(line):
+        assert whole is Within.START
+
+
+def test_the_pattern_of_a_usual_record_takes_usual_records():
+    """Else it would save nothing; and what it does not take, it gives up at once."""
+    usual = whole_record(b";")
+    for line in (b'a;"b;c";\n', b'"a ""b"" c"\r\n', b";;\n", b"\n", b'5" pipe;x\n'):
+        assert usual(line)
+    for line in (b'"a\n', b'a;"b"c\n', b"a;b"):
+        assert not usual(line)
+    assert not usual(b'"' + b'""' * 500_000 + b"x\n")

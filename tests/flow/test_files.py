@@ -21,7 +21,7 @@ from tests.flow.webhook_processes import Webhooks, nhs
 
 pytestmark = [pytest.mark.flow, pytest.mark.timeout(900)]
 
-PEOPLE, CROWD = 24, 3_000
+PEOPLE, CROWD = 24, 2_500
 NUMBERS = [nhs(number) for number in range(PEOPLE)]
 DEMOGRAPHICS, DECISION = "uk.gov.health.demographics.v1", "uk.gov.consent.decision.v1"
 CARERS = ROOT / "docs" / "examples" / "files" / "carers" / "mapping.yaml"
