@@ -6,13 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from connectors import Stack, Trouble
 from connectors.files import metrics
 from connectors.files.journal import Journal, State
-from connectors.files.place import Seen, drops_in
+from connectors.files.place import MAPPING, Seen, drops_in
 from connectors.files.spool import Spool
 from connectors.registry import registry_of
 from connectors.state_files import locked
@@ -71,9 +72,11 @@ def rules_of(settings: Settings) -> Rules:
 
 
 def _print(settings: Settings) -> str:
-    """What is another when a rule is."""
-    mappings = sorted(_drops(settings).glob("*/mapping.yaml"))
-    return fingerprint(settings) + "".join(f"{path}{digest_of(path, '')}" for path in mappings)
+    """What is another when a rule is; OSError while a file is being written anew."""
+    mappings = sorted(_drops(settings).glob(f"*/{MAPPING}"))
+    return fingerprint(settings) + "".join(
+        f"{path} {sha256(path.read_bytes()).hexdigest()} " for path in mappings
+    )
 
 
 class Files:

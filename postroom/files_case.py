@@ -9,6 +9,7 @@ from typing import IO, Any
 from connectors.files import metrics
 from connectors.files.desk import Desk
 from connectors.files.journal import Journal, Standing
+from connectors.files.place import said
 from connectors.files.quarantine import Filling
 from connectors.files.spool import Spool, numbers_in
 from processors.engine.journal import say
@@ -38,8 +39,10 @@ class DropCase:
         self.counts: Counts | None = None
 
     def opened(self) -> IO[bytes]:
-        """Open our copy."""
-        return self._spool.path(self.standing.drop, self.standing.sha256).open("rb")
+        """Open our copy; Unreachable when somebody took it away: the next life takes the file anew."""
+        path = self._spool.path(self.standing.drop, self.standing.sha256)
+        with said(path):
+            return path.open("rb")
 
     @contextmanager
     def sorting(self, header: Header) -> Iterator[_Tray]:

@@ -26,6 +26,7 @@ FAULT_COLUMNS = ("line", "key", "problem")
 ROW_COLUMNS = ("row", "line", "column", "expected", "mend")
 SUM_COLUMNS = ("column", "expected", "rows", "first", "mend")
 PIECE_BYTES = 1_048_576
+KINDS_SHOWN_MAX = 50
 KINDS_MAX = 1_000
 """Kinds of problems that are counted apart; there are a few for each column."""
 
@@ -126,7 +127,7 @@ def write(found: Findings, output: Form) -> None:
             "first": found.first[column, expected, mend],
             "mend": mend,
         }
-        for (column, expected, mend), count in found.kinds.most_common()
+        for (column, expected, mend), count in found.kinds.most_common(KINDS_SHOWN_MAX)
     ]
     if output is Form.TABLE:
         tables = (found.faults, FAULT_COLUMNS), (sums, SUM_COLUMNS), (found.rows, ROW_COLUMNS)

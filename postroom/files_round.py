@@ -76,10 +76,18 @@ class Round:
         return self._ruled.drop.name
 
     def run(self, *, lies_still: bool) -> bool:
-        """Do all that can be done now; whether anything could. `lies_still`: as :meth:`Desk.take` has it."""
+        """Do all that can be done now; whether anything could. `lies_still`: as :meth:`Desk.take` has it.
+
+        Trouble when something is wrong with the drop's directories or with ours: the next round begins anew.
+        """
         if not self._begun:
             self._desk.begin()
-            self._begun = True
+        self._begun = False
+        worked = self._work(lies_still=lies_still)
+        self._begun = True
+        return worked
+
+    def _work(self, *, lies_still: bool) -> bool:
         worked = False
         for standing in self._desk.under_way():
             if not self._is_held():

@@ -72,7 +72,7 @@ class Drop:
         """Make what is missing, for this user only; Misused when something is not a directory of ours."""
         for name in (INCOMING, DONE, REFUSED, QUARANTINE):
             path = self.directory / name
-            with suppress(FileExistsError), said(path):
+            with suppress(FileExistsError), said(path, FileExistsError):
                 path.mkdir(mode=0o700)
             with said(path):
                 found = path.lstat()
@@ -142,7 +142,7 @@ class Drop:
             self._move(name + SIDECAR, here, into, digest)
 
     def _move(self, name: str, here: int, into: str | None, digest: str) -> None:
-        with suppress(FileNotFoundError), said(self.directory / INCOMING):
+        with suppress(FileNotFoundError), said(self.directory / INCOMING, FileNotFoundError):
             if into is None:
                 os.unlink(name, dir_fd=here)
                 return
@@ -205,11 +205,11 @@ def open_plain(name: str, handle: int) -> int:
 
 
 @contextmanager
-def said(path: Path) -> Iterator[None]:
-    """Say in our words what a disk did; FileExistsError and FileNotFoundError are the caller's."""
+def said(path: Path, *expected: type[OSError]) -> Iterator[None]:
+    """Say in our words what a disk did; what is expected is the caller's."""
     try:
         yield
-    except (FileExistsError, FileNotFoundError):
+    except expected:
         raise
     except OSError as error:
         why = error.strerror or type(error).__name__

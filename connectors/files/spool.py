@@ -32,7 +32,7 @@ class Spool:
         FileNotFoundError when it has gone, or is no plain file any more.
         """
         half, digest, size = self._half(drop.name), hashlib.sha256(), 0
-        with said(half), drop.at(INCOMING) as here, open_private(half) as copy:
+        with said(half, FileNotFoundError), drop.at(INCOMING) as here, open_private(half) as copy:
             try:
                 source = os.fdopen(open_plain(name, here), "rb", buffering=0)
             except OSError as error:
@@ -56,7 +56,7 @@ class Spool:
     def discard(self, drop: str) -> None:
         """Delete the last copy, which is not kept."""
         half = self._half(drop)
-        with said(half), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), said(half, FileNotFoundError):
             half.unlink()
 
     def path(self, drop: str, sha256: str) -> Path:
@@ -70,7 +70,7 @@ class Spool:
     def drop_all_but(self, drop: str, wanted: set[str]) -> None:
         """Delete what belongs to none of these checksums: a life that ended left it."""
         directory = self._directory / drop
-        with said(directory), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), said(directory, FileNotFoundError):
             for path in directory.iterdir():
                 if path.name.removesuffix(".bad") not in wanted:
                     path.unlink()
@@ -84,7 +84,7 @@ class Spool:
 
 def numbers_in(path: Path) -> Iterator[int]:
     """The numbers in a list of bad rows; none when there is no list."""
-    with suppress(FileNotFoundError), said(path), path.open("rb") as stream:
+    with suppress(FileNotFoundError), said(path, FileNotFoundError), path.open("rb") as stream:
         while piece := stream.read(_NUMBER.size):
             yield int(_NUMBER.unpack(piece)[0])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import socket
 import stat
 from contextlib import suppress
@@ -14,7 +15,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from connectors.files.place import Drop, drops_in
-from connectors.trouble import Misused
+from connectors.trouble import Misused, Unreachable
 from postroom import files_round
 from producers.mapped import clerk
 from tests.contract.connector_contract import Died, Fuse
@@ -234,6 +235,29 @@ def test_links_devices_and_odd_names_are_left_alone(world: World, tmp_path: Path
         "(a name that is not shown)": "odd-name",
         "beside.csv": "it has no checksum beside it yet",
     }
+
+
+def test_what_is_taken_away_while_it_runs_is_trouble_and_mended_by_the_next_round(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """Our copy of a file: it is taken anew. A drop's directory: it is made again."""
+    world.hand_in("a.csv", NIGHT)
+    world.kafka.fail = {4: MessageSizeTooLargeError()}
+    monkeypatch.setattr(files_round, "RETRY_S", 0.0)
+    world.work()
+    world.kafka.fail = {}
+    shutil.rmtree(world.state / "cis")
+    with pytest.raises(Unreachable, match="cannot be used"):
+        world.work()
+    shutil.rmtree(world.directory / "done")
+    world.work()
+    assert set(world.kafka.taken) == expected(world) - {world.id_of("r-9")}
+    assert world.names("incoming") == []
+    shutil.rmtree(world.directory / "incoming")
+    with pytest.raises(Unreachable):
+        world.work()
+    world.work()
+    assert world.names("incoming") == []
 
 
 def test_a_drop_whose_directories_are_links_or_everybodys_is_not_used(world: World, tmp_path: Path):
