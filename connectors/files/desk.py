@@ -64,6 +64,7 @@ class Desk:
     def begin(self) -> None:
         """Make ready, and clear away what a life that ended left."""
         self.drop.prepare()
+        self._taken.clear()
         for each in self.under_way():
             if not self._spool.path(each.drop, each.sha256).exists():
                 self._journal.forget(each)  # our copy is lost; the file lies in incoming and is taken anew
