@@ -6,8 +6,6 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from connectors.files.seen import seen_ids
 from producers import Publisher
 from producers.mapped import Bad, Clerk, Ended, FileFacts, Place, Progress, read_mapping
@@ -111,12 +109,4 @@ def test_ten_times_the_rows_take_the_same_memory(tmp_path: Path):
     """Both ways through, with ids to remember and bad rows to skip. What is kept of ids is on a disk."""
     peak_bytes(tmp_path / "warm.csv", 100)  # what is looked up once and kept
     few, many = (peak_bytes(tmp_path / f"{count}.csv", count) for count in (ROWS, 10 * ROWS))
-    assert many - few < SLACK_BYTES
-
-
-@pytest.mark.slow
-def test_two_hundred_thousand_rows_take_the_same_memory(tmp_path: Path):
-    """Ten times twenty thousand."""
-    peak_bytes(tmp_path / "warm.csv", 100)
-    few, many = (peak_bytes(tmp_path / f"{count}.csv", count) for count in (20_000, 200_000))
     assert many - few < SLACK_BYTES
