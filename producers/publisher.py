@@ -17,7 +17,7 @@ from producers.ready import Ready, Refused, Undelivered, make_ready, refuse
 from schemas import EVENT_BYTES_MAX, Contract, Contracts, frame
 
 CONNECT_SECONDS = 10
-TOPIC_SECONDS = 5
+TOPIC_SECONDS = 15  # a broker that is busy tells late of a topic that was just made
 DELIVERY_SECONDS = 30
 CLOSE_SECONDS = 3
 IN_FLIGHT_MAX = 2_000
@@ -192,7 +192,7 @@ class Publisher:
         except KafkaError as error:
             if not _listens(self._where):
                 raise BrokerUnreachable(self._where, _words(error)) from error
-            why = f"the topic {contract.type} does not exist"
+            why = f"Kafka told of no topic {contract.type} within {TOPIC_SECONDS} s"
             return refuse(Undelivered.NOT_DELIVERED, why, contract.type, "postroom topics apply")
         return schema_id
 
@@ -245,7 +245,7 @@ def _listens(bootstrap: str) -> bool:
     for server in bootstrap.split(","):
         host, _, port = server.rpartition(":")
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=TOPIC_SECONDS).close()
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
         except OSError:
             continue
         return True
