@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -77,5 +78,10 @@ def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> N
         console.print(paragraph, "")
 
 
+_UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+"""What a terminal obeys and does not show: controls, and what turns the order of the letters around."""
+
+
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
+    # INVARIANT: an event's id is a stranger's word, and who reads a table must see what it is.
+    return "" if value is None else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))

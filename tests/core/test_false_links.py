@@ -64,3 +64,25 @@ def test_a_false_link_cannot_be_dated_before_an_unlink_to_count() -> None:
     story.tell([name(), stated("uk.gov.civil.birth.v1", "urn:gov:gro:main", **BORN)], NOW_MS)
     story.tell([linked(MINE, "urn:gov:hmrc:main", NOW_MS, "unlink")], LATER_MS)
     assert story.tell([linked(MINE, LEEDS, FALSE_MS)], LATER_MS) == []
+
+
+def test_a_false_link_dated_before_the_true_one_is_believed_and_the_true_one_disputed() -> None:
+    """I3: of links that exclude each other the earliest counts, and its time is its department's word."""
+    story = Story(ESTATES)
+    birth = stated("uk.gov.civil.birth.v1", "urn:gov:gro:main", **BORN)
+    story.tell([name(), linked(VICTIMS_NINO, "urn:gov:hmrc:main", FALSE_MS), birth], NOW_MS)
+    out = story.tell([linked(MINE, LEEDS, TIME_MS)], LATER_MS)
+    assert seen(out, f"nino:{VICTIMS_NINO}") == [None]
+    assert len(seen(out, f"nino:{MINE}")) == 1
+    disputed = [out.value for out in story.pipeline.written if out.topic == DISPUTES_TOPIC]
+    assert VICTIMS_NINO in str(disputed[-1])
+
+
+def test_protection_reaches_through_a_disputed_link_to_whoever_stated_it() -> None:
+    """C3: better one too many than one too few; so whoever may link can find out, and leaves a dispute."""
+    story = Story(ESTATES)
+    protected = {"subject": f"nhs:{VICTIMS_NHS}", "state": "RESTRICTED"}
+    restriction = stated("uk.gov.protection.restriction.v1", "urn:gov:home-office:main", **protected)
+    story.tell([name(), linked(VICTIMS_NINO, "urn:gov:hmrc:main", TIME_MS), restriction], NOW_MS)
+    assert seen(story.tell([linked(MINE, LEEDS, FALSE_MS)], LATER_MS), f"nino:{MINE}") == [None]
+    assert [out for out in story.pipeline.written if out.topic == DISPUTES_TOPIC] != []

@@ -55,3 +55,10 @@ def test_programs_get_the_same_whatever_the_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "20")
     write_rows(ROWS, Form.JSON, COLUMNS)
     assert json.loads(capsys.readouterr().out) == ROWS
+
+
+def test_a_strangers_word_is_shown_as_it_is(monkeypatch, capsys):
+    """An event's id may hold what turns a line around, or hides part of it; an operator sees that it does."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    write_rows([{"id": "a\u202egpj.exe\u200b\x1b[2Jb\u2028c é"}], Form.TABLE, ["id"])
+    assert "a\\u202egpj.exe\\u200b\\u001b[2Jb\\u2028c é" in capsys.readouterr().out
