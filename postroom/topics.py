@@ -28,8 +28,12 @@ FOR_EVER_MS = -1
 BROKER_TIME = {"message.timestamp.type": "LogAppendTime"}
 """The broker's clock is the one that promises are measured from (E2, V7)."""
 
-EVENT_SIZE = {"max.message.bytes": str(3 << 20)}
-"""An event of more than 1 MiB must come far enough to be rejected as oversized (E7)."""
+FROM_OUTSIDE = {"max.message.bytes": str(3 << 20), "compression.type": "uncompressed"}
+"""An event of more than 1 MiB must come far enough to be rejected as oversized (E7).
+
+INVARIANT: what departments compress the broker stores without. A limit counts what travels: 3 MiB of gzip
+hold 3 GiB, which every start of a worker would meet again; and of the codecs our client knows gzip alone.
+"""
 
 MESSAGE_SIZE = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
 """What follows from events, and a state, may be larger; a topic that refused it would stop its stage."""
@@ -57,7 +61,7 @@ def wanted_topics(
 
     internal = _kept(INTERNAL_RETENTION_MS) | MESSAGE_SIZE
     topics = [
-        topic(type_, _kept(contract.retention.after(0)) | EVENT_SIZE)
+        topic(type_, _kept(contract.retention.after(0)) | FROM_OUTSIDE)
         for type_, contract in contracts.by_type.items()
     ]
     topics += [
@@ -77,7 +81,7 @@ def wanted_topics(
         topic(REPORTS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
         topic(DISPUTES_TOPIC, COMPACTED),
         topic(DISCLOSURES_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
-        topic(ACKNOWLEDGEMENTS_TOPIC, _kept(FOR_EVER_MS) | EVENT_SIZE),
+        topic(ACKNOWLEDGEMENTS_TOPIC, _kept(FOR_EVER_MS) | FROM_OUTSIDE),
     ]
     topics += [topic(view_topic(agreement.agreement), VIEW) for agreement in agreements]
     topics += [
