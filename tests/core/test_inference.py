@@ -169,6 +169,17 @@ def test_one_event_in_two_agreements_does_not_tell_that_two_keys_are_one_person(
     assert len(set(causes(views))) == len(views)
 
 
+def test_keys_of_two_agreements_of_one_subscriber_have_nothing_in_common_but_by_a_group() -> None:
+    """C8: each has a key of its own; one subscriber's two are as strange to each other as two owners'."""
+    keys = Keys(b"secret")
+    same = [replace(HOUSING, agreement=name, pairwise_group=None) for name in ("one", "two")]
+    other = replace(same[0], subscriber="council-york")
+    assert len({keys.pairwise(each) for each in (*same, other)}) == 3
+    grouped = [replace(each, pairwise_group="social") for each in same]
+    assert len({keys.pairwise(each) for each in grouped}) == 1
+    assert keys.pairwise(replace(other, pairwise_group="social")) != keys.pairwise(grouped[0])
+
+
 def test_the_cause_does_not_say_where_a_person_went_after_a_wrong_match() -> None:
     """V2: no successor, so what an unlink takes from one key and gives to another has no hash in common."""
     agreement = replace(ESTATES, subject="pairwise")
