@@ -401,7 +401,7 @@ class TestBroker:
             world.work()
         assert world.kafka.taken == []
         assert [each["why"] for each in world.said if each["event"] == "files-holds"] == [
-            f"the topic {TYPE} does not exist"
+            f"Kafka told of no topic {TYPE} within 15 s"
         ]
         world.kafka.missing = set()
         world.live()
