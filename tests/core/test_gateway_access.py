@@ -1,7 +1,9 @@
 """Who asks: tokens, keys that rotate, certificates, the file of clients, cursors. All of it fails closed."""
 
 import asyncio
+import http.server
 import json
+import threading
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +17,7 @@ from connectors import Misused
 from connectors.gateway import Away, Cursors, KeySet, load_clients
 from connectors.gateway.access import Certificate
 from connectors.gateway.cursor import Cursor, CursorInvalid
-from connectors.gateway.keysets import AGE_S_MAX, STALE_S_MAX, UNKNOWN_S_MIN, NoKeys, read_keys
+from connectors.gateway.keysets import AGE_S_MAX, STALE_S_MAX, UNKNOWN_S_MIN, NoKeys, from_url, read_keys
 from connectors.gateway.limits import is_too_deep
 from tests.gateway_kit import ISSUING, Issuer, Rig, claimant, rig, rules
 
@@ -317,3 +319,26 @@ def test_depth_is_counted_and_breadth_is_not(depth: int, breadth: int):
         value = [value] if level % 2 else {"a": value}
     whole = [value, *([[]] * breadth)]
     assert is_too_deep(json.dumps(whole).encode(), whole) == (depth + 1 > 32)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 404, 500])
+def test_keys_are_taken_from_the_issuers_own_address_alone(status: int):
+    """A redirect is not followed, and what comes beside one, or beside a failure, is no set of keys."""
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/theirs" else status)
+            self.send_header("location", "/theirs")
+            self.end_headers()
+            self.wfile.write(json.dumps(ISSUING.jwks()).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as issuer:
+        threading.Thread(target=issuer.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(OSError, match=str(status)):
+                asyncio.run(from_url(f"http://127.0.0.1:{issuer.server_port}/keys")())
+        finally:
+            issuer.shutdown()
