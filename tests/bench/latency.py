@@ -18,8 +18,8 @@ from tests.bench.latency_live import Ledger, Shown, Watcher, drain, percentiles,
 from tests.bench.w1.terms import AGREEMENTS_DIR, CONTRACTS
 
 PARTITIONS = 2
-"""As many as the bench's machine has cores: each is a transaction of each stage on the way, and those of one process
-wait for one another."""
+"""As many as the bench's machine has cores: each is a transaction of each stage on the way, and those of one
+process wait for one another."""
 
 COLUMNS = (
     "rate",
