@@ -1,5 +1,5 @@
 """GOV.UK Notify: people are told that something about them was shared, or that a consent took effect
-(issue 8, ADR 0059).
+(ADR 0059).
 
 It imports `schemas` only. What it needs of topics, files and the clock is given to it by `postroom`.
 """

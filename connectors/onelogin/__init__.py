@@ -1,4 +1,4 @@
-"""GOV.UK One Login: a verified account becomes a link to a department's identifier (issue 8, ADR 0058).
+"""GOV.UK One Login: a verified account becomes a link to a department's identifier (ADR 0058).
 
 It imports `schemas`, and of the gateway who asks, keys and publishing. What it needs of files, brokers and
 the clock is given to it by `postroom`.

@@ -1,4 +1,4 @@
-"""GOV.UK Pay: signed webhook messages become payment events (issue 8, ADR 0057).
+"""GOV.UK Pay: signed webhook messages become payment events (ADR 0057).
 
 It imports `schemas`, and of the gateway what publishing an event is. What it needs of brokers, registries and
 the clock is given to it by `postroom`.
