@@ -16,7 +16,7 @@ from .avro import PlainCodec
 from .avro_type import PARTIAL_DATE, Array, AvroType, Enum, Field, Primitive, SchemaInvalid
 from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
 from .identifiers import ANY_SCHEME, Schemes
-from .problem import Problem, Reason
+from .problem import Problem, Reason, there_is_no
 from .times import Duration, parse_duration
 
 OWNER = re.compile(r"[a-z][a-z0-9-]{1,30}")
@@ -104,6 +104,7 @@ class ContractReader:
         self._items: list[Field] = []
         self._priors: list[Field] = []
         self._terms: dict[str, str] = {}
+        self._subject_is_marked = False
         self._kind = Kind.FACT
 
     def read(self) -> Contract | None:
@@ -156,7 +157,11 @@ class ContractReader:
         if not isinstance(said, dict):
             said = {}
         for key in sorted(said.keys() - _RECORD_KEYS):
-            self._problem("", Reason.ANNOTATION_INVALID, f"the record's `postroom` knows no `{key}`")
+            self._problem(
+                "",
+                Reason.ANNOTATION_INVALID,
+                f"the record's `postroom` has owners, kind and retention, no `{key}`",
+            )
         owners = said.get("owners")
         if not isinstance(owners, list) or not owners or not all(map(_is_owner, owners)):
             self._problem("", Reason.OWNERS_MISSING, "`owners` is not a list of departments' short names")
@@ -165,7 +170,7 @@ class ContractReader:
         if isinstance(kind, str) and kind in set(Kind):
             self._kind = Kind(kind)
         else:
-            self._problem("", Reason.UNKNOWN_KIND, f"there is no kind {kind!r}")
+            self._problem("", Reason.UNKNOWN_KIND, there_is_no("kind", kind, Kind))
         return frozenset(owners), self._retention(said.get("retention"))
 
     def _retention(self, said: object) -> Duration | None:
@@ -193,10 +198,13 @@ class ContractReader:
                 "the field must have exactly one of " + ", ".join(FORMS),
             )
             return
-        if said.keys() - _ALLOWED_KEYS.get(form, {form}) or _NEEDED_KEYS.get(form, frozenset()) - said.keys():
-            self._problem(
-                field.name, Reason.ANNOTATION_INVALID, f"`{form}` lacks something or stands with too much"
+        lacks = sorted(_NEEDED_KEYS.get(form, frozenset()) - said.keys())
+        too_much = sorted(said.keys() - _ALLOWED_KEYS.get(form, {form}))
+        if lacks or too_much:
+            why = (
+                f"`{form}` needs `{lacks[0]}` too" if lacks else f"`{form}` does not go with `{too_much[0]}`"
             )
+            self._problem(field.name, Reason.ANNOTATION_INVALID, why)
             return
         match form:
             case "identifier":
@@ -215,10 +223,12 @@ class ContractReader:
     def _identifier(self, field: Field, said: Mapping[str, object]) -> None:
         scheme, role, schemes = said["identifier"], said["role"], said.get("schemes")
         if not isinstance(role, str) or role not in set(Role):
-            self._problem(field.name, Reason.ROLE_MISPLACED, f"there is no role {role!r}")
+            self._problem(field.name, Reason.ROLE_MISPLACED, there_is_no("role", role, Role))
             return
+        self._subject_is_marked |= role == Role.SUBJECT
         if not isinstance(scheme, str) or (scheme != ANY_SCHEME and scheme not in self.known.schemes):
-            self._problem(field.name, Reason.UNKNOWN_SCHEME, f"there is no scheme {scheme!r}")
+            said_of = there_is_no("scheme", scheme, self.known.schemes.names)
+            self._problem(field.name, Reason.UNKNOWN_SCHEME, said_of)
             return
         if "schemes" in said and not self._schemes_fit(field, scheme, schemes):
             return
@@ -248,7 +258,8 @@ class ContractReader:
                 field.name, Reason.ATTRIBUTE_MISPLACED, f"a contract of kind {self._kind} states no attribute"
             )
         elif not isinstance(attribute, str) or attribute not in self.known.repeats:
-            self._problem(field.name, Reason.UNKNOWN_ATTRIBUTE, f"there is no attribute {attribute!r}")
+            said_of = there_is_no("attribute", attribute, self.known.repeats)
+            self._problem(field.name, Reason.UNKNOWN_ATTRIBUTE, said_of)
         elif any(attribute == other.attribute for other in self._attributes):
             self._problem(
                 field.name, Reason.ATTRIBUTE_REPEATED, f"{attribute} stands on another field already"
@@ -286,7 +297,7 @@ class ContractReader:
     def _check_identifiers(self) -> IdentifierField | None:
         subjects = [field for field in self._identifiers if field.role is Role.SUBJECT]
         others = [field for field in self._identifiers if field.role is Role.OTHER]
-        if not subjects:
+        if not subjects and not self._subject_is_marked:  # a marked one is not missing, its scheme is wrong
             self._problem("", Reason.SUBJECT_MISSING, "no field says whom the event is about")
         for field in subjects[1:]:
             self._problem(field.name, Reason.SUBJECT_REPEATED, f"{subjects[0].name} is the subject already")

@@ -35,6 +35,18 @@ LOGICAL_TYPES: Mapping[str, frozenset[str]] = {
     "bytes": frozenset({"decimal"}),
     "fixed": frozenset({"decimal"}),
 }
+#: How Avro writes what people call a type; what a beginner writes first.
+_WRITTEN: Mapping[str, str] = {
+    "date": '{"type": "int", "logicalType": "date"}',
+    "datetime": '{"type": "long", "logicalType": "timestamp-millis"}',
+    "timestamp": '{"type": "long", "logicalType": "timestamp-millis"}',
+    "partial-date": '{"type": "string", "logicalType": "partial-date"}',
+    "decimal": '{"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}',
+    "bool": '"boolean"',
+    "integer": '"long"',
+    "number": '"long", or a decimal',
+    "text": '"string"',
+}
 _FULL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -82,7 +94,8 @@ class _Parser:
         if full in self._open:
             raise SchemaInvalid(where, f"the type {full} contains itself; recursive types are not taken")
         if full not in self._named:
-            raise SchemaInvalid(where, f"the type {full} is not defined before this place")
+            hint = f"; Avro writes it {_WRITTEN[name]}" if name in _WRITTEN else ""
+            raise SchemaInvalid(where, f"the type {full} is not defined before this place{hint}")
         return self._named[full]
 
     def _define(

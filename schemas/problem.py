@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,19 +39,24 @@ class Reason(StrEnum):
     NO_AUTHORITY = "no-authority"
 
 
+_NAMES_SHOWN_MAX = 12
+
 #: What a department does about each reason.
 MEND: dict[Reason, str] = {
     Reason.UNREADABLE: "write the file as UTF-8 JSON (.avsc) or YAML",
     Reason.MISPLACED: "keep a contract at <domain>/<fact>.v<N>.avsc, lower case with hyphens, N from 1",
     Reason.SCHEMA_INVALID: "write it as Avro 1.11 says, without recursive types",
-    Reason.CATALOGUE_INVALID: "write the entry as E5 says",
+    Reason.CATALOGUE_INVALID: "write the entry as the others in the file are (docs/DESIGN.md, E5)",
     Reason.OWNERS_MISSING: 'list who may publish it: "owners": ["dwp"], short names [a-z][a-z0-9-]{1,30}',
     Reason.RETENTION_MISSING: 'say how long it counts, as an ISO 8601 duration: "retention": "P7Y"',
-    Reason.UNKNOWN_KIND: "use one of the kinds of E4, or leave it out for a fact",
+    Reason.UNKNOWN_KIND: "use one of these kinds, or leave it out for a fact",
     Reason.ANNOTATION_MISSING: (
         'give the field exactly one annotation; {"operational": true} keeps it out of the record'
     ),
-    Reason.ANNOTATION_INVALID: "use exactly one of the forms of E4, and nothing beside it",
+    Reason.ANNOTATION_INVALID: (
+        'give a field one of {"identifier": SCHEME, "role": ROLE}, {"attribute": NAME}, {"term": NAME}, '
+        '{"item": true}, {"prior": true}, {"operational": true}; docs/DESIGN.md, E4, says what each means'
+    ),
     Reason.SUBJECT_MISSING: (
         'mark the field that says whom the event is about: {"identifier": SCHEME, "role": "subject"}'
     ),
@@ -60,10 +67,10 @@ MEND: dict[Reason, str] = {
     Reason.ROLE_MISPLACED: (
         "use subject, same-person or superseded-by; other only on kinds link and unlink, once"
     ),
-    Reason.UNKNOWN_SCHEME: "use a scheme of I1's table, or declare the department's own in identifiers.yaml",
+    Reason.UNKNOWN_SCHEME: "use a scheme that there is, or declare the department's own in identifiers.yaml",
     Reason.UNKNOWN_ATTRIBUTE: "use an attribute of attributes.yaml, or add it there",
     Reason.UNKNOWN_CATEGORY: "use a category that an attribute in attributes.yaml has",
-    Reason.UNKNOWN_TERM: "use a term that the contract's kind knows (E4, section 5)",
+    Reason.UNKNOWN_TERM: "use a term that the contract's kind has (docs/DESIGN.md, E4 and section 5)",
     Reason.TERM_MISSING: "add a field for the term; the kind says nothing without it",
     Reason.ATTRIBUTE_MISPLACED: "state attributes in a contract of kind fact",
     Reason.ATTRIBUTE_REPEATED: "state an attribute once in a contract, and a term once",
@@ -97,6 +104,16 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}: {self.field}" if self.field else self.file
         return f"{where}: {self.reason}: {self.why}. To mend: {self.mend}."
+
+
+def there_is_no(what: str, name: object, known: Iterable[str]) -> str:
+    """That a name is not known, and which is near; else which there are, when a line can hold them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
+    if near:
+        return f"there is no {what} {name!r}; did you mean {near[0]}?"
+    few = f"; there are {', '.join(names)}" if 0 < len(names) <= _NAMES_SHOWN_MAX else ""
+    return f"there is no {what} {name!r}{few}"
 
 
 class ContractProblems(ValueError):  # noqa: N818 - what is wrong, in the words of the rules

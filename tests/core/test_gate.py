@@ -49,6 +49,46 @@ def test_every_reason_says_what_to_do():
     assert set(MEND) == set(Reason)
 
 
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ({"identifier": "ninno", "role": "same-person"}, "there is no scheme 'ninno'; did you mean nino?"),
+        (
+            {"identifier": "nhs", "role": "same_person"},
+            "there is no role 'same_person'; did you mean same-person?",
+        ),
+        ({"identifier": "nhs"}, "`identifier` needs `role` too"),
+        ({"operational": True, "note": "x"}, "`operational` does not go with `note`"),
+        ({"attribute": "adress"}, "there is no attribute 'adress'; did you mean address?"),
+        ({"attribute": "zzz"}, "there is no attribute 'zzz'"),
+    ],
+)
+def test_what_a_beginner_writes_is_told_what_was_probably_meant(
+    tmp_path: Path, broken: dict[str, object], why: str
+):
+    """E6: each name that is not known with the one that is near, what lacks and what is too much by name."""
+    directory = write(tmp_path / "contracts", {PATH: record(field("more", "string", broken))})
+    (found,) = check_directory(directory)[1]
+    assert found.why.startswith(why)
+
+
+def test_a_subject_of_an_unknown_scheme_is_not_said_to_be_missing(tmp_path: Path):
+    """E6: one mistake, one problem; the mark is there, its scheme is wrong."""
+    wrong = field("who", "string", {"identifier": "ninno", "role": "subject"})
+    directory = write(tmp_path / "contracts", {PATH: {**record(), "fields": [wrong]}})
+    assert problems(directory) == [(PATH, "who", Reason.UNKNOWN_SCHEME)]
+
+
+@pytest.mark.parametrize("word", ["date", "timestamp", "text", "decimal", "integer", "bool"])
+def test_a_type_in_peoples_words_is_told_in_avros(tmp_path: Path, word: str):
+    """E6: nobody has to know that Avro's date is an annotated int; what it says to write is taken."""
+    directory = write(tmp_path / "contracts", {PATH: record(field("note", word, {"operational": True}))})
+    (found,) = check_directory(directory)[1]
+    written = json.loads(found.why.partition("; Avro writes it ")[2])
+    write(tmp_path / "contracts", {PATH: record(field("note", written, {"operational": True}))})
+    assert problems(directory) == []
+
+
 AUTHORITY = "dwp: [[nino, nhs], [utr, nino]]\nhmrc: [[nino, utr]]\n"
 
 
