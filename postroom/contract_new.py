@@ -128,7 +128,7 @@ def _made(path: Path, answers: Answers, known: Contracts) -> tuple[dict[str, obj
     from schemas.scaffold import UnknownType, problems, schema_of
 
     if path.exists():
-        mend = "change it by hand and let `contract check` look, or answer another --version or --fact"
+        mend = "change it by hand and let `contract check` look, or remove it, or answer another --version"
         raise UserError("there is such a contract already", where=str(path), mend=mend)
     try:
         schema = schema_of(answers, known)
@@ -137,7 +137,10 @@ def _made(path: Path, answers: Answers, known: Contracts) -> tuple[dict[str, obj
     contract, found = problems(answers, schema, known)
     if contract is None:
         why = "\n".join(f"{each.field or 'the record'}: {each.why}" for each in found)
-        raise UserError("the answers make no contract; nothing was written", where=answers.path, why=why)
+        mend = "\n".join(dict.fromkeys(each.mend for each in found))
+        raise UserError(
+            "the answers make no contract; nothing was written", where=answers.path, why=why, mend=mend
+        )
     return schema, contract
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NONE = "none"
 YES_NO = ("yes", "no")
 _WORD = re.compile(r"[a-z][a-z0-9-]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Check = Callable[[str], str | None]
 """Says what is wrong with an answer, None if nothing is."""
@@ -73,6 +74,8 @@ class Questions:
         domain = ask("--domain", "Domain", said.domain, check=_is_word)
         fact = ask("--fact", "Fact, what the events are about", said.fact, check=_is_word)
         owners = tuple(said.owners or _list(ask("--owner", "Owners, who may publish it", None)))
+        for owner in owners:
+            ask("--owner", "", owner, check=_is_owner)
         doc = ask("--doc", "What has happened, in one sentence", said.doc)
         kind = Kind(ask("--kind", f"Kind ({', '.join(kinds)})", said.kind, "fact", one_of(kinds)))
         schemes = ", ".join(self._known.schemes.names)
@@ -101,14 +104,15 @@ class Questions:
 
     def _new_schemes(self, name: str, owners: tuple[str, ...]) -> dict[str, DeclaredScheme]:
         from schemas import DeclaredScheme
+        from schemas.problem import there_is_no
 
         said = self._said
         if name == "*" or name in self._known.schemes:
             return {}
         ask("--subject", "", name, check=_is_word)
-        pattern = ask(
-            "--scheme-pattern", f"Pattern of the whole of a {name}", said.scheme_pattern, check=_is_pattern
-        )
+        known = there_is_no("scheme", name, self._known.schemes.names)
+        question = f"{known}. If it is a new one: the pattern of the whole of a {name}"
+        pattern = ask("--scheme-pattern", question, said.scheme_pattern, check=_is_pattern)
         description = ask("--scheme-description", f"What a {name} is", said.scheme_description)
         exclusive = said.scheme_exclusive
         if exclusive is None:
@@ -136,6 +140,10 @@ class Questions:
             names = ", ".join(sorted(self._known.attributes))
             said = _list(ask("--attribute", f"Attributes that it states ({names}, or new ones)", None, NONE))
         named = [_named(each) for each in said if each != NONE]
+        for each in named:
+            ask("--attribute", "", each.name, check=_is_name)
+            if each.type:
+                ask("--attribute", "", each.type, check=_is_type)
         return tuple(
             each if each.type or stated_type(each.name, self._known) is not None else self._typed(each)
             for each in named
@@ -144,17 +152,14 @@ class Questions:
     def _typed(self, named: Named) -> Named:
         from dataclasses import replace
 
-        from schemas.scaffold import ONE_OF, TYPES, UnknownType, type_of
-
-        def check(word: str) -> str | None:
-            try:
-                type_of(word, named.name)
-            except UnknownType as unknown:
-                return str(unknown)
-            return None
+        from schemas.problem import there_is_no
+        from schemas.scaffold import ONE_OF, TYPES
 
         question = f"Type of {named.name} ({', '.join(TYPES)}, {ONE_OF}A|B)"
-        return replace(named, type=ask(f"--attribute {named.name}:TYPE", question, None, check=check))
+        if named.name not in self._known.attributes:
+            known = there_is_no("attribute", named.name, self._known.attributes)
+            question = f"{known}. If it is a new one: {question}"
+        return replace(named, type=ask(f"--attribute {named.name}:TYPE", question, None, check=_is_type))
 
     def _new_attributes(self, named: Iterable[Named], owners: tuple[str, ...]) -> dict[str, Attribute]:
         unknown = [each.name for each in named if each.name not in self._known.attributes]
@@ -234,6 +239,28 @@ def ask(
 
 def _is_word(text: str) -> str | None:
     return None if _WORD.fullmatch(text) else "it is lower case with hyphens: reading-card"
+
+
+def _is_name(text: str) -> str | None:
+    return None if _NAME.fullmatch(text) else "it is letters, digits and _: reading_card"
+
+
+def _is_owner(text: str) -> str | None:
+    from schemas.annotations import OWNER
+
+    return (
+        None if OWNER.fullmatch(text) else "an owner is a short name, lower case with hyphens: leeds-library"
+    )
+
+
+def _is_type(word: str) -> str | None:
+    from schemas.scaffold import UnknownType, type_of
+
+    try:
+        type_of(word, "any")
+    except UnknownType as unknown:
+        return str(unknown)
+    return None
 
 
 def _is_duration(text: str) -> str | None:

@@ -160,7 +160,10 @@ def stated_type(attribute: str, contracts: Contracts) -> object | None:
 
 
 def _fields(answers: Answers, contracts: Contracts) -> Iterator[Schema]:
-    yield _identifier(answers.subject, Role.SUBJECT, "Whom the event is about.")
+    own = _own_name(answers.subject)
+    taken = any(each.name == own for each in answers.attributes)  # a card's number, and what is said of it
+    subject = f"{own}_number" if taken else own
+    yield _identifier(answers.subject, Role.SUBJECT, "Whom the event is about.", subject)
     for scheme in answers.same_person:
         doc = "Another identifier of the same person, if known."
         again = "same_person" if scheme in (answers.subject, ANY_SCHEME) else None
@@ -182,11 +185,14 @@ def _fields(answers: Answers, contracts: Contracts) -> Iterator[Schema]:
         yield _optional("prior", "string", doc, {"prior": True})
 
 
+def _own_name(scheme: str) -> str:
+    return "subject" if scheme == ANY_SCHEME else scheme.replace("-", "_")
+
+
 def _identifier(scheme: str, role: Role, doc: str, name: str | None = None) -> Schema:
-    own = "subject" if scheme == ANY_SCHEME else scheme.replace("-", "_")
     said: Schema = {"identifier": scheme, "role": role.value}
     make = _optional if role is Role.SAME_PERSON else _field
-    return make(name or own, "string", doc, said)
+    return make(name or _own_name(scheme), "string", doc, said)
 
 
 def _attribute(each: Named, answers: Answers, contracts: Contracts) -> Schema:

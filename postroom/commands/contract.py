@@ -162,7 +162,10 @@ def _chosen(paths: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
             where = path.resolve()
             yield where.parent.parent, f"{where.parent.name}/{where.name}"
         else:
-            raise UserError("that is neither a contracts directory nor a contract", where=str(path))
+            mend = "name a directory, or a file <domain>/<fact>.v<N>.avsc in one"
+            raise UserError(
+                "that is neither a contracts directory nor a contract", where=str(path), mend=mend
+            )
 
 
 def _gate(directory: Path, chosen: str | None) -> tuple[Contracts, list[Problem]]:

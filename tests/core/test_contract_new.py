@@ -129,6 +129,13 @@ def test_an_existing_contract_is_never_written_over(directory: Path, capsys: pyt
     assert (directory / PATH).read_text() == "mine"
 
 
+def test_a_scheme_and_an_attribute_of_one_name_make_two_fields(directory: Path):
+    """E4: a card's number and what is said of the card; the department need not know how fields are named."""
+    scheme = ("--subject", "reading-card", *OWN_SCHEME[2:])
+    assert new(directory, *FACT, *WORDS, *scheme, *READING_CARD, "--write-catalogue") == 0
+    assert list(fields(directory)) == ["reading_card_number", "reading_card", "prior"]
+
+
 def test_an_attribute_keeps_the_type_that_it_has(directory: Path):
     """E5: one Avro type across all contracts, its description as the field's doc."""
     assert new(directory, *FACT, *WORDS, "--subject", "nino", "--attribute", "address") == 0
@@ -169,7 +176,11 @@ def test_a_contract_of_every_kind_can_be_made(directory: Path, kind: Kind):
         (("--domain", "Libraries"), "--domain does not fit"),
         (("--retention", "3 years"), "--retention does not fit"),
         (("--kind", "fiction"), "--kind does not fit"),
-        (("--owner", "The Library"), "owners"),
+        (("--owner", "The Library"), "--owner does not fit"),
+        (("--subject", "ninno"), "there is no scheme 'ninno'; did you mean nino?"),
+        (("--attribute", "adress"), "there is no attribute 'adress'; did you mean address?"),
+        (("--attribute", "Reading-Card:text"), "it is letters, digits and _"),
+        (("--attribute", "reading_card:one-of=ADULT|A CHILD", *READING_CARD[2:]), "as Avro 1.11 says"),
         (("--same-person", "library-card"), "there is no scheme 'library-card'"),
         (("--attribute", "name"), "--attribute is not given"),
         (("--attribute", "address:picture"), "picture is none of text, date"),
