@@ -217,7 +217,7 @@ class Schemes:
 
 def _own_scheme(name: str, declared: DeclaredScheme) -> Scheme:
     pattern = re.compile(declared.pattern)
-    problem = "does not match the scheme's pattern"
+    problem = f"does not match the scheme's pattern {declared.pattern}"
     title = declared.description.partition(".")[0]
     return Scheme(name, title, str.strip, pattern, problem, declared.exclusive, built_in=False)
 

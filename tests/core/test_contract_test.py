@@ -11,6 +11,7 @@ from postroom.cli import run
 from postroom.settings import settings
 from processors import Keys, Rules
 from processors.trial import examine
+from producers.ready import MEND
 from producers.samples import NoSample, declared_value, samples
 from schemas import Rejection, load_agreements, load_contracts, parse_instant
 from schemas.identifiers import SCHEMES
@@ -145,8 +146,9 @@ REJECTED: list[tuple[bytes | str | dict[str, Any], Rejection, list[str]]] = [
 def test_a_rejected_line_names_its_reason_and_every_problem_by_path(
     tried: Try, line: bytes | str | dict[str, Any], reason: Rejection, paths: list[str]
 ):
-    """E7: the reason is intake's first, the problems are all that there are; exit 1."""
-    code, document, _ = tried([EVENT, "", line])
+    """E7: the reason is intake's first, the problems are all that there are, and so is the mend; exit 1."""
+    code, document, words = tried([EVENT, "", line])
+    assert f"{reason}: {MEND[reason]}" in words
     assert code == 1
     accepted, rejected = document["lines"]
     assert accepted == {"line": 1, "verdict": "accepted"}
