@@ -59,13 +59,19 @@ def contracts_at(directory: Path) -> Contracts:
     """The contracts of a directory; UserError names the first problem and how to see the others."""
     from schemas import ContractProblems, load_contracts
 
+    if not directory.is_dir():
+        raise UserError(
+            "there is no directory of contracts here",
+            where=str(directory.absolute()),
+            mend="go to the directory that it lies in, or name it with POSTROOM_CONTRACTS",
+        )
     try:
         return load_contracts(directory)
     except ContractProblems as problems:
-        first = problems.problems[0]
+        first, count = problems.problems[0], len(problems.problems)
         raise UserError(
             "the contracts are not in order",
-            where=f"{directory}, {len(problems.problems)} problems",
+            where=f"{directory}, {count} problem{'s' if count > 1 else ''}",
             why=f"{first.file}: {first.field}: {first.reason}"
             if first.field
             else f"{first.file}: {first.reason}",

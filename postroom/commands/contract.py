@@ -162,10 +162,22 @@ def _chosen(paths: list[Path] | None) -> Iterator[tuple[Path, str | None]]:
             where = path.resolve()
             yield where.parent.parent, f"{where.parent.name}/{where.name}"
         else:
-            mend = "name a directory, or a file <domain>/<fact>.v<N>.avsc in one"
-            raise UserError(
-                "that is neither a contracts directory nor a contract", where=str(path), mend=mend
-            )
+            yield _of_type(str(path), settings().contracts_dir)
+
+
+def _of_type(type_: str, directory: Path) -> tuple[Path, str]:
+    """The contract of an event type, where neither a directory nor a file was named."""
+    from schemas import check_directory
+
+    known = check_directory(directory)[0].by_type if directory.is_dir() else {}
+    if type_ not in known:
+        raise UserError(
+            "that is neither a contracts directory nor a contract",
+            where=str(Path(type_).absolute()),
+            mend="name a directory, a file <domain>/<fact>.v<N>.avsc in one, or a type that POSTROOM_CONTRACTS "
+            "has; `postroom contract new` begins a contract",
+        )
+    return directory, known[type_].path
 
 
 def _gate(directory: Path, chosen: str | None) -> tuple[Contracts, list[Problem]]:

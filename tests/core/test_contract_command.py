@@ -77,6 +77,16 @@ def test_a_wrong_path_is_wrong_use(directory: Path, verb: str, path: str):
     assert "neither a contracts directory nor a contract" in done.stderr
 
 
+def test_a_page_is_had_by_a_type_too_and_an_unknown_one_says_what_would_do(directory: Path):
+    """As every other command names a contract."""
+    settings = {"POSTROOM_CONTRACTS": str(directory)}
+    type_ = next(iter(load_contracts(directory).by_type))
+    assert f"`{type_}`" in contract(directory, "docs", type_, **settings).stdout
+    refused = contract(directory, "docs", "uk.gov.civil.brith.v1", **settings)
+    assert refused.returncode == 2
+    assert "contract new" in refused.stderr
+
+
 def test_nothing_is_registered_when_one_contract_is_refused(directory: Path):
     """E6: refused before the registry is even asked (this one cannot be reached)."""
     write(directory, {PATH: record(field("x", "string"))})
