@@ -174,8 +174,8 @@ def _of_type(type_: str, directory: Path) -> tuple[Path, str]:
         raise UserError(
             "that is neither a contracts directory nor a contract",
             where=str(Path(type_).absolute()),
-            mend="name a directory, a file <domain>/<fact>.v<N>.avsc in one, or a type that POSTROOM_CONTRACTS "
-            "has; `postroom contract new` begins a contract",
+            mend="name a directory, a file <domain>/<fact>.v<N>.avsc in one, or a type that "
+            "POSTROOM_CONTRACTS has; `postroom contract new` begins a contract",
         )
     return directory, known[type_].path
 
