@@ -59,6 +59,12 @@ DISCOVER_EVERY_S = 5.0
 """How often a worker looks whether its rules are still those of the files."""
 
 
+TRIAL_SECRET = b"postroom trial"
+"""The key of an answer that shows no key: they are compared with each other, so any secret does, and whoever
+asks about a file of events need not hold the installation's.
+"""
+
+
 def load_rules_files(contracts_dir: Path, agreements_dir: Path) -> tuple[Contracts, dict[str, Agreement]]:
     """Read contracts and agreements; UserError says all that is wrong with them."""
     if not contracts_dir.is_dir():

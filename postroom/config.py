@@ -233,7 +233,7 @@ class Settings:
         raise UserError(
             "there is no identity key",
             why="an existing cluster is configured" if self.kafka else "the local stack was never started",
-            mend="set POSTROOM_SECRET_FILE" if self.kafka else "`postroom up`, or set POSTROOM_SECRET_FILE",
+            mend="set POSTROOM_SECRET_FILE" if self.kafka else _NO_KEY_LOCALLY,
         )
 
     def _one_of_two(self, one: str, other: str) -> None:
@@ -243,6 +243,13 @@ class Settings:
                 where=f"{self.values[one].source}; {self.values[other].source}",
                 mend="keep one of them",
             )
+
+
+#: Of somebody who only tries, a key of their own is as good as any: nobody else's person ids depend on it.
+_NO_KEY_LOCALLY = (
+    "`postroom up`, or set POSTROOM_SECRET_FILE; to try `replay`, any does: "
+    "`(umask 77; openssl rand -hex 32 > FILE)`"
+)
 
 
 def _read_secret(file: Path, source: str) -> bytes:

@@ -27,10 +27,6 @@ VIEW_COLUMNS = ("agreement", "field", "gain", "lose", "changed", "needs")
 GATE_COLUMNS = ("file", "field", "reason", "why", "mend")
 SAMPLE_AT = "2026-06-01T12:00:00Z"
 """The moment of samples unless another is given: the same samples and the same answer on every day."""
-_TRIAL_SECRET = b"postroom contract test"
-"""Keys are compared with each other and never shown, so any secret does, and the installation's is not
-needed.
-"""
 
 
 class Tried(NamedTuple):
@@ -72,6 +68,7 @@ def try_events(
 
     Example: postroom contract test uk.gov.benefits.claimant.v1 --sample
     """
+    from postroom.composition import TRIAL_SECRET
     from postroom.console import say
     from processors import Keys, Rules
     from processors.trial import examine, would_change
@@ -86,7 +83,7 @@ def try_events(
     if contract is None:
         _unreadable(type_, known, refused, directory, output)
         return
-    rules = Rules(known, _agreements(agreements, known), Keys(_TRIAL_SECRET))
+    rules = Rules(known, _agreements(agreements, known), Keys(TRIAL_SECRET))
     lines = _samples(contract, rules, count, at_ms, seed, to) if sample else _lines(str(file))
     tried = [Tried(number, line, examine(line, rules, at_ms)) for number, line in lines]
     before = [line for path in beside or () for _, line in _lines(str(path)) if line is not None]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from processors.citizen_state import RecordState, decode_record
-from processors.decision import QUESTIONS, Question, decide_closed
+from processors.decision import OF_ATTRIBUTES, QUESTIONS, Question, decide_closed
 from processors.golden import Citizen, Golden, fold
 from processors.outcomes import Denial
 from processors.rules import Rules
@@ -46,7 +46,8 @@ def explain(rules: Rules, agreement: Agreement, state: RecordState, now_ms: int)
         for item, golden in _items(citizen, attribute):
             lineage = "" if golden is None else _lineage(golden)
             if isinstance(verdict, Denial):
-                answers.append(Answer(attribute, item, WITHHELD, verdict.value, MEANINGS[verdict], lineage))
+                because = _because(verdict, attribute, rules)
+                answers.append(Answer(attribute, item, WITHHELD, verdict.value, because, lineage))
             else:
                 answer = UNKNOWN if golden is None else SHARED
                 answers.append(
@@ -60,6 +61,15 @@ def explain(rules: Rules, agreement: Agreement, state: RecordState, now_ms: int)
                     )
                 )
     return answers
+
+
+def _because(denial: Denial, attribute: str, rules: Rules) -> str:
+    """The reason in words; of consent also the category, because consent is given by category (C1)."""
+    if denial not in OF_ATTRIBUTES:
+        return MEANINGS[denial]
+    known = rules.contracts.attributes[attribute]
+    must = ", which a consent must name" if known.sensitivity == "special-category" else ""
+    return f"{MEANINGS[denial]} (category {known.category}{must})"
 
 
 def _items(citizen: Citizen, attribute: str) -> list[tuple[str, Golden | None]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from postroom.commands import noun
 from postroom.errors import Exit, UserError
 from postroom.inputs import moment, opened, require_identifier
 from postroom.output import Form, Output, write_rows
+
+if TYPE_CHECKING:
+    from schemas import Agreement, Contracts
 
 PROBLEM_COLUMNS = ("file", "line", "field", "problem")
 DIFF_COLUMNS = ("agreement", "field", "gain", "lose", "changed")
@@ -54,7 +58,7 @@ def check(
         found = load_agreements(where, load_contracts(contracts or current.contracts_dir))
     except AgreementProblems as problems:
         write_rows([asdict(problem) for problem in problems.problems], output, PROBLEM_COLUMNS)
-        say(f"{len(problems.problems)} problems")
+        say(f"{len(problems.problems)} to mend")
         raise typer.Exit(Exit.FOUND) from None
     write_rows([], output, PROBLEM_COLUMNS)
     say(f"{len(found)} agreements, no problem")
@@ -70,26 +74,32 @@ def diff(
 ) -> None:
     """Count who would gain and lose which fields under a proposed set of agreements. Exit 1 if anybody would.
 
-    Replays the events under both sets with the real stages; nothing is published.
+    Replays the events under both sets with the real stages; nothing is published. The proposed directory
+    is a copy of all agreements with the change in it: what is not there is lost.
 
-    Example: postroom agreement diff events.jsonl --proposed draft/ --at 2026-06-01T12:00:00Z
+    Example: postroom agreement diff docs/examples/first-event.jsonl --proposed draft
+    --at 2026-06-01T12:00:00Z
     """
-    from postroom.composition import load_rules_files
+    from postroom.composition import TRIAL_SECRET, load_rules_files
     from postroom.console import say
     from postroom.settings import settings
     from processors.explain import compare_views
     from processors.replay import replay
 
     current = settings()
-    contracts_dir, secret, at_ms = contracts or current.contracts_dir, current.secret_bytes(), moment(at)
-    views = []
+    contracts_dir, at_ms = contracts or current.contracts_dir, moment(at)
+    _require_directory(proposed, "agreements")
+    views, sets = [], []
     for directory in (agreements or current.agreements_dir, proposed):
-        rules = load_rules_files(contracts_dir, directory)
+        known, agreed = load_rules_files(contracts_dir, directory)
+        sets.append(agreed)
         with opened(events) as lines:
-            views.append(replay(lines, *rules, secret, at_ms)["views"])
+            views.append(replay(lines, known, agreed, TRIAL_SECRET, at_ms)["views"])
     differences = compare_views(*views)
     write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS)
-    say(f"{len(differences)} fields differ")
+    say(f"{len(differences)} field{' differs' if len(differences) == 1 else 's differ'}; persons are counted")
+    for name in _same_version(*sets):
+        say(f"{name} has changed and not its version: raise it, disclosures are logged under it")
     if differences:
         raise typer.Exit(Exit.FOUND)
 
@@ -108,12 +118,14 @@ def explain(
     """Say for one person, field by field, whether an agreement sees it, what that rests on, and why not.
 
     It replays a file of events and asks nothing that runs: what the file does not hold was not said. Values
-    are not shown; lineage is: which event said it, true since when.
+    are not shown; lineage is: which event said it, true since when. `unknown` may be shared, and nobody has
+    said it. Moments are UTC, so a day of summer begins at 23:00 the evening before. What is true of the whole
+    agreement stands below: how long it is in force, whom it is about, and until when the subscriber deletes.
 
     Example: postroom agreement explain council-leeds-housing nino:NC000017A
     --events docs/examples/first-event.jsonl --at 2026-06-01T12:00:00Z
     """
-    from postroom.composition import load_rules_files
+    from postroom.composition import TRIAL_SECRET, load_rules_files
     from postroom.console import say
     from postroom.settings import settings
     from processors import FRAGMENTS_TOPIC, Keys, Rules
@@ -136,7 +148,7 @@ def explain(
             mend="name one with --events, one CloudEvent a line (docs/examples/first-event.jsonl is one); "
             "who was given what in a running installation, and why, says `postroom audit person`",
         )
-    rules = Rules(contracts_found, agreements_found, Keys(current.secret_bytes()))
+    rules = Rules(contracts_found, agreements_found, Keys(TRIAL_SECRET))
     at_ms = time.time_ns() // 1_000_000 if at is None else moment(at)
     with opened(events) as lines:
         replayed = run_lines(lines, rules, at_ms)
@@ -146,8 +158,34 @@ def explain(
         raise typer.Exit(Exit.FOUND)
     rows = [found._asdict() for found in answer(rules, agreements_found[agreement], state, at_ms)]
     write_rows(rows, output, EXPLAIN_COLUMNS)
+    for line in _as_a_whole(agreements_found[agreement], contracts_found):
+        say(line)
+
+
+def _as_a_whole(agreement: Agreement, contracts: Contracts) -> Iterator[str]:
+    """What holds of every field of an agreement, in the catalogue's words (C5)."""
+    from schemas.documents import words
+
+    yield f"in force: {words.in_force(agreement)}, version {agreement.version}; ask of another day with --at"
+    yield f"about whom: {words.about_whom(agreement)}"
+    yield f"known by: {words.known_by(agreement, contracts)}"
+    yield f"taken back: {agreement.subscriber} deletes it within {words.lasting(agreement.delete_within)}"
+
+
+def _same_version(now: Mapping[str, Agreement], proposed: Mapping[str, Agreement]) -> list[str]:
+    """The agreements that say something else under the version that they have."""
+    from dataclasses import replace
+
+    both = sorted(now.keys() & proposed.keys())
+    return [
+        name
+        for name in both
+        if now[name].version == proposed[name].version
+        and replace(proposed[name], file=now[name].file) != now[name]
+    ]
 
 
 def _require_directory(directory: Path, what: str) -> None:
     if not directory.is_dir():
-        raise UserError(f"there is no {what} directory", where=str(directory), mend="name one that exists")
+        mend = f"name the directory in which all {what} are, not a file of one"
+        raise UserError(f"there is no {what} directory", where=str(directory), mend=mend)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,7 +74,7 @@ RULES = {
     "POSTROOM_CONTRACTS": str(ROOT / "schemas"),
     "POSTROOM_AGREEMENTS": str(ROOT / "schemas" / "agreements"),
 }
-ANY_SECRET = RULES | {"POSTROOM_SECRET": "any"}
+MOMENT = "2026-06-01T12:00:00Z"
 EXPLAIN = ("agreement", "explain", "council-leeds-housing")
 
 
@@ -88,10 +89,46 @@ def test_an_explanation_without_events_says_what_it_explains_and_how_to_ask(tmp_
 def test_an_explanation_is_of_now_unless_a_moment_is_named(tmp_path: Path):
     """Each field has its answer, and no value is shown."""
     events = str(ROOT / "docs" / "examples" / "first-event.jsonl")
-    done = postroom(tmp_path, *EXPLAIN, "nino:NC000017A", "--events", events, "-o", "json", **ANY_SECRET)
+    done = postroom(tmp_path, *EXPLAIN, "nino:NC000017A", "--events", events, "-o", "json", **RULES)
     assert done.returncode == 0, done.stderr
     assert {row["attribute"] for row in json.loads(done.stdout)} == {"name", "address", "benefit", "practice"}
     assert "Garamond" not in done.stdout
+
+
+def test_a_policy_person_is_told_what_a_consent_lacks_and_when_it_all_ends(tmp_path: Path):
+    """C1, C5: the category not consented to; the agreement's days and the time to delete, in words."""
+    events = str(ROOT / "docs" / "examples" / "first-event.jsonl")
+    done = postroom(
+        tmp_path, *EXPLAIN, "nino:NC000017A", "--events", events, "--at", MOMENT, "-o", "json", **RULES
+    )
+    because = {row["attribute"]: row["because"] for row in json.loads(done.stdout)}
+    assert because["name"].endswith("(category identity)")
+    assert because["practice"].endswith("(category health, which a consent must name)")
+    assert "in force: 1 January 2025 to 31 December 2028, version 1" in done.stderr
+    assert "taken back: council-leeds deletes it within 1 day" in done.stderr
+
+
+@pytest.mark.parametrize(("version", "told"), [(1, True), (2, False)])
+def test_a_wider_agreement_is_compared_without_a_key_and_its_version_looked_at(
+    version: int, told: bool, tmp_path: Path
+):
+    """C5, V5: who gains which field; what changes under its version would be logged as the old one."""
+    draft = tmp_path / "draft"
+    shutil.copytree(ROOT / "schemas" / "agreements", draft)
+    housing = draft / "council-leeds-housing.yaml"
+    wider = housing.read_text().replace("[postcode, authority]", "[lines, postcode, authority]")
+    housing.write_text(wider.replace("version: 1", f"version: {version}"))
+    events = str(ROOT / "docs" / "examples" / "first-event.jsonl")
+    ask = ("agreement", "diff", events, "--at", MOMENT, "-o", "json", "--proposed")
+    done = postroom(tmp_path, *ask, str(draft), **RULES)
+    assert done.returncode == 1, done.stderr
+    assert [(row["field"], row["gain"], row["lose"]) for row in json.loads(done.stdout)] == [
+        ("address.lines", 1, 0)
+    ]
+    assert ("council-leeds-housing has changed and not its version" in done.stderr) is told
+    done = postroom(tmp_path, *ask, str(housing), **RULES)
+    assert done.returncode == 2
+    assert "name the directory in which all agreements are" in done.stderr
 
 
 @pytest.mark.parametrize("words", [(*EXPLAIN, "card:1"), ("audit", "person", "AB123456C")])
