@@ -49,7 +49,9 @@ MEND: Mapping[Reason, str] = {
     Rejection.CONTRACT_MISMATCH: "`postroom contract docs` shows the contract's fields",
     Rejection.IDENTIFIER_INVALID: "correct the identifier at its source",
     Rejection.TIME_TOO_OLD: "`time` is when the department recorded the event, not when it happened",
-    Rejection.TIME_IN_FUTURE: "`time` is when the event was recorded; look at this machine's clock",
+    Rejection.TIME_IN_FUTURE: (
+        "`time` is when the event was recorded, not when it takes effect; or this machine's clock is wrong"
+    ),
     Undelivered.NOT_DELIVERED: "publish the file again: an event that did arrive counts once",
 }
 

@@ -13,6 +13,7 @@ from . import yaml_lines
 from .agreement_file import AgreementFile, WhereFile, read_file
 from .avro_type import AvroType, Record, without_null
 from .catalogue import Contracts
+from .problem import there_is_no
 from .times import Duration, beginning, ending, parse_duration
 
 PAIRWISE = "pairwise"
@@ -262,7 +263,7 @@ def _type_of(attribute: str, contracts: Contracts) -> AvroType | str | None:
     """An attribute's type, None while no contract states it, or what is wrong with its name."""
     known = contracts.attributes.get(attribute)
     if known is None:
-        return f"there is no attribute {attribute!r} in attributes.yaml"
+        return f"{there_is_no('attribute', attribute, contracts.attributes)} (attributes.yaml has them)"
     # While no contract states it its value is unknown, which is no fault of the agreement (C7).
     return None if known.avro_type is None else without_null(known.avro_type)
 

@@ -124,5 +124,9 @@ def problem_words(kind: str, message: str) -> str:
             return "is missing"
         case "extra_forbidden":
             return "there is no such key"
+        case "model_type" | "model_attributes_type":
+            return "expected keys with their values, {key: value, …}"
+        case "string_pattern_mismatch":
+            return "expected lower case letters, digits and hyphens, a letter first: council-leeds"
         case _:
             return message.removeprefix("Value error, ")

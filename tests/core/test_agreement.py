@@ -66,6 +66,35 @@ def changed(**values: object) -> str:
     return yaml.safe_dump(yaml.safe_load(FULL) | values, sort_keys=False)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "subscriber: council-leeds",
+            "subscriber: Leeds Council",
+            "expected lower case letters, digits and hyphens",
+        ),
+        ("attribute: address", "attribute: adress", "there is no attribute 'adress'; did you mean address?"),
+    ],
+)
+def test_who_writes_an_agreement_is_told_in_words(
+    tmp_path: Path, contracts: Contracts, old: str, new: str, words: str
+):
+    """C5: neither a pattern nor a name of the code, and what was probably meant."""
+    with pytest.raises(AgreementProblems) as caught:
+        load(tmp_path, contracts, FULL.replace(old, new, 1))
+    assert any(problem.problem.startswith(words) for problem in caught.value.problems)
+
+
+def test_a_text_where_keys_belong_is_told_so(tmp_path: Path, contracts: Contracts):
+    """C5: `valid: 2028` is not said to lack an instance of a class."""
+    with pytest.raises(AgreementProblems) as caught:
+        load(tmp_path, contracts, changed(valid=2028))
+    assert [problem.problem for problem in caught.value.problems] == [
+        "expected keys with their values, {key: value, …}"
+    ]
+
+
 def test_every_key_is_read(tmp_path: Path, contracts: Contracts):
     """C5: the whole of an agreement; a date as an end is its last day, in London."""
     assert load(tmp_path, contracts, FULL) == {
