@@ -111,7 +111,7 @@ class Questions:
             return {}
         ask("--subject", "", name, check=_is_word)
         known = there_is_no("scheme", name, self._known.schemes.names)
-        question = f"{known}. If it is a new one: the pattern of the whole of a {name}"
+        question = _if_new(known, f"the pattern of the whole of a {name}")
         pattern = ask("--scheme-pattern", question, said.scheme_pattern, check=_is_pattern)
         description = ask("--scheme-description", f"What a {name} is", said.scheme_description)
         exclusive = said.scheme_exclusive
@@ -158,7 +158,7 @@ class Questions:
         question = f"Type of {named.name} ({', '.join(TYPES)}, {ONE_OF}A|B)"
         if named.name not in self._known.attributes:
             known = there_is_no("attribute", named.name, self._known.attributes)
-            question = f"{known}. If it is a new one: {question}"
+            question = _if_new(known, question)
         return replace(named, type=ask(f"--attribute {named.name}:TYPE", question, None, check=_is_type))
 
     def _new_attributes(self, named: Iterable[Named], owners: tuple[str, ...]) -> dict[str, Attribute]:
@@ -235,6 +235,12 @@ def ask(
         if said is not None or not at_a_terminal():
             raise UserError(f"{option.partition(' ')[0]} does not fit", where=answer, why=wrong)
         say(wrong)
+
+
+def _if_new(unknown: str, question: str) -> str:
+    """A question about a name that is not known, which may be a slip or a new one."""
+    stop = "" if unknown.endswith("?") else "."
+    return f"{unknown}{stop} If it is a new one: {question}"
 
 
 def _is_word(text: str) -> str | None:

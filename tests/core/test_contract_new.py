@@ -177,7 +177,7 @@ def test_a_contract_of_every_kind_can_be_made(directory: Path, kind: Kind):
         (("--retention", "3 years"), "--retention does not fit"),
         (("--kind", "fiction"), "--kind does not fit"),
         (("--owner", "The Library"), "--owner does not fit"),
-        (("--subject", "ninno"), "there is no scheme 'ninno'; did you mean nino?"),
+        (("--subject", "ninno"), "did you mean nino? If it is a new one: the pattern"),
         (("--attribute", "adress"), "there is no attribute 'adress'; did you mean address?"),
         (("--attribute", "Reading-Card:text"), "it is letters, digits and _"),
         (("--attribute", "reading_card:one-of=ADULT|A CHILD", *READING_CARD[2:]), "as Avro 1.11 says"),
