@@ -79,7 +79,8 @@ def test_what_the_demo_says_to_try_next_can_be_typed_as_it_stands(environ: dict[
             elif words == "down":
                 assert worker is not None
                 worker.terminate()
-                assert worker.wait(60) == 0
+                # On a busy machine it may still be starting: then it has nothing to finish.
+                assert worker.wait(60) in (0, -signal.SIGTERM)
                 assert typed(words, environ).returncode == 0
             else:
                 wants_data = words.split()[0] in {"view", "audit", "identity"}
