@@ -88,6 +88,7 @@ def test_what_the_demo_says_to_try_next_can_be_typed_as_it_stands(environ: dict[
     finally:
         if worker is not None and worker.poll() is None:
             worker.kill()
+        typed("down", environ)  # whatever went wrong; it says so and does nothing when nothing runs
 
 
 def typed(words: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
