@@ -29,6 +29,16 @@ Refused = Callable[[Request, Problem], None]
 _NAMES = {404: "not-found", 405: "method-not-allowed"}
 
 
+UNKNOWN = "unknown"
+"""What a service that there is not is called in metrics and logs."""
+
+
+def service_of(request: Request, knows: Callable[[str], bool]) -> str:
+    """The service that a path means, as far as it is one: what a caller typed is written nowhere."""
+    name = str(request.path_params.get("service", ""))
+    return name if knows(name) else UNKNOWN
+
+
 def door_app(
     routes: Sequence[tuple[str, Handler]], waiting_for: Callable[[], list[str]], refused: Refused
 ) -> Starlette:

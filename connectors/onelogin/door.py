@@ -26,7 +26,7 @@ from connectors.gateway.limits import read_body
 from connectors.gateway.ports import LastWord
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
-from connectors.http_door import door_app
+from connectors.http_door import UNKNOWN, door_app, service_of
 from connectors.onelogin import metrics
 from connectors.onelogin.journal import UsedTokens
 from connectors.onelogin.services import Provider, Service
@@ -36,7 +36,6 @@ from schemas import Contracts, IdentifierInvalid, Rejection, format_instant
 PATH = "/onelogin/{service}"
 BYTES_MAX = 98_304
 NONCE_CHARACTERS_MIN = 8
-UNKNOWN = "unknown"
 LEVEL = "level_of_confidence"
 
 OUTCOMES = tuple(
@@ -160,7 +159,7 @@ def create_app(door: LinkDoor, access: Access, waiting_for: Callable[[], list[st
         started_s = time.perf_counter()
         # Who asks is asked first: whether there is such a service is nobody else's to know.
         caller = await access.caller(request.scope["headers"], request.scope.get("extensions") or {})
-        name = _service(request, door)
+        name = service_of(request, door.knows)
         if name == UNKNOWN:
             raise Problem("not-found", "no such service", why="unknown-service")
         door.require_its_client(name, caller)
@@ -172,14 +171,8 @@ def create_app(door: LinkDoor, access: Access, waiting_for: Callable[[], list[st
         return json_answer({"outcome": outcome}, 202)
 
     def refused(request: Request, problem: Problem) -> None:
-        name = _service(request, door)
+        name = service_of(request, door.knows)
         metrics.LINKS.labels(name, problem.why).inc()
         say("onelogin-refused", service=name, reason=problem.why, status=problem.kind.status)
 
     return door_app([(PATH, link)], waiting_for, refused)
-
-
-def _service(request: Request, door: LinkDoor) -> str:
-    """The service that is meant, as far as it is one: what a caller typed is written nowhere."""
-    name = str(request.path_params.get("service", ""))
-    return name if door.knows(name) else UNKNOWN

@@ -23,7 +23,7 @@ from connectors.gateway.limits import read_body
 from connectors.gateway.ports import LastWord
 from connectors.gateway.problems import Problem
 from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
-from connectors.http_door import door_app
+from connectors.http_door import UNKNOWN, door_app, service_of
 from connectors.pay import metrics
 from connectors.pay.messages import NotUnderstood, understand
 from connectors.pay.services import Service
@@ -33,7 +33,6 @@ from schemas import Contracts, Rejection
 PATH = "/pay/{service}"
 BYTES_MAX = 65_536
 """A message has a payment and at most fifteen short texts of metadata: a few KiB."""
-UNKNOWN = "unknown"
 TAKEN = 204
 
 OUTCOMES = tuple(
@@ -105,7 +104,7 @@ def create_app(door: PayDoor, waiting_for: Callable[[], list[str]]) -> Starlette
     """Return the application."""
 
     async def receive(request: Request) -> Response:
-        started_s, name = time.perf_counter(), _service(request, door)
+        started_s, name = time.perf_counter(), service_of(request, door.knows)
         if name == UNKNOWN:
             raise Problem("not-found", why="unknown-service")
         declared = request.headers.get("content-length")
@@ -116,17 +115,11 @@ def create_app(door: PayDoor, waiting_for: Callable[[], list[str]]) -> Starlette
         return Response(status_code=TAKEN, headers={"cache-control": "no-store"})
 
     def refused(request: Request, problem: Problem) -> None:
-        name = _service(request, door)
+        name = service_of(request, door.knows)
         metrics.MESSAGES.labels(name, problem.why).inc()
         say("pay-refused", service=name, reason=problem.why, status=problem.kind.status)
 
     return door_app([(PATH, receive)], waiting_for, refused)
-
-
-def _service(request: Request, door: PayDoor) -> str:
-    """The service that is meant, as far as it is one: what a caller typed is written nowhere."""
-    name = str(request.path_params.get("service", ""))
-    return name if door.knows(name) else UNKNOWN
 
 
 def _client(service: Service) -> Client:
