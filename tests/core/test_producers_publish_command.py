@@ -111,12 +111,26 @@ def test_a_file_that_cannot_be_read_is_wrong_use(publish: Run, file: str):
     assert "Traceback" not in err
 
 
-def test_contracts_that_are_not_in_order_are_wrong_use(publish: Run, monkeypatch: pytest.MonkeyPatch):
+def test_contracts_that_are_not_in_order_are_wrong_use(
+    publish: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     """Exit 2, and the way to the gate."""
-    monkeypatch.setenv("POSTROOM_CONTRACTS", "nowhere")
+    (tmp_path / "half.avsc").write_text('{"type": "record"', encoding="utf-8")
+    monkeypatch.setenv("POSTROOM_CONTRACTS", str(tmp_path))
     code, _, err = publish("--dry-run", str(EXAMPLE))
     assert code == 2
     assert "postroom contract check" in err
+
+
+def test_a_directory_of_contracts_that_is_not_there_is_wrong_use(
+    publish: Run, monkeypatch: pytest.MonkeyPatch
+):
+    """Exit 2, and which setting names it."""
+    monkeypatch.setenv("POSTROOM_CONTRACTS", "nowhere")
+    code, _, err = publish("--dry-run", str(EXAMPLE))
+    assert code == 2
+    assert "no directory of contracts" in err
+    assert "POSTROOM_CONTRACTS" in err
 
 
 def test_without_a_stack_the_command_says_how_to_get_one(publish: Run):
