@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_admin import CONNECT_WITHIN_MS, admin_of
+from connectors.private_line import is_this_machine
 from connectors.trouble import Trouble, Unreachable
 
 
@@ -23,7 +24,7 @@ def registry_problem(url: str, timeout_seconds: float = 5.0) -> str | None:
         answer = httpx.get(
             f"{url.rstrip('/')}/apis/ccompat/v7/subjects",
             timeout=timeout_seconds,
-            trust_env=not url.startswith(("http://127.0.0.1", "http://localhost")),  # no proxy to ourselves
+            trust_env=not is_this_machine(url),  # no proxy to ourselves
         )
         return None if answer.is_success else f"it answered {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from connectors.private_line import is_this_machine
 from connectors.registry_users import Token, no_token
 from connectors.trouble import Trouble, Unreachable
 
@@ -30,7 +31,6 @@ BUSY = (408, 429)
 ATTEMPT_PAUSES_S = (0.0, 0.02, 0.1, 0.4, 0.8)
 """Before each attempt. What collides or is not ready is asked again so many times: then it is said."""
 MESSAGE_CHARACTERS_MAX = 500
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 class Registry:
@@ -45,7 +45,7 @@ class Registry:
         self._client = httpx.Client(
             timeout=timeout_s,
             headers={"content-type": CONTENT_TYPE},
-            trust_env=not base.startswith(LOOPBACK),  # no proxy to ourselves
+            trust_env=not is_this_machine(base),  # no proxy to ourselves
         )
 
     def ping(self) -> None:

@@ -13,10 +13,9 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp
 
 from connectors import Stack
-from connectors.gateway import Publishing
-from connectors.gateway.kafka_sink import KafkaSink
-from connectors.gateway.registered import RegisteredSchemas
-from connectors.gateway.serving import check_transport, listen, server
+from connectors.doors import check_transport, listen, server
+from connectors.publishing import KafkaSink, Publishing
+from connectors.registered_schemas import RegisteredSchemas
 from connectors.registry import registry_of
 from postroom.composition import load_rules_files
 from postroom.config import Settings

@@ -97,7 +97,7 @@ def _decisions(agreement: Agreement) -> Iterable[tuple[str, str, str]]:
 def gateway_series(routes: Iterable[tuple[str, str, int]], agreements: Iterable[str]) -> Series:
     """What a gateway counts: by route, method and the status that is hoped for; and who may be read."""
     from connectors.gateway import audit
-    from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN
+    from connectors.publishing import KNOWN, NOT_DELIVERED, WRITTEN
 
     known = list(routes)
     statuses = [

@@ -10,31 +10,16 @@ import time
 from collections.abc import Callable
 
 from connectors import Stack
-from connectors.gateway import (
-    Access,
-    Acknowledging,
-    Clients,
-    Cursors,
-    Gateway,
-    Judge,
-    KeySet,
-    Obligation,
-    Publishing,
-    Rates,
-    Subscribing,
-    Tokens,
-    create_app,
-    load_clients,
-    routes_of,
-)
+from connectors.callers import Access, Clients, KeySet, Tokens, load_clients
+from connectors.doors import Rates, check_transport, listen, server
+from connectors.gateway import Acknowledging, Cursors, Gateway, Obligation, Subscribing, create_app, routes_of
 from connectors.gateway.audit import READY
 from connectors.gateway.kafka_ledger import TopicLedger
-from connectors.gateway.kafka_sink import KafkaSink
-from connectors.gateway.kafka_topic_views import TopicViews
-from connectors.gateway.registered import RegisteredSchemas
-from connectors.gateway.serving import check_transport, listen, server
 from connectors.kafka_topics import missing_topics
+from connectors.publishing import Judge, KafkaSink, Publishing
+from connectors.registered_schemas import RegisteredSchemas
 from connectors.registry import registry_of
+from connectors.view_topics import TopicViews
 from postroom.composition import DISCOVER_EVERY_S, load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError

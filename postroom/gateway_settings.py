@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from connectors.gateway import Fetch, from_file, from_url
-from connectors.gateway.serving import LOOPBACK, Tls
+from connectors.callers import Fetch, from_file, from_url
+from connectors.doors import Tls
+from connectors.private_line import LOOPBACK
 from connectors.state_files import write_whole
 from postroom.config import Settings, read_private
 from postroom.errors import UserError

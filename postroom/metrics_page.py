@@ -60,7 +60,7 @@ LABELS: dict[str, str] = {
     "process": "`worker`, `gateway`, `outbox`, `sink`, `files`, `webhook`, `pay`, `onelogin`, `notify`, "
     "`canary`",
     "python": "one",
-    "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/gateway/problems.py`)",
+    "reason": "one enumeration in the code (`processors/outcomes.py`, `connectors/doors/problems.py`)",
     "report": "why identity reports to a department (`processors/outcomes.py`)",
     "result": "the words in the metric's description",
     "route": "the gateway's routes as the code has them, `unknown`",

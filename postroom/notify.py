@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from connectors import Stack
-from connectors.gateway.acknowledging import HEADERS, TOPIC, acknowledgement
+from connectors.acknowledgements import HEADERS, TOPIC, acknowledgement
 from connectors.kafka_positions import topic_positions
 from connectors.kafka_reader import RawRecord
 from connectors.kafka_views import AvroReader

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from connectors import Stack
-from connectors.gateway import Access, Clients, KeySet, Tokens, load_clients
+from connectors.callers import Access, Clients, KeySet, Tokens, load_clients
 from connectors.onelogin import (
     LinkDoor,
     Provider,

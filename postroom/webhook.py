@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from connectors import Stack
-from connectors.gateway.registered import RegisteredSchemas
-from connectors.gateway.view_records import ViewRecords
+from connectors.registered_schemas import RegisteredSchemas
 from connectors.registry import registry_of
 from connectors.state_files import locked
+from connectors.view_topics import ViewRecords
 from connectors.webhook import (
     Courier,
     Desk,

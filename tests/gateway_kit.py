@@ -15,25 +15,16 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi import FastAPI
 
-from connectors.gateway import (
-    Access,
-    Acknowledging,
-    Clients,
-    Cursors,
-    Gateway,
-    Judge,
-    KeySet,
-    Publishing,
-    Rates,
-    Subscribing,
-    Tokens,
-    create_app,
-    load_clients,
-)
-from connectors.gateway.access import CERTIFICATE, Certificate
-from connectors.gateway.memory import MemoryLedger, MemoryRegistry, MemorySink, MemoryViews
-from connectors.gateway.ports import LastWord
+from connectors.callers import Access, Clients, KeySet, Tokens, load_clients
+from connectors.doors import Rates
+from connectors.doors.certificates import CERTIFICATE, Certificate
+from connectors.gateway import Acknowledging, Cursors, Gateway, Subscribing, create_app
+from connectors.gateway.memory import MemoryLedger
+from connectors.publishing import Judge, Publishing
+from connectors.publishing.memory import MemoryRegistry, MemorySink
+from connectors.publishing.ports import LastWord
 from connectors.tracing import Tell, untold
+from connectors.view_topics.memory import MemoryViews
 from postroom.composition import load_rules_files
 from postroom.gateway import last_word
 from schemas import Agreement, Contracts, format_instant

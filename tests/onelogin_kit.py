@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 
-from connectors.gateway import Access, Clients, KeySet, Publishing, Tokens, load_clients
-from connectors.gateway.memory import MemoryRegistry, MemorySink
+from connectors.callers import Access, Clients, KeySet, Tokens, load_clients
 from connectors.onelogin import (
     LinkDoor,
     Provider,
@@ -20,6 +19,8 @@ from connectors.onelogin import (
     create_app,
     load_provider,
 )
+from connectors.publishing import Publishing
+from connectors.publishing.memory import MemoryRegistry, MemorySink
 from postroom.gateway import last_word
 from tests.gateway_kit import AUDIENCE, ISSUER, ISSUING, rules
 from tests.standins.govuk_one_login_stand_in import GovukOneLoginStandIn

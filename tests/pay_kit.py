@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from connectors.gateway import Publishing
-from connectors.gateway.memory import MemoryRegistry, MemorySink
 from connectors.pay import PAYMENT_TYPE, PayDoor, Service, create_app, load_services
+from connectors.publishing import Publishing
+from connectors.publishing.memory import MemoryRegistry, MemorySink
 from postroom.gateway import last_word
 from postroom.private_files import read_secret
 from schemas import Contract

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from connectors import Stack
-from connectors.gateway.kafka_topic_views import TopicViews
-from connectors.gateway.memory import PARTITIONS
-from connectors.gateway.ports import Change
 from connectors.kafka_topics import Topics, WantedTopic
 from connectors.registry import Registry
+from connectors.view_topics.memory import PARTITIONS
+from connectors.view_topics.ports import Change
+from connectors.view_topics.topic_views import TopicViews
 from schemas import PlainCodec, frame
 
 AGREEMENT = "some-agreement"

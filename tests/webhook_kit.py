@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from connectors.gateway.ports import Change, Expired, Page, Positions
+from connectors.kafka_follower import Positions
+from connectors.view_topics.ports import Change, Expired, Page
 from connectors.webhook.endpoints import Endpoint
 from connectors.webhook.signatures import read_key
 

@@ -7,16 +7,14 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
-from connectors.gateway.clients import Client
-from connectors.gateway.ports import Away, Ledger, Obligation, Sink
-from connectors.gateway.problems import Problem
+from connectors.acknowledgements import HEADERS, TOPIC, acknowledgement
+from connectors.away import Away
+from connectors.callers import Client
+from connectors.doors import Problem
+from connectors.gateway.ports import Ledger, Obligation
+from connectors.publishing import Sink
 from schemas import format_instant
 
-TOPIC = "acknowledgements"
-TYPE = "uk.gov.postroom.deletion-acknowledged.v1"
-HEADERS = (("content-type", b"application/cloudevents+json"),)
 _ID = re.compile(r"o-[0-9a-f]{32}")
 
 
@@ -56,20 +54,6 @@ class Acknowledging:
             raise Away("the broker has not acknowledged it")
         delivery.result()
         return {"obligation": obligation, "written": True}
-
-
-def acknowledgement(obligation: str, source: str, at_ms: int) -> bytes:
-    """Return the CloudEvent in JSON by which a subscriber's system says that it has deleted (V4)."""
-    return msgspec.json.encode(
-        {
-            "specversion": "1.0",
-            "id": f"acknowledges-{obligation}",
-            "source": source,
-            "type": TYPE,
-            "time": format_instant(at_ms),
-            "data": {"obligation": obligation},
-        }
-    )
 
 
 def _document(owed: Obligation, now_ms: int) -> dict[str, Any]:

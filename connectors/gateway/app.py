@@ -15,14 +15,13 @@ from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
+from connectors.away import Away
+from connectors.callers import ACKNOWLEDGE
+from connectors.doors import Problem, json_answer, one_text
 from connectors.gateway import door
-from connectors.gateway.bodies import json_answer, one_text
-from connectors.gateway.clients import ACKNOWLEDGE
 from connectors.gateway.door import Door, caller_of
 from connectors.gateway.gateway import Gateway
 from connectors.gateway.openapi import ANSWERS, described, described_body, html_page
-from connectors.gateway.ports import Away
-from connectors.gateway.problems import Problem
 from connectors.gateway.publish_routes import publish_routes
 from connectors.gateway.view_routes import change_routes, key_routes
 from connectors.signals import readiness

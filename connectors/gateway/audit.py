@@ -6,10 +6,9 @@ asked for, and one word for the reason. What a caller typed is in neither.
 
 from __future__ import annotations
 
-import sys
-
-import structlog
 from prometheus_client import Counter, Gauge, Histogram
+
+from connectors.log_line import say
 
 REQUESTS = Counter(
     "postroom_gateway_requests_total", "Answers by route and status.", ["route", "method", "status"]
@@ -35,13 +34,3 @@ def refused(*, client: str | None, route: str, method: str, status: int, reason:
     """Write the line and count it."""
     REFUSALS.labels(route, reason).inc()
     say("refused", client=client, route=route, method=method, status=status, reason=reason, peer=peer)
-
-
-def say(event: str, **fields: object) -> None:
-    """Write one event as the process has configured its log; until it has, a JSON object on stderr."""
-    logger = structlog.get_logger()
-    if not structlog.is_configured():
-        logger = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr), [structlog.processors.JSONRenderer(default=str)]
-        )
-    logger.info(event, **fields)

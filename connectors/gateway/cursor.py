@@ -13,7 +13,7 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import NamedTuple
 
-from connectors.gateway.ports import Positions
+from connectors.kafka_follower import Positions
 
 VERSION = 1
 _MAC_BYTES = 16

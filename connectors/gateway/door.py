@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from connectors.away import Away, Full
+from connectors.callers import Access, Caller
+from connectors.doors import CONTENT_TYPE, Problem, Rates
 from connectors.gateway import audit
-from connectors.gateway.access import Access, Caller
-from connectors.gateway.limits import Rates
-from connectors.gateway.ports import Away, Full
-from connectors.gateway.problems import CONTENT_TYPE, Problem
+from connectors.log_line import say
 
 OPEN_PATHS = frozenset({"/health/live", "/health/ready"})
 NO_REFUSALS = frozenset({"retracted", "cursor-expired", "no-view", "no-contract"})
@@ -114,7 +114,7 @@ async def on_problem(request: Request, error: Exception) -> Response:
     """Answer a problem that a route raised."""
     assert isinstance(error, Problem)  # noqa: S101 - how the handler is registered
     if error.kind.status >= 500:  # no refusal, so no audit line: an operator must find it all the same
-        audit.say("unavailable", why=error.why, route=route_of(request.scope))
+        say("unavailable", why=error.why, route=route_of(request.scope))
     return answer(request, error)
 
 
@@ -122,7 +122,7 @@ async def on_away(request: Request, error: Exception) -> Response:
     """Answer that something is not there now."""
     assert isinstance(error, Away)  # noqa: S101 - how the handler is registered
     name = "busy" if isinstance(error, Full) else "unavailable"
-    audit.say("unavailable", why=error.why, route=route_of(request.scope))
+    say("unavailable", why=error.why, route=route_of(request.scope))
     return answer(request, Problem(name, retry_after_s=error.retry_after_s))
 
 
@@ -146,5 +146,5 @@ async def on_defect(request: Request, error: Exception) -> Response:
     """Answer a defect of ours, and say where it is without what it was about."""
     frames = traceback.extract_tb(error.__traceback__)
     where = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames[-3:]]
-    audit.say("defect", error=type(error).__name__, where=where, route=route_of(request.scope))
+    say("defect", error=type(error).__name__, where=where, route=route_of(request.scope))
     return answer(request, Problem("defect"))

@@ -7,21 +7,18 @@ through. Nothing here holds a value of an event in what it says.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
 
-from connectors.gateway.limits import BATCH_EVENTS_MAX
-from connectors.gateway.problems import Problem
+from connectors.doors import BATCH_EVENTS_MAX, Problem, RawHeaders, header
 from schemas import (
     EVENT_BYTES_MAX,
-    CloudEvent,
     ContractMismatch,
     Contracts,
     Rejection,
-    trace_or_none,
     unframe,
 )
 
@@ -31,7 +28,6 @@ JSON = "application/json"
 AVRO = "application/avro"
 TAKEN = (STRUCTURED, BATCH, JSON, AVRO)
 
-RawHeaders = Sequence[tuple[bytes, bytes]]
 Writer = Callable[[int], Awaitable[dict[str, Any] | None]]
 
 _ATTRIBUTE = re.compile(r"[a-z0-9]{1,64}")
@@ -72,11 +68,6 @@ def media_type(headers: RawHeaders) -> str:
     return type_
 
 
-def header(headers: RawHeaders, wanted: bytes) -> list[str]:
-    """Return every value under a name."""
-    return [value.decode("latin-1") for name, value in headers if name.lower() == wanted]
-
-
 async def arrived(
     type_: str, headers: RawHeaders, body: bytes, contracts: Contracts, writer: Writer
 ) -> Arrived:
@@ -91,14 +82,6 @@ async def arrived(
     elif body:
         event["data"] = _data(body)
     return Arrived([msgspec.json.encode(event)], batch=False)
-
-
-def with_trace(event: CloudEvent, headers: RawHeaders) -> dict[str, str]:
-    """Return an event's extensions with its own trace, else the request's; what is no trace goes (V3)."""
-    found = header(headers, b"traceparent")
-    trace = event.traceparent or (trace_or_none(found[0]) if len(found) == 1 else "")
-    others = {name: value for name, value in event.extensions.items() if name != "traceparent"}
-    return others | ({"traceparent": trace} if trace else {})
 
 
 def _of_batch(body: bytes) -> list[bytes]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from connectors.gateway.access import Access
+from connectors.callers import Access
+from connectors.doors import Bodies, Rates
 from connectors.gateway.acknowledging import Acknowledging
-from connectors.gateway.judging import Judge
-from connectors.gateway.limits import Bodies, Rates
-from connectors.gateway.ports import LastWord, Registered
-from connectors.gateway.publishing import Publishing
 from connectors.gateway.subscribing import Subscribing
+from connectors.publishing import Judge, LastWord, Publishing, Registered
 from connectors.tracing import Tell, untold
 from schemas import Contracts
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from connectors.gateway.kafka_follower import Follower
 from connectors.gateway.ports import Obligation
 from connectors.kafka_access import KafkaAccess
+from connectors.kafka_follower import Follower
 
 WITHIN_S = 10.0
 

@@ -9,8 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from connectors.doors import CONTENT_TYPE, KINDS
 from connectors.gateway.events import AVRO, BATCH, JSON, STRUCTURED
-from connectors.gateway.problems import CONTENT_TYPE, KINDS
 
 Schema = dict[str, Any]
 Answers = dict[int | str, dict[str, Any]]

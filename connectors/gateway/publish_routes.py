@@ -5,17 +5,14 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from connectors.callers import PUBLISH, Client
+from connectors.doors import BATCH_BYTES_MAX, Hold, Problem, json_answer, read_body
 from connectors.gateway import audit
-from connectors.gateway.bodies import json_answer
-from connectors.gateway.clients import PUBLISH, Client
 from connectors.gateway.door import caller_of
 from connectors.gateway.events import BATCH, arrived, media_type
 from connectors.gateway.gateway import Gateway
-from connectors.gateway.judging import Judged, Refused
-from connectors.gateway.limits import BATCH_BYTES_MAX, Hold, read_body
 from connectors.gateway.openapi import ANSWERS, EVENTS_BODY
-from connectors.gateway.problems import Problem
-from connectors.gateway.publishing import not_published
+from connectors.publishing import Judged, Refused, not_published
 from connectors.tracing import trace_in, untold
 from schemas import EVENT_BYTES_MAX, Rejection
 

@@ -11,39 +11,15 @@ from typing import Any
 
 import msgspec
 
+from connectors.doors import Problem
 from connectors.gateway.cursor import Cursor, CursorInvalid, Cursors
-from connectors.gateway.ports import Change, Expired, Page, Views
-from connectors.gateway.problems import Problem
-from schemas import format_instant
+from connectors.view_topics import Change, Expired, Page, Views, document
 
 TOMBSTONES_KEPT_MS = 30 * 24 * 3_600_000  # V1: delete.retention.ms of a view's topic
 MARGIN_MS = 3_600_000
 PAGE_MAX = 1_000
 STREAM_PAGE = 100
 HEARTBEAT_S = 15.0
-RETRACTED = "uk.gov.postroom.view-retracted.v1"
-
-_REPEATED = "postroom_supersedes"
-_SHOWN = {
-    "ce_type": "type",
-    "ce_id": "id",
-    "ce_time": "time",
-    "postroom_agreement": "agreement",
-    "postroom_cause": "cause",
-    "postroom_reason": "reason",
-    "traceparent": "traceparent",
-}
-
-
-def document(change: Change) -> dict[str, Any]:
-    """Return a change as a subscriber sees it: the view, or null and why it ended, and V3's headers."""
-    headers = dict(change.headers)
-    shown: dict[str, Any] = {"key": change.key, "value": change.value}
-    shown |= {name: headers[raw] for raw, name in _SHOWN.items() if raw in headers}
-    shown["sequence"] = int(headers.get("postroom_sequence", 0))
-    shown["published"] = format_instant(change.timestamp_ms)
-    supersedes = [value for name, value in change.headers if name == _REPEATED]
-    return shown | ({"supersedes": supersedes} if supersedes else {})
 
 
 class Subscribing:

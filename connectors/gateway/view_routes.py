@@ -8,16 +8,13 @@ from typing import Annotated
 from fastapi import FastAPI, Header, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from connectors.away import Away
+from connectors.callers import SUBSCRIBE, Caller
+from connectors.doors import STREAMS_MAX, Problem, json_answer, one_text
 from connectors.gateway import audit
-from connectors.gateway.access import Caller
-from connectors.gateway.bodies import json_answer, one_text
-from connectors.gateway.clients import SUBSCRIBE
 from connectors.gateway.door import caller_of
 from connectors.gateway.gateway import Gateway
-from connectors.gateway.limits import STREAMS_MAX
 from connectors.gateway.openapi import ANSWERS, described_body
-from connectors.gateway.ports import Away
-from connectors.gateway.problems import Problem
 from connectors.gateway.subscribing import PAGE_MAX
 
 WAIT_S_MAX = 30.0

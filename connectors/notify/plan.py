@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.notify.facts import KINDS
-from connectors.onelogin.keys import is_private_line
+from connectors.private_line import is_private_line
 from connectors.settings_file import read_settings, refuse_faults
 from connectors.trouble import Trouble
 from schemas import Agreement

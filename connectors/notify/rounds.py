@@ -10,7 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from connectors.gateway.audit import say
+from connectors.backoff import ceiling_s
+from connectors.log_line import say
 from connectors.notify import metrics
 from connectors.notify.facts import Entry, NotAnEntry, read_entry
 from connectors.notify.journal import REFUSED, SENT, UNKNOWN, UNREACHED, Journal, Owed
@@ -18,7 +19,6 @@ from connectors.notify.letterbox import Answer, Outcome
 from connectors.notify.pace import Pace, day_of, until_midnight_s
 from connectors.notify.plan import Plan
 from connectors.trouble import Trouble
-from connectors.webhook.backoff import ceiling_s
 
 ADDRESS_AGAIN_S = 30.0
 HELD_S = 60.0

@@ -17,20 +17,14 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.gateway.access import Access, Caller
-from connectors.gateway.audit import say
-from connectors.gateway.bodies import json_answer
-from connectors.gateway.clients import PUBLISH
-from connectors.gateway.judging import Judge, Judged
-from connectors.gateway.limits import read_body
-from connectors.gateway.ports import LastWord
-from connectors.gateway.problems import Problem
-from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
-from connectors.http_door import UNKNOWN, door_app, service_of
+from connectors.callers import PUBLISH, Access, Caller, TokenInvalid
+from connectors.doors import UNKNOWN, Problem, door_app, json_answer, read_body, service_of
+from connectors.log_line import say
 from connectors.onelogin import metrics
 from connectors.onelogin.journal import UsedTokens
 from connectors.onelogin.services import Provider, Service
-from connectors.onelogin.tokens import REASONS, Proof, Unverified, Verifier
+from connectors.onelogin.tokens import REASONS, Proof, Verifier
+from connectors.publishing import KNOWN, NOT_DELIVERED, WRITTEN, LastWord, Publishing, Submitting
 from schemas import Contracts, IdentifierInvalid, Rejection, format_instant
 
 PATH = "/onelogin/{service}"
@@ -47,7 +41,7 @@ OUTCOMES = tuple(
         )
     )
 )
-"""What becomes of a request; who asks is refused by the gateway's own reasons besides."""
+"""What becomes of a request; who asks is refused by the reasons of its access besides."""
 
 
 class _Asked(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,13 +68,12 @@ class LinkDoor:
         now_ms: Callable[[], int],
     ) -> None:
         self._provider, self._verifier, self._used = provider, verifier, used
-        self._contracts, self._judge = contracts, Judge(contracts, last_word)
-        self._publishing, self._now_ms = publishing, now_ms
+        self._submitting = Submitting(contracts, last_word, publishing, now_ms)
+        self._now_ms = now_ms
 
     def renew(self, contracts: Contracts, last_word: LastWord) -> None:
         """Publish under other contracts from now on."""
-        self._contracts = contracts
-        self._judge.renew(contracts, last_word)
+        self._submitting.renew(contracts, last_word)
 
     def serve(self, provider: Provider, verifier: Verifier) -> None:
         """Believe this provider and serve its services from now on, and no others."""
@@ -107,8 +100,8 @@ class LinkDoor:
             raise Problem("invalid-request", f"a nonce has {NONCE_CHARACTERS_MIN} characters at least")
         try:
             proof = await self._verifier.proof(service, asked.id_token, asked.core_identity, asked.nonce)
-        except Unverified as unverified:
-            raise Problem("unauthenticated", "the tokens prove nothing", why=unverified.why) from None
+        except TokenInvalid as invalid:
+            raise Problem("unauthenticated", "the tokens prove nothing", why=invalid.why) from None
         identifier = self._identifier(service, asked.identifier)
         # INVARIANT: before anything is sent. A token that was heard says what it has said, and nothing new.
         sign_in = f"{self._provider.issuer}\0{service.client_id}\0{asked.nonce}"
@@ -116,26 +109,18 @@ class LinkDoor:
             sign_in, f"{proof.subject}\0{identifier}", proof.expires_s, self._now_ms() / 1000
         ):
             raise Problem("different-content", "this sign-in was used for another link", why="sign-in-used")
-        return await self._publish(service, caller, self._line(service, proof, identifier, sign_in))
+        line = self._line(service, proof, identifier, sign_in)
+        return await self._submitting.submit(line, caller.client)
 
     def _identifier(self, service: Service, given: str) -> str:
         try:
-            return self._contracts.schemes.canonical(service.scheme, given)
+            return self._submitting.contracts.schemes.canonical(service.scheme, given)
         except IdentifierInvalid:
             raise Problem(Rejection.IDENTIFIER_INVALID) from None
 
-    async def _publish(self, service: Service, caller: Caller, line: bytes) -> str:
-        verdict = self._judge.judge(line, caller.client, (), self._now_ms())
-        if not isinstance(verdict, Judged):
-            raise Problem(verdict.reason)
-        published = await self._publishing.publish([verdict])
-        if not published.whole:
-            raise not_published(published)
-        return published.outcomes[0]
-
     def _line(self, service: Service, proof: Proof, identifier: str, sign_in: str) -> bytes:
         """The event, named and timed by the sign-in: said again, it is the same event (E1)."""
-        contract = self._contracts.by_type[service.contract]
+        contract = self._submitting.contracts.by_type[service.contract]
         assert contract.other is not None  # noqa: S101 - the file was refused otherwise
         data: dict[str, Any] = {contract.subject.name: proof.subject, contract.other.name: identifier}
         if any(field["name"] == LEVEL for field in contract.schema["fields"]):  # type: ignore[attr-defined]  # a schema's fields are a list

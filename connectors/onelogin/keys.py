@@ -1,6 +1,6 @@
 """Where GOV.UK One Login's public keys are: a JWKS that its discovery document names, and a DID document.
 
-Both are what a :class:`connectors.gateway.keysets.KeySet` reads: kept for minutes, read again when a key id
+Both are what a :class:`connectors.callers.keysets.KeySet` reads: kept for minutes, read again when a key id
 is not there, which is how rotation is noticed, and not believed when they could not be read for an hour.
 The DID document is fetched from the one address that is configured. A `kid` is never resolved to an address:
 "you must not use a third-party library's DID resolution" (docs.sign-in.service.gov.uk, "Use the kid").
@@ -11,16 +11,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from connectors.gateway.keysets import LOOPBACK, Fetch, from_file, from_url
+from connectors.callers import Fetch, from_file, from_url
+from connectors.private_line import is_private_line
 
 WELL_KNOWN = ".well-known/openid-configuration"
-
-
-def is_private_line(url: str) -> bool:
-    """Tell whether nobody in between can change what comes from there: HTTPS, this machine itself, a file."""
-    return "://" not in url or urlsplit(url).scheme == "https" or url.startswith(LOOPBACK)
 
 
 def from_discovery(issuer: str) -> Fetch:

@@ -14,9 +14,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.gateway.clients import PUBLISH, Clients
-from connectors.gateway.keysets import Fetch
-from connectors.onelogin.keys import from_did, from_discovery, from_place, is_private_line
+from connectors.callers import PUBLISH, Clients, Fetch
+from connectors.onelogin.keys import from_did, from_discovery, from_place
+from connectors.private_line import is_private_line
 from connectors.settings_file import read_settings, refuse_faults
 from schemas import Contracts, Kind
 

@@ -15,19 +15,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.gateway.audit import say
-from connectors.gateway.clients import PUBLISH, Client
-from connectors.gateway.events import RawHeaders, header
-from connectors.gateway.judging import Judge, Judged
-from connectors.gateway.limits import read_body
-from connectors.gateway.ports import LastWord
-from connectors.gateway.problems import Problem
-from connectors.gateway.publishing import KNOWN, NOT_DELIVERED, WRITTEN, Publishing, not_published
-from connectors.http_door import UNKNOWN, door_app, service_of
+from connectors.doors import UNKNOWN, Problem, RawHeaders, door_app, header, read_body, service_of
+from connectors.log_line import say
 from connectors.pay import metrics
 from connectors.pay.messages import NotUnderstood, understand
 from connectors.pay.services import Service
 from connectors.pay.signature import SIGNATURE_HEADER, is_signed
+from connectors.publishing import KNOWN, NOT_DELIVERED, WRITTEN, LastWord, Publishing, Submitting
 from schemas import Contracts, Rejection
 
 PATH = "/pay/{service}"
@@ -65,14 +59,12 @@ class PayDoor:
         publishing: Publishing,
         now_ms: Callable[[], int],
     ) -> None:
-        self._services, self._contracts = services, contracts
-        self._judge = Judge(contracts, last_word)
-        self._publishing, self._now_ms = publishing, now_ms
+        self._services = services
+        self._submitting = Submitting(contracts, last_word, publishing, now_ms)
 
     def renew(self, contracts: Contracts, last_word: LastWord) -> None:
         """Publish under other contracts from now on."""
-        self._contracts = contracts
-        self._judge.renew(contracts, last_word)
+        self._submitting.renew(contracts, last_word)
 
     def serve(self, services: Mapping[str, Service]) -> None:
         """Take messages for these services from now on, signed with these secrets, and for no others."""
@@ -88,16 +80,10 @@ class PayDoor:
         # INVARIANT: nothing of a body is read before its signature is known to be right.
         if not is_signed(body, header(headers, SIGNATURE_HEADER.encode()), service.secrets):
             raise Problem("unauthenticated", why="bad-signature")
-        found = understand(body, service, self._contracts.schemes)
+        found = understand(body, service, self._submitting.contracts.schemes)
         if isinstance(found, NotUnderstood):
             raise Problem(_PROBLEMS[found], why=found)
-        verdict = self._judge.judge(found.line, _client(service), (), self._now_ms())
-        if not isinstance(verdict, Judged):
-            raise Problem(verdict.reason)
-        published = await self._publishing.publish([verdict])
-        if not published.whole:
-            raise not_published(published)
-        return published.outcomes[0]
+        return await self._submitting.submit(found.line, service)
 
 
 def create_app(door: PayDoor, waiting_for: Callable[[], list[str]]) -> Starlette:
@@ -120,18 +106,3 @@ def create_app(door: PayDoor, waiting_for: Callable[[], list[str]]) -> Starlette
         say("pay-refused", service=name, reason=problem.why, status=problem.kind.status)
 
     return door_app([(PATH, receive)], waiting_for, refused)
-
-
-def _client(service: Service) -> Client:
-    """The service as a client of the gateway's judge: it publishes as its owner's system and nobody else."""
-    return Client(
-        id=service.name,
-        owner=service.owner,
-        subscriber=None,
-        scopes=frozenset({PUBLISH}),
-        systems=frozenset({service.system}),
-        agreements=frozenset(),
-        proof="token",
-        certificate=None,
-        events_per_s=None,
-    )

@@ -73,6 +73,11 @@ class Service:
         """The source of its events (E1)."""
         return f"urn:gov:{self.owner}:{self.system}"
 
+    @property
+    def systems(self) -> frozenset[str]:
+        """Its one system: it publishes as that, and as nothing else of its owner's."""
+        return frozenset({self.system})
+
 
 def load_services(path: Path, contract: Contract, read: Read) -> dict[str, Service]:
     """Read the file; Misused says all that is wrong with it under the contract that payments go by."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from connectors.gateway.audit import say
+from connectors.log_line import say
 from connectors.tracing import Tell, trace_in, untold
 from connectors.webhook import metrics
 from connectors.webhook.answers import Outcome

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from connectors.gateway.audit import say
+from connectors.backoff import pause_s
+from connectors.log_line import say
 from connectors.webhook import metrics
 from connectors.webhook.answers import Answer, Outcome
-from connectors.webhook.backoff import pause_s
 from connectors.webhook.endpoints import Endpoint
 from connectors.webhook.envelope import sequence_of
 from connectors.webhook.handshake import Granted, Pace, Withheld

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.gateway.ports import Change
-from connectors.gateway.subscribing import RETRACTED, document
+from connectors.view_topics import RETRACTED, Change, document
 from schemas import format_instant
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"

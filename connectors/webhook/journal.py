@@ -18,7 +18,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from connectors.gateway.ports import Positions
+from connectors.kafka_follower import Positions
 from connectors.private_database import open_private_database
 from connectors.trouble import Misused, Trouble
 

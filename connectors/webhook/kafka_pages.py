@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from connectors.gateway.kafka_follower import let_go, make_consumer
-from connectors.gateway.ports import Away, Expired, Page, Positions
-from connectors.gateway.view_records import ViewRecords
+from connectors.away import Away
 from connectors.kafka_access import KafkaAccess
+from connectors.kafka_follower import Positions, let_go, make_consumer
+from connectors.view_topics import Expired, Page, ViewRecords
 
 CONNECT_S = 10.0
 WITHIN_S = 30.0

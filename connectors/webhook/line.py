@@ -19,10 +19,10 @@ from urllib.parse import urlsplit
 
 import httpcore
 
+from connectors.backoff import read_retry_after
 from connectors.trouble import Misused
 from connectors.webhook.addresses import Address, Network, is_loopback, refusal
 from connectors.webhook.answers import Answer, Outcome, outcome_of
-from connectors.webhook.backoff import read_retry_after
 
 ANSWER_BYTES_MAX = 65_536
 HEADERS_KEPT = frozenset({"webhook-allowed-origin", "webhook-allowed-rate", "retry-after"})

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from connectors.gateway.ports import Change, Positions
+from connectors.kafka_follower import Positions
+from connectors.view_topics import Change
 from connectors.webhook.envelope import carried_on, sequence_of
 
 OVERHEAD_BYTES = 1_024

@@ -13,8 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from connectors.gateway.audit import say
-from connectors.gateway.ports import Away, Expired, Page, Positions
+from connectors.away import Away
+from connectors.kafka_follower import Positions
+from connectors.log_line import say
+from connectors.view_topics import Expired, Page
 from connectors.webhook import metrics
 from connectors.webhook.envelope import vanished
 from connectors.webhook.journal import Journal

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from connectors.gateway.audit import say
+from connectors.log_line import say
 from connectors.trouble import Trouble
 from connectors.webhook import metrics
 from connectors.webhook.courier import Courier

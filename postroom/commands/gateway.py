@@ -55,7 +55,7 @@ def token(
 
     Example: curl -H "authorization: Bearer $(postroom gateway token dwp-cis)" …
     """
-    from connectors.gateway import load_clients
+    from connectors.callers import load_clients
     from postroom.composition import load_rules_files
     from postroom.gateway_settings import uses_stand_in
     from postroom.settings import settings
@@ -85,7 +85,7 @@ def clients(output: Output = Form.TABLE) -> None:
 
     Example: postroom gateway clients -o jsonl
     """
-    from connectors.gateway import describe, load_clients
+    from connectors.callers import describe, load_clients
     from postroom.composition import load_rules_files
     from postroom.settings import settings
 

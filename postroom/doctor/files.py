@@ -199,7 +199,7 @@ def _certificates(file: Path) -> list[tuple[str, int]]:
 
 def gateway(ground: Ground) -> Iterator[Finding]:
     """Who may use the gateway must be readable, and name owners and agreements that there are."""
-    from connectors.gateway.clients import load_clients
+    from connectors.callers import load_clients
 
     value = ground.settings.values["gateway_clients"]
     file = Path(value.value)

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from connectors import Stack
-from connectors.gateway.memory import PARTITIONS, MemoryViews
-from connectors.gateway.ports import Change, Expired, Positions, Views
+from connectors.kafka_follower import Positions
+from connectors.view_topics.memory import PARTITIONS, MemoryViews
+from connectors.view_topics.ports import Change, Expired, Views
 from tests.view_topic_kit import AGREEMENT, OnKafka, run, said
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from connectors.gateway.memory import MemoryViews
-from connectors.gateway.ports import Away, Page, Positions
-from connectors.gateway.view_records import ViewRecords
+from connectors.away import Away
+from connectors.kafka_follower import Positions
+from connectors.view_topics.memory import MemoryViews
+from connectors.view_topics.ports import Page
+from connectors.view_topics.records import ViewRecords
 from connectors.webhook import reader as reading
 from connectors.webhook.answers import Answer, Outcome
 from connectors.webhook.courier import Courier

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from connectors import Stack
-from connectors.gateway.memory import PARTITIONS
-from connectors.gateway.ports import Away, Change, Expired, Positions
-from connectors.gateway.view_records import ViewRecords
+from connectors.away import Away
+from connectors.kafka_follower import Positions
+from connectors.view_topics.memory import PARTITIONS
+from connectors.view_topics.ports import Change, Expired
+from connectors.view_topics.records import ViewRecords
 from connectors.webhook.kafka_pages import TopicPages
 from tests.view_topic_kit import OnKafka, run, said
 from tests.webhook_kit import Topic, change

@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import Misused
-from connectors.gateway import Away, Cursors, KeySet, load_clients
-from connectors.gateway.access import Certificate
+from connectors.away import Away
+from connectors.callers import KeySet, load_clients
+from connectors.callers.keysets import AGE_S_MAX, STALE_S_MAX, UNKNOWN_S_MIN, NoKeys, from_url, read_keys
+from connectors.doors.certificates import Certificate
+from connectors.doors.limits import is_too_deep
+from connectors.gateway import Cursors
 from connectors.gateway.cursor import Cursor, CursorInvalid
-from connectors.gateway.keysets import AGE_S_MAX, STALE_S_MAX, UNKNOWN_S_MIN, NoKeys, from_url, read_keys
-from connectors.gateway.limits import is_too_deep
 from tests.gateway_kit import ISSUING, Issuer, Rig, claimant, rig, rules
 
 CIS = Certificate(frozenset({("DNS", "cis.dwp.example")}), b"der of cis")

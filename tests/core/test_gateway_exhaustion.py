@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from connectors.gateway import limits, serving
+from connectors.doors import limits, serving
 from schemas.plain_containers import PROBLEMS_MAX
 from tests.core.test_gateway_serving import served
 from tests.gateway_kit import Rig, claimant, rig

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from connectors.gateway import kafka_follower
-from connectors.gateway.kafka_follower import Follower
-from connectors.gateway.ports import Away
+from connectors import kafka_follower
+from connectors.away import Away
 from connectors.kafka_access import KafkaAccess
+from connectors.kafka_follower import Follower
 
 
 class Broken(Follower):

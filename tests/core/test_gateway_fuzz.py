@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from connectors.doors.serving import listen, server
 from connectors.gateway.ports import Obligation
-from connectors.gateway.serving import listen, server
 from tests.gateway_kit import HOUSING, rig, view_headers
 
 CHECKS = [

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.gateway.limits import BATCH_EVENTS_MAX
+from connectors.doors.limits import BATCH_EVENTS_MAX
 from schemas import EVENT_BYTES_MAX, Rejection, cloudevent_from_headers, format_instant, frame, unframe
 from tests.gateway_kit import Rig, claimant, rig
 

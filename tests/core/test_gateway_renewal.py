@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors import Stack
-from connectors.gateway.problems import Problem
+from connectors.doors.problems import Problem
 from postroom import gateway as module
 from postroom.composition import DISCOVER_EVERY_S
 from postroom.config import load_settings

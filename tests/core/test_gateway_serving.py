@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from connectors import Misused
-from connectors.gateway.serving import Tls, check_transport, listen, server
+from connectors.doors.serving import Tls, check_transport, listen, server
 from tests.gateway_kit import Rig, claimant, rig
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from connectors.gateway import kafka_sink
-from connectors.gateway.kafka_sink import KafkaSink
-from connectors.gateway.ports import Away
+from connectors.away import Away
+from connectors.publishing import kafka_sink
+from connectors.publishing.kafka_sink import KafkaSink
 
 
 class Broker:

@@ -63,6 +63,31 @@ def test_a_package_imports_only_what_it_may(package: str):
     assert not found
 
 
+def test_no_connector_reaches_into_another():
+    """What two connectors need has a room of its own; of another's room only what its `__init__` shows."""
+    files = {_dotted(path): path for path in modules("connectors")}
+    rooms = {name for name, path in files.items() if path.name == "__init__.py" and name != "connectors"}
+    found = [
+        f"{name}: {inner}"
+        for name, path in files.items()
+        for inner in _named(path, files)
+        if (room := inner.rpartition(".")[0]) in rooms and room != name and not name.startswith(f"{room}.")
+    ]
+    assert not found
+
+
+def _named(path: Path, files: dict[str, Path]) -> Iterator[str]:
+    """Every file of ours that an import of a file names itself, not what lies behind a face."""
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in files)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join((*package, *filter(None, [node.module])))
+            inside = [f"{module}.{alias.name}" for alias in node.names]
+            yield from {module, *inside} & files.keys()
+
+
 @pytest.mark.parametrize("package", PURE)
 def test_the_core_is_pure(package: str):
     """Stages take time, ids and secrets as arguments and return what to send."""

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors.backoff import RETRY_AFTER_S_MAX, ceiling_s, pause_s, read_retry_after
 from connectors.webhook.answers import MEANINGS, Answer, Outcome, outcome_of
-from connectors.webhook.backoff import RETRY_AFTER_S_MAX, ceiling_s, pause_s, read_retry_after
 from connectors.webhook.handshake import Granted, Pace, Withheld, judge
 
 SECONDS = st.floats(0.01, 86_400)

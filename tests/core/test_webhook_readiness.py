@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.gateway.ports import Away, Page, Positions
+from connectors.away import Away
+from connectors.kafka_follower import Positions
+from connectors.view_topics.ports import Page
 from connectors.webhook import reader as reading
 from connectors.webhook.desk import Desk
 from connectors.webhook.journal import PARKED, Journal

@@ -7,31 +7,14 @@ refused, and neither holds a token, a key or anything that came in the request's
 from __future__ import annotations
 
 import hmac
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any, NamedTuple
 
-from connectors.gateway.clients import SUBSCRIBE, Client, Clients
-from connectors.gateway.events import RawHeaders, header
-from connectors.gateway.ports import Away
-from connectors.gateway.problems import Problem
-from connectors.gateway.tokens import Token, TokenInvalid, Tokens
-
-CERTIFICATE = "postroom.certificate"
-"""Where the server puts the checked certificate of a connection into an ASGI scope's `extensions`."""
-
-
-class Certificate(NamedTuple):
-    """A client certificate that the server has checked: its SANs (kind, name) and its DER bytes."""
-
-    names: frozenset[tuple[str, str]]
-    der: bytes
-
-    @property
-    def sha256(self) -> str:
-        """Return the thumbprint as a token's `cnf` has it (RFC 8705 §3.1)."""
-        return urlsafe_b64encode(sha256(self.der).digest()).decode().rstrip("=")
+from connectors.away import Away
+from connectors.callers.clients import SUBSCRIBE, Client, Clients
+from connectors.callers.jwts import TokenInvalid
+from connectors.callers.tokens import Token, Tokens
+from connectors.doors import CERTIFICATE, Certificate, Problem, RawHeaders, header
 
 
 class Caller(NamedTuple):

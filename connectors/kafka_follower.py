@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from connectors.gateway import audit
-from connectors.gateway.ports import Away, Positions
+from connectors.away import Away
 from connectors.kafka_access import KafkaAccess
+from connectors.log_line import say
 
 POLL_MS = 1_000
 CONNECT_S = 10.0
 ASK_S = 5.0
 RETRY_S = 1.0
+
+
+Positions = tuple[int, ...]
+"""The next offset to read, by partition number; partitions beyond its end are read from their beginning."""
 
 
 class Taking(Protocol):
@@ -139,11 +143,11 @@ class Follower:
             try:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError) as error:
-                audit.say("follows-again", topic=self.topic, error=type(error).__name__)
+                say("follows-again", topic=self.topic, error=type(error).__name__)
             except Exception as error:
                 # INVARIANT: a follower that stopped in silence would show for ever what was retracted since.
                 # What a defect has left is not trusted: until all is read again, whoever asks is sent away.
-                audit.say("follows-anew", topic=self.topic, error=type(error).__name__)
+                say("follows-anew", topic=self.topic, error=type(error).__name__)
                 self._positions = []
                 self._was_at_end = False
             await asyncio.sleep(RETRY_S)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from connectors.gateway.ports import Away, Change
+from connectors.away import Away
+from connectors.view_topics.ports import Change
 from schemas import ContractMismatch, PlainCodec, unframe
 
 

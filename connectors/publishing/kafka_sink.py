@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from connectors.gateway import audit
-from connectors.gateway.ports import Away, Full, Headers
+from connectors.away import Away, Full
 from connectors.kafka_access import KafkaAccess
+from connectors.log_line import say
+from connectors.publishing.ports import Headers
 from schemas import EVENT_BYTES_MAX
 
 PENDING_MAX = 5_000
@@ -170,7 +171,7 @@ class KafkaSink:
             try:
                 await asyncio.wait_for(producer.start(), REQUEST_MS / 1000)
             except (KafkaError, OSError, TimeoutError) as error:
-                audit.say("connects-again", error=type(error).__name__)
+                say("connects-again", error=type(error).__name__)
                 await _let_go(producer)
                 await asyncio.sleep(RETRY_S)
                 continue

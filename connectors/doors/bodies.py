@@ -8,8 +8,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.gateway.limits import SMALL_BYTES_MAX, read_body
-from connectors.gateway.problems import Problem
+from connectors.doors.limits import SMALL_BYTES_MAX, read_body
+from connectors.doors.problems import Problem
 
 
 def json_answer(content: object, status: int = 200) -> Response:

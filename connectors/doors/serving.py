@@ -18,7 +18,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from connectors.gateway.access import CERTIFICATE, Certificate
+from connectors.doors.certificates import CERTIFICATE, Certificate
+from connectors.private_line import LOOPBACK
 from connectors.trouble import Misused
 
 KEEP_ALIVE_S = 30
@@ -28,7 +29,6 @@ HEAD_S_MAX = 15
 CONNECTIONS_MAX = 2_000
 HEADERS_BYTES_MAX = 32_768
 BACKLOG = 1_024
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Tls(NamedTuple):

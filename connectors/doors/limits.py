@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from connectors.gateway.problems import Problem
+from connectors.doors.problems import Problem
 
 BATCH_EVENTS_MAX = 500
 BATCH_BYTES_MAX = 8 * 1_048_576

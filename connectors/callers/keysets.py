@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 import jwt
 
-from connectors.gateway.ports import Away
+from connectors.away import Away
+from connectors.private_line import is_this_machine
 
 AGE_S_MAX = 300.0
 STALE_S_MAX = 3600.0
@@ -23,7 +24,6 @@ UNKNOWN_S_MIN = 10.0
 BYTES_MAX = 262_144
 FETCH_SECONDS = 5.0
 RSA_BITS_MIN = 2048
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
     "RS256": ("RSA", None),
@@ -139,7 +139,7 @@ def from_url(url: str) -> Fetch:
 
         try:
             async with (
-                httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=not url.startswith(LOOPBACK)) as client,
+                httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=not is_this_machine(url)) as client,
                 client.stream("GET", url, headers={"accept": "application/json"}) as answer,
             ):
                 if answer.status_code != 200:

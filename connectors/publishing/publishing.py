@@ -13,9 +13,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from connectors.gateway.judging import Judged
-from connectors.gateway.ports import Away, Full, Registered, Sink
-from connectors.gateway.problems import Problem
+from connectors.away import Away, Full
+from connectors.doors import Problem
+from connectors.publishing.judging import Judged
+from connectors.publishing.ports import Registered, Sink
 from schemas import frame
 
 WINDOW_S = 600.0

@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 from hashlib import blake2b
 from typing import Any
 
-from connectors.gateway.kafka_follower import Follower, let_go, make_consumer
-from connectors.gateway.ports import Away, Change, Expired, Page, Positions
-from connectors.gateway.view_records import Schemas, ViewRecords
+from connectors.away import Away
 from connectors.kafka_access import KafkaAccess
+from connectors.kafka_follower import Follower, Positions, let_go, make_consumer
+from connectors.view_topics.ports import Change, Expired, Page
+from connectors.view_topics.records import Schemas, ViewRecords
 
 WITHIN_S = 10.0
 READERS_MAX = 16

@@ -1,8 +1,8 @@
 """Whether an event may be published, with every problem named by its JSON path (E7).
 
 The reasons and their order are intake's, and intake itself has the last word, so that what was answered with
-202 is not a dead letter a moment later. In addition the client's own bond counts: an event of another owner,
-or of a system that is not the client's, is `not-the-owner`.
+202 is not a dead letter a moment later. In addition the publisher's own bond counts: an event of another
+owner, or of a system that is not its own, is `not-the-owner`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from connectors.gateway.clients import Client
-from connectors.gateway.events import RawHeaders, with_trace
-from connectors.gateway.limits import ATTRIBUTES_BYTES_MAX, DEPTH_MAX, is_too_deep
-from connectors.gateway.ports import Headers, LastWord
+from connectors.doors import ATTRIBUTES_BYTES_MAX, DEPTH_MAX, RawHeaders, header, is_too_deep
+from connectors.publishing.ports import Headers, LastWord
 from schemas import (
     EARLIEST_MS,
     EVENT_BYTES_MAX,
@@ -31,6 +29,7 @@ from schemas import (
     Rejection,
     cloudevent_from_json,
     to_headers,
+    trace_or_none,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -59,6 +58,18 @@ class Refused(NamedTuple):
     problems: Problems = ()
 
 
+class Bound(Protocol):
+    """Whoever publishes, as far as its events must agree: for which owner, as which systems."""
+
+    @property
+    def owner(self) -> str | None:
+        """The owner; None publishes nothing."""
+
+    @property
+    def systems(self) -> frozenset[str] | None:
+        """The systems; None is any of the owner's."""
+
+
 class Judge:
     """Judges events against the contracts in force."""
 
@@ -70,8 +81,8 @@ class Judge:
         """Judge by other contracts from now on."""
         self._contracts, self._last_word = contracts, last_word
 
-    def judge(self, line: bytes, client: Client, headers: RawHeaders, now_ms: int) -> Judged | Refused:
-        """Say whether this client may publish this CloudEvent in JSON now."""
+    def judge(self, line: bytes, bound: Bound, headers: RawHeaders, now_ms: int) -> Judged | Refused:
+        """Say whether whoever is so bound may publish this CloudEvent in JSON now."""
         event = _read(line)
         if isinstance(event, Refused):
             return event
@@ -80,7 +91,7 @@ class Judge:
         contract = self._contracts.by_type.get(event.type)
         if contract is None:
             return Refused(Rejection.UNKNOWN_TYPE, problems=[("$.type", "no contract has this type")])
-        refused = _not_the_owner(event, contract, client)
+        refused = _not_the_owner(event, contract, bound)
         if refused is not None:
             return refused
         plain = self._plain(event, contract, now_ms)
@@ -138,18 +149,18 @@ def _bounded(event: CloudEvent) -> CloudEvent | Refused:
     return event
 
 
-def _not_the_owner(event: CloudEvent, contract: Contract, client: Client) -> Refused | None:
+def _not_the_owner(event: CloudEvent, contract: Contract, bound: Bound) -> Refused | None:
     if event.owner not in contract.owners:
         owners = ", ".join(sorted(contract.owners))
         return Refused(
             Rejection.NOT_THE_OWNER, problems=[("$.source", f"this contract is published by {owners}")]
         )
-    if event.owner != client.owner:
+    if event.owner != bound.owner:
         return Refused(
-            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this client publishes for {client.owner}")]
+            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this client publishes for {bound.owner}")]
         )
-    if client.systems is not None and event.source.rpartition(":")[2] not in client.systems:
-        systems = ", ".join(sorted(client.systems))
+    if bound.systems is not None and event.source.rpartition(":")[2] not in bound.systems:
+        systems = ", ".join(sorted(bound.systems))
         return Refused(
             Rejection.NOT_THE_OWNER,
             problems=[("$.source", f"this client publishes as the systems {systems}")],
@@ -180,7 +191,7 @@ def _judged(event: CloudEvent, contract: Contract, plain: Plain, headers: RawHea
         return Refused(Rejection.OVERSIZED)
     traced = CloudEvent(
         event.id, event.source, event.type, event.time, event.owner,
-        extensions=with_trace(event, headers),
+        extensions=_with_trace(event, headers),
     )  # fmt: skip
     content = f"{event.type}\0{event.time}\0".encode() + body
     return Judged(contract, body, to_headers(traced), _name(event), hashlib.sha256(content).digest())
@@ -188,3 +199,11 @@ def _judged(event: CloudEvent, contract: Contract, plain: Plain, headers: RawHea
 
 def _name(event: CloudEvent) -> bytes:
     return hashlib.sha256(f"{event.source}\0{event.id}".encode()).digest()
+
+
+def _with_trace(event: CloudEvent, headers: RawHeaders) -> dict[str, str]:
+    """Return an event's extensions with its own trace, else the request's; what is no trace goes (V3)."""
+    found = header(headers, b"traceparent")
+    trace = event.traceparent or (trace_or_none(found[0]) if len(found) == 1 else "")
+    others = {name: value for name, value in event.extensions.items() if name != "traceparent"}
+    return others | ({"traceparent": trace} if trace else {})

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from connectors.gateway.audit import say
-from connectors.gateway.bodies import json_answer
-from connectors.gateway.ports import Away
-from connectors.gateway.problems import CONTENT_TYPE, Problem
+from connectors.away import Away
+from connectors.doors.bodies import json_answer
+from connectors.doors.problems import CONTENT_TYPE, Problem
+from connectors.log_line import say
 from connectors.signals import readiness
 
 Handler = Callable[[Request], Awaitable[Response]]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connectors.gateway.ports import Away
+from connectors.away import Away
 from connectors.registry import Registry
 from connectors.trouble import Trouble
 from schemas import Contract
