@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
+from tests.contract.connector_contract import Carrier, ConnectorContract
+from tests.contract.sink_carrier import IntoSink
 from tests.gateway_kit import Rig, claimant, rig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,15 +25,19 @@ def in_order(found: Iterator[tuple[str, str]]) -> list[tuple[str, int]]:
 # -- publishing over HTTP --------------------------------------------------------------------------------
 
 
-class OverHttp(Carrier):
+class OverHttp(IntoSink):
     """A client that repeats what was not answered with 202, a gateway, and a broker in memory."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.tmp_path, self.fuse = tmp_path, Fuse()
+        self.tmp_path = tmp_path
         self.unanswered: list[dict[str, Any]] = []
-        self.told: list[str] = []
-        self.rig: Rig = rig(tmp_path)
-        self.sent = self.rig.sink.sent
+        self.begin()
+
+    def started(self) -> Rig:
+        return rig(self.tmp_path)
+
+    def run(self, step: Any) -> None:
+        self.rig.http.runner.run(step)
 
     def give(self, key: str, number: int) -> None:
         self.unanswered.append(claimant(f"{key}-{number}", nino=NINOS[key]))
@@ -54,33 +59,11 @@ class OverHttp(Carrier):
                 self.told.append(answer.text)
             self.unanswered.pop(0)
 
-    def die_at(self, touch: int) -> None:
-        self.fuse.left = touch
-
-    def restart(self) -> None:
-        state = self.rig.sink.away, self.rig.sink.held
-        self.rig, self.fuse = rig(self.tmp_path), Fuse()
-        self.rig.sink.sent = self.sent
-        self.rig.sink.away, self.rig.sink.held = state
-
-    def peer(self, state: str) -> None:
-        sink = self.rig.sink
-        sink.away, sink.held = state == "dead", state == "slow"
-        if state == "well":
-            self.rig.http.runner.run(_acknowledged(sink.acknowledge))
-
     def arrived(self) -> list[tuple[str, int]]:
         return in_order(("", dict(sent.headers)["ce_id"].decode()) for sent in self.sent)  # type: ignore[arg-type]
 
     def waiting(self) -> int:
         return len(self.unanswered)
-
-    def reported(self) -> str:
-        return "\n".join(self.told)
-
-
-async def _acknowledged(acknowledge: Callable[[], None]) -> None:
-    acknowledge()
 
 
 class TestPublishingOverHttp(ConnectorContract):

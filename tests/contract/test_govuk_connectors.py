@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from connectors.onelogin.services import LINK_TYPE
 from connectors.trouble import Trouble
 from schemas import unframe
 from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
+from tests.contract.sink_carrier import IntoSink
 from tests.gateway_kit import rules
 from tests.notify_kit import NotifyRig, entry
 from tests.onelogin_kit import DRIVER, LinkRig
@@ -32,7 +32,7 @@ def named(ids: list[str]) -> list[tuple[str, int]]:
 # -- GOV.UK Pay ------------------------------------------------------------------------------------------
 
 
-class OverPay(Carrier):
+class OverPay(IntoSink):
     """GOV.UK Pay's stand-in, which sends again what was not answered with 2xx; the door; a broker in memory.
 
     The stand-in sends in order and waits for each answer; GOV.UK Pay may not, and the event's own moment
@@ -40,11 +40,15 @@ class OverPay(Carrier):
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory, self.fuse = directory, Fuse()
+        self.directory = directory
         self.sender = GovukPayStandIn(self._send, SECRET)
-        self.rig: PayRig = pay_rig(directory)
-        self.sent = self.rig.sink.sent
-        self.told: list[str] = []
+        self.begin()
+
+    def started(self) -> PayRig:
+        return pay_rig(self.directory)
+
+    def run(self, step: Any) -> None:
+        self.rig.runner.run(step)
 
     def _send(self, path: str, body: bytes, headers: dict[str, str]) -> int:
         self.fuse.touch()
@@ -70,34 +74,11 @@ class OverPay(Carrier):
             if not self.sender.attempt(message) and message.attempts[-1] in (503, 429):
                 return  # a minute passes before it is sent again
 
-    def die_at(self, touch: int) -> None:
-        self.fuse.left = touch
-
-    def restart(self) -> None:
-        state = self.rig.sink.away, self.rig.sink.held
-        self.rig, self.fuse = pay_rig(self.directory), Fuse()
-        self.rig.sink.sent = self.sent
-        self.rig.sink.away, self.rig.sink.held = state
-
-    def peer(self, state: str) -> None:
-        sink = self.rig.sink
-        sink.away, sink.held = state == "dead", state == "slow"
-        if state == "well":
-            self.rig.runner.run(_acknowledged(sink.acknowledge))
-
     def arrived(self) -> list[tuple[str, int]]:
         return named([dict(each.headers)["ce_id"].decode() for each in self.sent])
 
     def waiting(self) -> int:
         return sum(1 for each in self.sender.waiting() if each.attempts[-1:] != [422])
-
-    def reported(self) -> str:
-        return "\n".join(self.told)
-
-
-async def _acknowledged(acknowledge: Callable[[], None]) -> None:
-    acknowledge()
-    await asyncio.sleep(0)
 
 
 class TestPaymentsOfGovukPay(ConnectorContract):
@@ -111,18 +92,25 @@ class TestPaymentsOfGovukPay(ConnectorContract):
 # -- GOV.UK One Login ------------------------------------------------------------------------------------
 
 
-class OverOneLogin(Carrier):
+class OverOneLogin(IntoSink):
     """A department's service that repeats what was not answered with 202, the stand-in's keys, the door, its
     journal on disk, and a broker in memory.
     """
 
     def __init__(self, directory: Path, stand_in: GovukOneLoginStandIn) -> None:
-        self.directory, self.stand_in, self.fuse = directory, stand_in, Fuse()
-        self.rig = LinkRig(directory, stand_in)
-        self.sent = self.rig.sink.sent
+        self.directory, self.stand_in = directory, stand_in
         self.unanswered: list[dict[str, Any]] = []
         self.given: dict[str, dict[str, Any]] = {}
-        self.told: list[str] = []
+        self.begin()
+
+    def started(self) -> LinkRig:
+        return LinkRig(self.directory, self.stand_in)
+
+    def stopped(self) -> None:
+        self.rig.close()
+
+    def run(self, step: Any) -> None:
+        self.rig.runner.run(step)
 
     def give(self, key: str, number: int, identifier: str = DRIVER) -> None:
         subject = f"urn:fdc:gov.uk:2022:{key}-{number}-of-a-test"
@@ -148,22 +136,6 @@ class OverOneLogin(Carrier):
                 self.told.append(answer.text)
             self.unanswered.pop(0)
 
-    def die_at(self, touch: int) -> None:
-        self.fuse.left = touch
-
-    def restart(self) -> None:
-        state = self.rig.sink.away, self.rig.sink.held
-        self.rig.close()
-        self.rig, self.fuse = LinkRig(self.directory, self.stand_in), Fuse()
-        self.rig.sink.sent = self.sent
-        self.rig.sink.away, self.rig.sink.held = state
-
-    def peer(self, state: str) -> None:
-        sink = self.rig.sink
-        sink.away, sink.held = state == "dead", state == "slow"
-        if state == "well":
-            self.rig.runner.run(_acknowledged(sink.acknowledge))
-
     def arrived(self) -> list[tuple[str, int]]:
         contract = rules()[0].by_type[LINK_TYPE]
         accounts = {}
@@ -174,9 +146,6 @@ class OverOneLogin(Carrier):
 
     def waiting(self) -> int:
         return len(self.unanswered)
-
-    def reported(self) -> str:
-        return "\n".join(self.told)
 
 
 class TestLinksOfOneLogin(ConnectorContract):
