@@ -28,6 +28,7 @@ timeout_ms: 30000
 unknown_wait_s: 60
 """
 BEGUN_S = 1_790_000_000.0
+WITHDRAWN = {"name": "consent-withdrawn", "address": "consent-withdrawn"}
 
 
 def plan_of(directory: Path, url: str, text: str = FILE, key: str = API_KEY, **changes: Any) -> Plan:

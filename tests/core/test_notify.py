@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from connectors.notify.deletions import Deletions
 from connectors.notify.facts import CONSENT_CHANGED, SHARED, notice_of, read_entry
 from connectors.notify.journal import DUE, REFUSED, SENT, UNKNOWN, UNREACHED
-from connectors.notify.letterbox import Letterbox, Outcome
+from connectors.notify.letterbox import Outcome
 from connectors.notify.pace import Pace, until_midnight_s
-from connectors.trouble import Misused, Trouble
-from tests.notify_kit import CARERS, FILE, HOUSING, OWN, NotifyRig, entry, plan_of
+from connectors.trouble import Trouble
+from tests.notify_kit import CARERS, HOUSING, WITHDRAWN, NotifyRig, entry
 from tests.standins.govuk_notify_stand_in import API_KEY, TEMPLATES, GovukNotifyStandIn
 
 
@@ -34,39 +34,6 @@ def rig(tmp_path: Path, stand_in: GovukNotifyStandIn) -> Iterator[NotifyRig]:
     made = NotifyRig(tmp_path, stand_in)
     yield made
     made.end()
-
-
-def kind(value: bytes, *before: str) -> str | None:
-    """The kind of the notice that an entry is."""
-    found = notice_of(read_entry(value), frozenset(before))
-    return None if found is None else found.kind
-
-
-WITHDRAWN = {"name": "consent-withdrawn", "address": "consent-withdrawn"}
-
-
-@pytest.mark.parametrize(
-    ("value", "before", "expected"),
-    [
-        (entry("p", 1, ["name"]), (), SHARED),
-        (entry("p", 2, ["name"]), ("name",), None),
-        (entry("p", 2, ["name", "address"]), ("name",), SHARED),
-        (entry("p", 2, ["name"], {"address": "no-consent"}), ("name", "address"), None),
-        (entry("p", 2, ["name"], {"address": "consent-withdrawn"}), ("name", "address"), CONSENT_CHANGED),
-        (entry("p", 2, (), WITHDRAWN, kind="retraction"), ("name",), CONSENT_CHANGED),
-        (entry("p", 2, (), {"name": "consent-paused"}, kind="retraction"), ("name",), CONSENT_CHANGED),
-        (entry("p", 2, (), {"name": "consent-expired"}, kind="retraction"), ("name",), None),
-        (entry("p", 2, (), WITHDRAWN, kind="retraction"), (), None),
-        (entry("p", 2, (), WITHDRAWN, kind="retraction", why="restricted"), ("name",), None),
-        (entry("p", 2, (), kind="retraction", why="deceased"), ("name",), None),
-        (entry("p", 2, ["name"], kind="retraction", reason="corrected"), ("name",), None),
-    ],
-)
-def test_a_person_is_told_of_new_sharing_and_of_what_a_consent_took_back(
-    value: bytes, before: tuple[str, ...], expected: str | None
-):
-    """And of nothing else: never why a protected or a dead person's view went (C6)."""
-    assert kind(value, *before) == expected
 
 
 def test_a_reference_is_the_facts_and_says_nobody(rig: NotifyRig):
@@ -356,48 +323,6 @@ def test_a_full_day_at_govuk_notify_is_waited_for(rig: NotifyRig, stand_in: Govu
     rig.later_s += until_midnight_s(rig.now_s()) + 1
     rig.work(1)
     assert len(rig.told()) == 3
-
-
-# -- the file --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "named"),
-    [
-        (f"agreement: {OWN}", "agreement: nothing", "agreement"),
-        ("timeout_ms: 30000", "attribute: name", "attribute"),
-        ("timeout_ms: 30000", f"agreements: [{OWN}]", "agreements"),
-        ("timeout_ms: 30000", "agreements: [nothing]", "agreements"),
-        ("base_url: URL", "base_url: http://notify.example", "base_url"),
-        ("base_url: URL", "base_url: notify.example", "base_url"),
-        ("timeout_ms: 30000", "per_minute: 3001", "per_minute"),
-        (TEMPLATES[0], "not-a-template", "notices.shared.template"),
-        ("shared:", "everything:", "notices.everything"),
-        ("notify.key", "gone.key", "api_key"),
-    ],
-)
-def test_all_that_is_wrong_with_the_file_is_named(tmp_path: Path, old: str, new: str, named: str):
-    """By field."""
-    assert old in FILE
-    with pytest.raises(Misused, match=named):
-        plan_of(tmp_path, "http://127.0.0.1:1", FILE.replace(old, new, 1))
-
-
-def test_a_key_that_is_none_is_not_shown(tmp_path: Path):
-    """Its form is checked, because the client would cut it up wherever it likes; a plan shows no key."""
-    with pytest.raises(Misused) as caught:
-        plan_of(tmp_path, "http://127.0.0.1:1", key="a secret of another kind")
-    assert "api_key" in str(caught.value)
-    assert "another kind" not in str(caught.value)
-    assert API_KEY not in repr(plan_of(tmp_path, "http://127.0.0.1:1"))
-
-
-def test_the_real_service_is_the_default():
-    """Nothing but a setting makes it another."""
-    from connectors.notify.plan import GOVUK
-
-    assert GOVUK == "https://api.notifications.service.gov.uk"
-    assert isinstance(Letterbox(API_KEY, GOVUK, 1), Letterbox)
 
 
 # -- what the notifier owes ------------------------------------------------------------------------------

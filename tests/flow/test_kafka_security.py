@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -32,166 +29,31 @@ from connectors.kafka_group_lag import group_lags
 from connectors.kafka_quotas import QuotaChange, Quotas
 from connectors.kafka_reader import TopicReader
 from connectors.kafka_users import Users
-from connectors.local_security import ADMIN, LocalSecurity
+from connectors.local_security import ADMIN
 from connectors.reachable import kafka_problem
 from connectors.state_files import read_json
-from postroom.access import AUDITOR, CANARY, GATEWAY, OPERATOR, WORKER, ours
+from postroom.access import AUDITOR, CANARY, GATEWAY, WORKER, ours
 from postroom.canary import GROUPS
 from postroom.config import Settings
-from schemas import format_instant
 from tests.flow.secured import Secured, secured
+from tests.flow.secured_way import acknowledge, owing, put, reached, took_s, until, views
+from tests.flow.security_deeds import (
+    ALLOWED,
+    DWP,
+    DWPS_TOPIC,
+    FORBIDDEN,
+    LEEDS_VIEW,
+    NHS,
+    OWN_TOPIC,
+    REFUSED,
+    STRANGER,
+    USERS,
+    YORK,
+    YORKS_VIEW,
+)
 from tests.flow.spine import decided, now_ms, registered
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
-
-NHS, DWP, LEEDS = "owner.nhs", "owner.dwp", "owner.council-leeds"
-YORK, LEEDS_READS = "subscriber.council-york", "subscriber.council-leeds"
-STRANGER = "stranger"
-USERS = (NHS, DWP, LEEDS, YORK, LEEDS_READS, WORKER, GATEWAY, AUDITOR, OPERATOR, CANARY)
-
-OWN_TOPIC = "uk.gov.health.demographics.v1"
-DWPS_TOPIC = "uk.gov.benefits.award.v1"
-CONSENT_TOPIC = "uk.gov.consent.decision.v1"
-YORKS_VIEW, LEEDS_VIEW = "view.council-york-carers", "view.council-leeds-housing"
-UNHEARD = "uk.gov.health.unheard-of.v1"
-
-REFUSED = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-}
-
-FORBIDDEN: list[tuple[str, str, tuple[str, ...]]] = [
-    # A department reads nothing: no view, not what others say, not even its own topic, nor what is between.
-    (NHS, "read", (YORKS_VIEW,)),
-    (NHS, "read", (OWN_TOPIC,)),
-    (NHS, "read", (DWPS_TOPIC,)),
-    (NHS, "read", ("postroom.disclosures",)),
-    (NHS, "read", ("postroom.dead-letters",)),
-    (NHS, "read", ("postroom.reports",)),
-    # It writes what it alone owns.
-    (NHS, "write", (DWPS_TOPIC,)),
-    (NHS, "write", ("uk.gov.consent.restriction.v1",)),
-    (LEEDS, "write", (CONSENT_TOPIC,)),
-    (NHS, "write", ("postroom.assertions",)),
-    (NHS, "write", (YORKS_VIEW,)),
-    (NHS, "write", ("acknowledgements",)),
-    # It brings nothing past the gate, and does not change what came through.
-    (NHS, "create_topic", (UNHEARD,)),
-    (NHS, "write", (UNHEARD,)),
-    (NHS, "delete_topic", (OWN_TOPIC,)),
-    (NHS, "shorten", (OWN_TOPIC,)),
-    (NHS, "see_configuration", (OWN_TOPIC,)),
-    (NHS, "add_partitions", (OWN_TOPIC,)),
-    (NHS, "delete_records", (OWN_TOPIC,)),
-    # It holds up no reader by a transaction, takes over no task, and no group.
-    (NHS, "transact", ("owner.nhs.one",)),
-    (NHS, "transact", ("postroom.intake-0",)),
-    (NHS, "join", ("postroom.intake", OWN_TOPIC)),
-    (NHS, "grant", (NHS, YORKS_VIEW)),
-    # A subscriber reads its own.
-    (YORK, "read", (LEEDS_VIEW,)),
-    (YORK, "see", (LEEDS_VIEW,)),
-    (YORK, "read", ("obligations.council-leeds",)),
-    (YORK, "read", ("postroom.disclosures",)),
-    (YORK, "read", ("postroom.fragments",)),
-    (YORK, "read", ("postroom.record.changelog",)),
-    (YORK, "read", ("acknowledgements",)),
-    (YORK, "read", (CONSENT_TOPIC,)),
-    (LEEDS_READS, "read", (YORKS_VIEW,)),
-    # It writes nothing but acknowledgements: no view, no obligation, no consent.
-    (YORK, "write", (YORKS_VIEW,)),
-    (YORK, "write", ("obligations.council-york",)),
-    (YORK, "write", ("postroom.disclosures",)),
-    (YORK, "write", (CONSENT_TOPIC,)),
-    # Its groups are its own.
-    (YORK, "join", ("subscriber.council-leeds.app", YORKS_VIEW)),
-    (YORK, "join", ("council-york", YORKS_VIEW)),
-    (YORK, "join", ("postroom.record", YORKS_VIEW)),
-    (YORK, "commit", ("subscriber.council-leeds.app", YORKS_VIEW)),
-    (YORK, "delete_group", ("subscriber.council-leeds.app",)),
-    (YORK, "set_password", (LEEDS_READS,)),
-    (YORK, "see_password", (LEEDS_READS,)),
-    (YORK, "see_permissions", ()),
-    (YORK, "create_topic", ("view.council-york-more",)),
-    # A worker's credentials do not administer, and read nothing that it only writes.
-    (WORKER, "create_topic", (UNHEARD,)),
-    (WORKER, "delete_topic", ("postroom.record.changelog",)),
-    (WORKER, "shorten", ("postroom.record.changelog",)),
-    (WORKER, "add_partitions", ("postroom.pairs",)),
-    (WORKER, "delete_records", ("postroom.identity.changelog",)),
-    (WORKER, "configure_broker", ("1",)),
-    (WORKER, "grant", (WORKER, YORKS_VIEW)),
-    (WORKER, "withdraw", (YORK, YORKS_VIEW)),
-    (WORKER, "set_password", (ADMIN,)),
-    (WORKER, "see_password", (ADMIN,)),
-    (WORKER, "read", (YORKS_VIEW,)),
-    (WORKER, "read", ("postroom.disclosures",)),
-    (WORKER, "write", (CONSENT_TOPIC,)),
-    (WORKER, "write", ("acknowledgements",)),
-    (WORKER, "transact", ("gateway-1",)),
-    (WORKER, "join", ("subscriber.council-york.app", "postroom.fragments")),
-    (WORKER, "delete_group", ("postroom.intake",)),
-    # Who looks changes nothing, and sees no more than it must.
-    (AUDITOR, "read", (YORKS_VIEW,)),
-    (AUDITOR, "write", ("postroom.disclosures",)),
-    (AUDITOR, "delete_records", ("postroom.disclosures",)),
-    (OPERATOR, "read", ("postroom.disclosures",)),
-    (OPERATOR, "read", (YORKS_VIEW,)),
-    (OPERATOR, "write", ("postroom.obligations",)),
-    (OPERATOR, "write", ("postroom.dead-letters",)),
-    (OPERATOR, "write", ("postroom.dead-letters.decisions",)),
-    (OPERATOR, "write", (OWN_TOPIC,)),
-    (OPERATOR, "read", (OWN_TOPIC,)),
-    (OPERATOR, "join", ("postroom.intake", OWN_TOPIC)),
-    (CANARY, "read", (OWN_TOPIC,)),
-    (CANARY, "read", ("postroom.fragments",)),
-    (CANARY, "see", (YORKS_VIEW,)),
-    (CANARY, "write", ("postroom.dead-letters.decisions",)),
-    (CANARY, "join", ("postroom.intake", "uk.gov.canary.beat.v1")),
-    (GATEWAY, "write", (YORKS_VIEW,)),
-    (GATEWAY, "read", ("postroom.disclosures",)),
-    (GATEWAY, "transact", ("postroom.record-0",)),
-    (GATEWAY, "create_topic", (UNHEARD,)),
-    # A password alone is no permission.
-    (STRANGER, "read", (YORKS_VIEW,)),
-    (STRANGER, "write", (OWN_TOPIC,)),
-    (STRANGER, "join", ("stranger", YORKS_VIEW)),
-]
-
-ALLOWED: list[tuple[str, str, tuple[str, ...]]] = [
-    (NHS, "write", (OWN_TOPIC,)),
-    (YORK, "read", (YORKS_VIEW,)),
-    (YORK, "see", (YORKS_VIEW,)),
-    (YORK, "read", ("obligations.council-york",)),
-    (YORK, "join", ("subscriber.council-york.app", YORKS_VIEW)),
-    (YORK, "commit", ("subscriber.council-york.other", YORKS_VIEW)),
-    (LEEDS_READS, "read", (LEEDS_VIEW,)),
-    (WORKER, "transact", ("postroom.scratch-0",)),
-    (AUDITOR, "read", ("postroom.disclosures",)),
-    (OPERATOR, "read", ("postroom.dead-letters",)),
-    (OPERATOR, "read", ("postroom.dead-letters.decisions",)),
-    (OPERATOR, "write", ("postroom.dead-letters.requests",)),
-    (OPERATOR, "see", (YORKS_VIEW,)),
-    (CANARY, "read", ("postroom.dead-letters.decisions",)),
-    (CANARY, "see", (OWN_TOPIC,)),
-    (ADMIN, "create_topic", ("scratch",)),
-    (ADMIN, "write", ("scratch",)),
-    (ADMIN, "see_configuration", ("scratch",)),
-    (ADMIN, "shorten", ("scratch",)),
-    (ADMIN, "add_partitions", ("scratch",)),
-    (ADMIN, "delete_records", ("scratch",)),
-    (ADMIN, "configure_broker", ("1",)),
-    (ADMIN, "grant", (STRANGER, "scratch")),
-    (ADMIN, "see_permissions", ()),
-    (ADMIN, "withdraw", (STRANGER, "scratch")),
-    (ADMIN, "set_password", ("nobody",)),
-    (ADMIN, "see_password", (YORK,)),
-    (ADMIN, "delete_group", ("subscriber.council-york.other",)),
-    (ADMIN, "delete_topic", ("scratch",)),
-]
-"""The same deeds by who may: what is refused above is refused because of who asks, not because of how."""
 
 
 @pytest.fixture(scope="module")
@@ -492,69 +354,3 @@ def test_a_running_open_stack_is_not_secured_under_its_users(stack_settings: Set
     assert found == [QuotaChange(user, "request_percentage", 5.0, None)]
     Quotas(access, ours).apply(found)
     assert not [change for change in Quotas(access, ours).plan({}) if change.user == user]
-
-
-def took_s(own: Secured, user: str, topic: str, size: int) -> float:
-    """How long it takes to write that many bytes, one after the other."""
-    producer = Producer(own.client(user, **{"linger.ms": 0}))
-    began = time.monotonic()
-    for _ in range(size // 10_000):
-        producer.produce(topic, os.urandom(10_000))
-        producer.flush(60)
-    return time.monotonic() - began
-
-
-def reached(own: Secured) -> dict[str, str]:
-    """The settings of an installation that did not make this cluster itself."""
-    stack = find_stack(own.settings)
-    return {
-        "POSTROOM_KAFKA": stack.kafka,
-        "POSTROOM_REGISTRY": stack.registry,
-        "POSTROOM_KAFKA_SECURITY": "SASL_SSL",
-        "POSTROOM_KAFKA_CA_FILE": str(own.security.ca_file),
-        "POSTROOM_KAFKA_USERNAME": ADMIN,
-        "POSTROOM_KAFKA_PASSWORD": own.password(ADMIN),
-    }
-
-
-def put(own: Secured, value: str) -> str:
-    """A value that only the running installation knows."""
-    stack = find_stack(own.settings)
-    if value == "OTHER":
-        other = LocalSecurity(Path(tempfile.mkdtemp(dir=own.place)) / "security")
-        other.make()
-        return str(other.ca_file)
-    if value == "NAMED":
-        return f"{socket.gethostname()}:{stack.kafka.rpartition(':')[2]}"
-    return stack.registry.removeprefix("http://") if value == "REGISTRY" else value
-
-
-def views(own: Secured) -> list[dict]:
-    said = own.good("view", "council-york-carers", "-o", "json", user=YORK)
-    return list(json.loads(said))
-
-
-def owing(own: Secured) -> list[dict]:
-    said = own.good("obligations", "list", "-o", "json", user=OPERATOR)
-    return list(json.loads(said))
-
-
-def acknowledge(own: Secured, obligation: str) -> None:
-    """As the subscriber, by its own client (V4)."""
-    event = {"specversion": "1.0", "id": f"done-{obligation}", "source": "urn:gov:council-york:care"}
-    event |= {"type": "uk.gov.council-york.deleted.v1", "time": format_instant(now_ms())}
-    event |= {"data": {"obligation": obligation}}
-    producer = Producer(own.client(YORK))
-    headers = [("content-type", b"application/cloudevents+json")]
-    producer.produce("acknowledgements", json.dumps(event).encode(), headers=headers)
-    assert producer.flush(20) == 0
-
-
-def until(own: Secured, name: str, ask, timeout_s: float = 180):
-    """Ask until the answer is one."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := ask()):
-        assert own.workers[name].poll() is None, own.log(name)
-        assert time.monotonic() < deadline, own.log(name)
-        time.sleep(0.3)
-    return answer
