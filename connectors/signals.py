@@ -16,7 +16,15 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import Gauge, make_wsgi_app
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Gauge,
+    make_wsgi_app,
+)
+from prometheus_client.registry import Collector
 
 from connectors.trouble import Misused
 
@@ -49,14 +57,16 @@ class Signals:
         is_alive: IsAlive = lambda: True,
         systems: Mapping[str, Callable[[], str | None]] | None = None,
         needed: Collection[str] = (),
+        metrics: Iterable[Collector] = (),
     ) -> None:
         """Listen and begin to serve; port 0 chooses a free one. Misused when the place cannot be had.
 
-        A process is not ready while one of the systems that are `needed` does not answer.
+        A process is not ready while one of the systems that are `needed` does not answer. Beside what every
+        process has it tells `metrics`, and nothing that is only loaded.
         """
         self._waiting_for, self._is_alive = waiting_for, is_alive
         self._needed, self._silent = frozenset(needed), set[str]()
-        self._metrics = make_wsgi_app()
+        self._metrics = make_wsgi_app(_registry(metrics))
         self._ended = threading.Event()
         BUILD.labels(process, version("postroom"), platform.python_version()).set(1)
         try:
@@ -110,6 +120,14 @@ class Signals:
             silent = [f"{system} to answer" for system in sorted(self._silent)]
             return _json(start_response, *readiness([*self._waiting_for(), *silent]))
         return _json(start_response, 404, {"status": "not-found"})
+
+
+def _registry(metrics: Iterable[Collector]) -> CollectorRegistry:
+    """Return what is told: not the library's own registry, in which everything is that was ever imported."""
+    told = CollectorRegistry()
+    for each in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, BUILD, REACHABLE, *metrics):
+        told.register(each)
+    return told
 
 
 def readiness(waiting_for: list[str]) -> tuple[int, dict[str, Any]]:

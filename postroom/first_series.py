@@ -4,9 +4,6 @@ A counter that is born with its first count has risen by nothing: the first with
 in no rate, and the first foreign record would wake nobody. So whatever is counted under labels that are known
 in advance is begun here; what is not is named in :data:`FIRST_COUNTED`, with why. A test refuses a metric
 that is in neither.
-
-Each function imports the metrics of its own process and no others: a metric without labels is told by whoever
-has only imported it, and a worker that tells of webhooks is missed as one when it goes.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ so nobody adds one that a person or an event could fill.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,32 +17,29 @@ from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import signals
-from connectors.files import metrics as files_metrics
-from connectors.gateway import audit
-from connectors.notify import metrics as notify_metrics
-from connectors.onelogin import metrics as onelogin_metrics
-from connectors.pay import metrics as pay_metrics
-from connectors.postgres import outbox_metrics, sink_metrics
-from connectors.webhook import metrics as webhook_metrics
-from postroom import canary_metrics
 from postroom.first_series import FIRST_COUNTED
-from processors.engine import metrics
+from postroom.signals import DECLARED_IN, metrics_in
 
 METRICS_PAGE = Path("docs/metrics.md")
 BEGIN, END = "<!-- rendered: catalogue -->", "<!-- end of what is rendered -->"
 
+TITLES: Mapping[str, str] = {
+    "worker": "A worker (`postroom run`)",
+    "gateway": "The gateway (`postroom gateway run`)",
+    "outbox": "The outbox (`postroom outbox run`)",
+    "sink": "The sink (`postroom sink run`)",
+    "files": "Nightly files (`postroom files run`)",
+    "webhook": "Webhooks (`postroom webhook run`)",
+    "pay": "GOV.UK Pay's door (`postroom pay run`)",
+    "onelogin": "GOV.UK One Login's door (`postroom onelogin run`)",
+    "notify": "Notices (`postroom notify run`)",
+    "canary": "The canary (`postroom canary run`)",
+}
+"""Each kind of process that has metrics of its own, in the page's order."""
+
 PROCESSES: tuple[tuple[str, ModuleType], ...] = (
     ("Every process", signals),
-    ("A worker (`postroom run`)", metrics),
-    ("The gateway (`postroom gateway run`)", audit),
-    ("The outbox (`postroom outbox run`)", outbox_metrics),
-    ("The sink (`postroom sink run`)", sink_metrics),
-    ("Nightly files (`postroom files run`)", files_metrics),
-    ("Webhooks (`postroom webhook run`)", webhook_metrics),
-    ("GOV.UK Pay's door (`postroom pay run`)", pay_metrics),
-    ("GOV.UK One Login's door (`postroom onelogin run`)", onelogin_metrics),
-    ("Notices (`postroom notify run`)", notify_metrics),
-    ("The canary (`postroom canary run`)", canary_metrics),
+    *((TITLES[process], import_module(module)) for process, module in DECLARED_IN.items()),
 )
 
 LABELS: dict[str, str] = {
@@ -88,10 +86,8 @@ class Declared:
 
 
 def declared(module: ModuleType) -> Iterator[Declared]:
-    """Yield the metrics of a module, in their order there."""
-    for found in vars(module).values():
-        if isinstance(found, MetricWrapperBase):
-            yield _declaration(found)
+    """Return the metrics of a module, in their order there."""
+    return map(_declaration, metrics_in(module))
 
 
 def every_metric() -> list[Declared]:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
+from types import ModuleType
+
+from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import Stack
 from connectors.reachable import kafka_problem, registry_problem
 from connectors.signals import IsAlive, Signals, WaitingFor
 from postroom.config import Settings
+
+DECLARED_IN: Mapping[str, str] = {
+    "worker": "processors.engine.metrics",
+    "gateway": "connectors.gateway.audit",
+    "outbox": "connectors.postgres.outbox_metrics",
+    "sink": "connectors.postgres.sink_metrics",
+    "files": "connectors.files.metrics",
+    "webhook": "connectors.webhook.metrics",
+    "pay": "connectors.pay.metrics",
+    "onelogin": "connectors.onelogin.metrics",
+    "notify": "connectors.notify.metrics",
+    "canary": "postroom.canary_metrics",
+}
+"""Where each kind of process declares its metrics. Named, not imported: a process loads its own."""
+
+
+def metrics_in(module: ModuleType) -> Iterator[MetricWrapperBase]:
+    """Yield the metrics of a module, in their order there."""
+    return (found for found in vars(module).values() if isinstance(found, MetricWrapperBase))
 
 
 def show_signals(
@@ -20,6 +43,9 @@ def show_signals(
 ) -> Signals:
     """Serve a process's metrics and health where the settings say; it lives as long as the process, and is
     not ready while what is `needed` (of `kafka`, `registry`) does not answer.
+
+    Of the metrics it tells those that its kind declares. Others' are loaded as well, with what both stand
+    on, and those without labels would be there at once: a webhook process is no gateway that is not ready.
     """
     return Signals(
         process,
@@ -32,4 +58,5 @@ def show_signals(
             "registry": lambda: registry_problem(stack.registry),
         },
         needed,
+        metrics_in(import_module(DECLARED_IN[process])),
     )

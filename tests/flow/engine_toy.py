@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 
 from connectors.signals import Signals
-from processors.engine import READINESS, EngineConfig, StageSpec, run_worker
+from postroom.signals import metrics_in
+from processors.engine import READINESS, EngineConfig, StageSpec, metrics, run_worker
 from processors.engine.journal import say
 from processors.stage import Outcome, Outgoing, State, Step
 
@@ -114,7 +115,8 @@ def main() -> int:
         discover_every_s=2,
         fault=os.environ.get("POSTROOM_FAULT"),
     )
-    signals = Signals("worker", "127.0.0.1", 0, READINESS.waiting_for, READINESS.is_alive)
+    waiting_for, is_alive = READINESS.waiting_for, READINESS.is_alive
+    signals = Signals("worker", "127.0.0.1", 0, waiting_for, is_alive, metrics=metrics_in(metrics))
     say("signals", url=signals.url)
     wanted = os.environ.get("TOY_STAGES", "count,relay").split(",")
     return run_worker([stages[name] for name in wanted], config)
