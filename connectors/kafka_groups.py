@@ -25,10 +25,16 @@ class GroupFacts:
     """The client ids of its members."""
     lag: Mapping[Where, int] = field(default_factory=dict)
     """Offsets between what is committed, or the beginning, and the end."""
+    ends: Mapping[Where, int] = field(default_factory=dict)
     position: int = 0
     """How far it has come, over all partitions: the difference of two looks is its pace."""
     lost: Mapping[Where, int] = field(default_factory=dict)
     """Offsets that were deleted before the group had come to them."""
+
+    @property
+    def tails(self) -> dict[Where, tuple[int, int]]:
+        """Where something may wait: the first offset that is not committed, and the end."""
+        return {where: (self.ends[where] - lag, self.ends[where]) for where, lag in self.lag.items() if lag}
 
     @property
     def lag_records(self) -> int:
@@ -86,6 +92,7 @@ def _facts(
         str(described.get("protocol_data", "")),
         tuple(sorted(str(member["client_id"]) for member in described.get("members", ()))),
         {(tp.topic, tp.partition): lag for tp, lag in lags.items()},
+        {(tp.topic, tp.partition): ends[tp] for tp in where},
         sum(positions.get(tp, begins[tp]) for tp in where),
         {
             (tp.topic, tp.partition): begins[tp] - position

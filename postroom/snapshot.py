@@ -28,6 +28,10 @@ from schemas import Agreement, Contracts
 
 UP = ("running", "reachable")
 SETTLED = "Stable"
+MARKERS_MAX = 64
+"""Of one stage: so many offsets that were not counted are as likely markers as records."""
+TAIL_OFFSETS_MAX = 500
+"""Of one stage: up to so many are read to say exactly how many records wait; beyond, a few are nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,18 @@ class StageFigures:
     state: str
     workers: int
     lag: int
-    """Offsets to go, over all partitions; between the stages a few of them are transactions' markers."""
+    """Offsets to go, over all partitions; some of them are transactions' markers, and no records."""
+    waiting: int | None = None
+    """Records to go, where that could be counted; None: at most `lag`."""
     pace_per_s: float | None = None
     """Offsets a second since the last look; None at the first."""
+
+    @property
+    def to_go(self) -> str:
+        """What waits, as a person reads it."""
+        if self.waiting is not None:
+            return f"{self.waiting:,}"
+        return f"{'none, or ' if self.lag <= MARKERS_MAX else ''}at most {self.lag:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,7 @@ class Looking:
         self._decisions: list[Decision] = []
         self._owed: dict[bytes, Obligation] = {}
         self._disputes: dict[bytes, str] = {}
+        self._may_count = True
         self._before: tuple[float, Mapping[str, GroupFacts]] | None = None
 
     def look(self, parts: Sequence[PartStatus]) -> Snapshot:
@@ -137,10 +151,26 @@ class Looking:
                 found.state,
                 len(found.members),
                 found.lag_records,
+                self._waiting(found),
                 (found.position - before[name].position) / (now_s - before_s) if name in before else None,
             )
             for name, found in facts.items()
         ]
+
+    def _waiting(self, group: GroupFacts) -> int | None:
+        """How many records wait exactly: an idle stage has none, whatever the offsets say."""
+        tails = group.tails
+        if not tails:
+            return 0
+        if not self._may_count or group.lag_records > TAIL_OFFSETS_MAX:
+            return None
+        try:
+            counted = TopicReader(self._access).count(tails)
+        except Trouble:
+            # Who looks at groups need not be allowed to read what citizens' data is in; an operator is not.
+            self._may_count = False
+            return None
+        return None if counted is None else sum(counted.values())
 
     def _read(self) -> None:
         """Take what has been written since the last look."""

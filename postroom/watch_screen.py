@@ -124,7 +124,7 @@ def _flow(found: Snapshot) -> RenderableType:
             each.stage,
             Text(str(each.workers), GOOD if each.workers else BAD),
             each.state,
-            f"{each.lag:,}",
+            each.to_go,
             "–" if each.pace_per_s is None else f"{max(0.0, each.pace_per_s):,.0f}",
             f"{waits[each.stage]:.1f} s" if each.stage in waits else "–",
             f"{restored[each.stage]:.0%}" if each.stage in restored else "–",

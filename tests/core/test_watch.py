@@ -6,22 +6,30 @@ import math
 from collections import Counter
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from connectors import Stack, Trouble
+from connectors.kafka_access import KafkaAccess
+from connectors.kafka_groups import GroupFacts
+from connectors.kafka_reader import TopicReader
 from connectors.metrics_reader import Sample
 from connectors.stack import PartStatus
 from postroom.commands.status import document
 from postroom.figures import greatest, spread, sums
-from postroom.snapshot import Snapshot, StageFigures
+from postroom.snapshot import TAIL_OFFSETS_MAX, Looking, Snapshot, StageFigures
 from postroom.watch_screen import screen
 from processors.dead_letters import Decision, Letter, Result, Standing
 from processors.messages import Owed
 from processors.obligations import Obligation
+from schemas import load_contracts
 
 NOW_MS = 1_780_000_000_000
 HOUR_MS = 3_600_000
+WHERE = [("t", number) for number in range(3)]
+CONTRACTS = load_contracts(Path(__file__).resolve().parents[2] / "schemas")
 STAGES = ("intake", "identity", "persons", "record", "obligations")
 RETRACTION = "postroom_withdrawal_to_retraction_seconds"
 
@@ -40,7 +48,7 @@ def buckets(name: str, *counts: tuple[float, int], process: str = "a") -> list[S
 READY = Snapshot(
     NOW_MS,
     [PartStatus("kafka", "running"), PartStatus("registry", "running")],
-    [StageFigures(name, "Stable", 2, 7, 120.0) for name in STAGES],
+    [StageFigures(name, "Stable", 2, 7, None, 120.0) for name in STAGES],
     [Standing(Letter("t", 0, 1, NOW_MS - HOUR_MS, "oversized"))],
     [obligation(1, NOW_MS + 1), obligation(2, NOW_MS - 1), obligation(3, NOW_MS - 1, done=True)],
     Counter({"hub": 2}),
@@ -100,6 +108,44 @@ def test_the_screen_has_promises_flow_consent_letters_and_obligations():
     told = shown(READY)
     for words in ("98.00%", "2.5 s", "1.5 s", "25%", "120", "oversized", "1 h old", "council-leeds", "11"):
         assert words in told, words
+
+
+def test_an_idle_stage_has_nothing_to_go_whatever_its_offsets_say(monkeypatch: pytest.MonkeyPatch):
+    """Each transaction leaves a marker behind the last record: four partitions showed "at most 4" for ever.
+    What cannot be counted, because it is much, slow, or not for this user to read, is told as a bound.
+    """
+    asked: list[object] = []
+    answer: list[dict[tuple[str, int], int] | None] = [{("t", 0): 0, ("t", 1): 0}]
+
+    def count(_: object, tails: object) -> dict[tuple[str, int], int] | None:
+        asked.append(tails)
+        return answer[0]
+
+    monkeypatch.setattr(TopicReader, "count", count)
+    looking = Looking(Stack(KafkaAccess("127.0.0.1:1"), "", local=True), CONTRACTS, {})
+    idle = GroupFacts(
+        "g", "Stable", lag={("t", 0): 1, ("t", 1): 3, ("t", 2): 0}, ends=dict.fromkeys(WHERE, 9)
+    )
+    assert looking._waiting(idle) == 0
+    assert asked == [{("t", 0): (8, 9), ("t", 1): (6, 9)}]
+    answer[0] = None
+    assert looking._waiting(idle) is None
+    much = replace(idle, lag={("t", 0): TAIL_OFFSETS_MAX + 1})
+    assert looking._waiting(much) is None
+    assert looking._waiting(replace(idle, lag={("t", 2): 0})) == 0
+    assert len(asked) == 2
+
+    def refuse(*_: object) -> None:
+        raise Trouble("not allowed")
+
+    monkeypatch.setattr(TopicReader, "count", refuse)
+    assert looking._waiting(idle) is None
+    monkeypatch.setattr(TopicReader, "count", count)
+    assert looking._waiting(idle) is None
+    assert len(asked) == 2, "who was refused once does not ask again and again"
+    told = [StageFigures("record", "Stable", 1, 4, waiting).to_go for waiting in (0, None)]
+    assert told == ["0", "none, or at most 4"]
+    assert StageFigures("record", "Stable", 1, 40_000).to_go == "at most 40,000"
 
 
 def test_an_agreement_that_nothing_was_counted_of_takes_no_room_from_others():
