@@ -17,8 +17,14 @@ POLL_SECONDS = 0.1
 
 
 def private_directory(path: Path) -> Path:
-    """Make a directory that only this user may enter: what is inside is personal data."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a directory that only this user may enter: what is inside is personal data.
+
+    Those above it that are missing as well: `mkdir(parents=True)` gives them the mode of any directory, and
+    whichever part came first would leave the state directory open to others.
+    """
+    for each in (*reversed(path.parents), path):
+        if not each.is_dir():
+            each.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
