@@ -70,7 +70,9 @@ def _transaction_settings(ground: Ground, cluster: ClusterFacts) -> Iterator[Fin
                 f"the broker looks for abandoned transactions every {config[cleanup]} ms only",
                 f"broker {broker}",
                 "what a killed worker left open holds up its readers for so long, beside its time-out (V7)",
-                f"{cleanup}=1000 in server.properties, and restart the broker",
+                "`postroom down`, then `postroom up`: it sets this itself"
+                if ground.local
+                else f"{cleanup}=1000 in server.properties, and restart the broker",
             )
         copies = _number(config, "transaction.state.log.replication.factor", COPIES)
         if copies < COPIES or _number(config, "offsets.topic.replication.factor", COPIES) < COPIES:
@@ -78,8 +80,12 @@ def _transaction_settings(ground: Ground, cluster: ClusterFacts) -> Iterator[Fin
                 "Kafka keeps fewer than three copies of transactions and offsets",
                 f"broker {broker}",
                 "with one broker lost nobody can tell any more what was committed (V6)",
-                "transaction.state.log.replication.factor=3 and offsets.topic.replication.factor=3, before "
-                "the first start",
+                _by_three(
+                    ground,
+                    cluster,
+                    "transaction.state.log.replication.factor=3 and offsets.topic.replication.factor=3, "
+                    "before the first start",
+                ),
             )
 
 
@@ -92,7 +98,11 @@ def replication(ground: Ground) -> Iterator[Finding]:
                 f"{len(few)} topics have fewer than three replicas",
                 shown(few),
                 "the loss of one broker loses or stops what was acknowledged",
-                "`kafka-reassign-partitions.sh` with three replicas each; default.replication.factor=3",
+                _by_three(
+                    ground,
+                    cluster,
+                    "`kafka-reassign-partitions.sh` with three replicas each; default.replication.factor=3",
+                ),
             )
         weak = [
             each.name
@@ -199,7 +209,9 @@ def unseen(ground: Ground) -> Iterator[Finding]:
                 f"this user may not see {', '.join(cluster.unseen)}",
                 _where(ground),
                 "what hangs on that was not checked",
-                "run it as the administrator: POSTROOM_KAFKA_USERNAME=postroom.admin",
+                "leave POSTROOM_KAFKA_USERNAME out: commands here are then the administrator's"
+                if ground.local
+                else "run it as the administrator: POSTROOM_KAFKA_USERNAME=postroom.admin",
             )
 
 
@@ -210,6 +222,18 @@ def _cluster(ground: Ground) -> Sequence[ClusterFacts]:
 
 def _where(ground: Ground) -> str:
     return "" if ground.stack is None else ground.stack.kafka
+
+
+def _by_three(ground: Ground, cluster: ClusterFacts, mend: str) -> str:
+    """How to get three copies: only where there are three brokers to hold them."""
+    if ground.local:
+        return (
+            "nothing here: the local stack is one broker, to try things; what must not be lost goes to a "
+            "cluster of three, named with POSTROOM_KAFKA and POSTROOM_REGISTRY"
+        )
+    if len(cluster.brokers) < COPIES:
+        return f"first as many brokers as copies: there are {len(cluster.brokers)}; then {mend}"
+    return mend
 
 
 def _graver(ground: Ground, severity: Make) -> Make:

@@ -59,7 +59,10 @@ def permissions(ground: Ground) -> Iterator[Finding]:
             "this cluster keeps no permissions",
             where,
             "whoever reaches it may read every citizen's views and write in any department's name",
-            "`postroom up --secure`" if ground.local else "an authorizer, as docs/security.md says",
+            "nothing, to try things with what is invented; else `postroom down`, `postroom up --secure`, "
+            "`postroom topics apply`: data stays, and the stack is secured from then on"
+            if ground.local
+            else "an authorizer, as docs/security.md says",
         )
         return
     if acls.changes:
