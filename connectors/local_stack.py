@@ -84,9 +84,26 @@ def find_stack(settings: StackSettings) -> Stack:
             "the local stack is not running",
             where=str(settings.state_dir),
             why=" and ".join(dead) + (" is" if len(dead) == 1 else " are") + " not there",
-            mend="`postroom up` starts it; POSTROOM_KAFKA and POSTROOM_REGISTRY name an existing one",
+            mend=f"`postroom up` starts it; {found}"
+            if (found := stack_above(settings))
+            else "`postroom up` starts it; POSTROOM_KAFKA and POSTROOM_REGISTRY name an existing one",
         )
     return _local(settings)
+
+
+def stack_above(settings: StackSettings) -> str:
+    """Say where a directory above has a stack that this one has not; empty if none.
+
+    It is named and not used: settings and contracts are the current directory's, and `down` must never end
+    what was started elsewhere (docs/adr/0064).
+    """
+    here = settings.state_dir
+    if _file(settings).exists():
+        return ""
+    above = next((each for each in here.parent.parents if (each / here.name / "stack.json").is_file()), None)
+    return (
+        "" if above is None else f"{above / here.name} has a stack: go to {above}, its settings are there too"
+    )
 
 
 def stop_stack(settings: StackSettings, report: Report | None = None) -> list[str]:

@@ -50,12 +50,14 @@ def down() -> None:
     Example: postroom down && rm -r .state    (begin from nothing)
     """
     from connectors import stop_stack
-    from connectors.local_stack import external
+    from connectors.local_stack import external, stack_above
     from postroom.console import ConsoleReport, say
     from postroom.settings import settings
 
     current = settings()
     if not stop_stack(current, ConsoleReport()):
-        say("nothing was running that `postroom up` started here")
+        say(f"nothing was running that `postroom up` started in {current.state_dir}")
+        if above := stack_above(current):
+            say(above)
     if existing := external(current):
         say(f"{existing.kafka} and {existing.registry} were not started by Postroom and go on")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from postroom.snapshot import Snapshot
 
 PART_COLUMNS = ("part", "state", "address", "pid", "since", "memory_mb", "log", "data")
-STAGE_COLUMNS = ("stage", "workers", "state", "waits at most")
+STAGE_COLUMNS = ("stage", "workers", "state", "waiting")
 LOOK_AGAIN_S = 1.0
 
 
@@ -35,10 +35,10 @@ def status(
 ) -> None:
     """Say what runs, where its log is, who works, and what waits.
 
-    What waits is told in offsets between what a stage has committed and the ends of its topics. Each
-    transaction leaves a marker that is an offset too, so a stage with nothing to do shows a few. JSON has all
-    of it in one object, that figure being `lag`: ready, waiting_for, stack, stages, dead_letters,
-    obligations, disputes.
+    What waits is counted in records; where that would take long, the offsets are told instead as `at most`,
+    because each transaction leaves a marker that is an offset too. JSON has all of it in one object: ready,
+    waiting_for, stack, stages, dead_letters, obligations, disputes. Of a stage, `lag` is in offsets and
+    `waiting` in records, null where it was not counted.
 
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
 
@@ -79,7 +79,13 @@ def document(found: Snapshot) -> dict[str, Any]:
         "waiting_for": waiting_for,
         "stack": [asdict(part) for part in found.parts],
         "stages": [
-            {"stage": each.stage, "workers": each.workers, "state": each.state, "lag": each.lag}
+            {
+                "stage": each.stage,
+                "workers": each.workers,
+                "state": each.state,
+                "lag": each.lag,
+                "waiting": each.waiting,
+            }
             for each in found.stages
         ],
         "dead_letters": {"open": len(letters), "oldest_s": max(0, found.at_ms - oldest_ms) // 1000},
@@ -103,13 +109,18 @@ def _write(found: Snapshot, output: Form) -> None:
         write_rows(told["stack"], output, PART_COLUMNS)
         if found.stages:
             write_rows(
-                [each | {"waits at most": each["lag"]} for each in told["stages"]], output, STAGE_COLUMNS
+                [
+                    {"stage": each.stage, "workers": each.workers, "state": each.state, "waiting": each.to_go}
+                    for each in found.stages
+                ],
+                output,
+                STAGE_COLUMNS,
             )
     for part in found.parts:
         if part.problem:
             say(f"{part.part} is {part.state}: {part.problem}")
     if {part.state for part in found.parts} == {"stopped"}:
-        say("nothing runs; `postroom up` starts it")
+        _say_where()
         return
     if found.stages:
         say(
@@ -117,6 +128,17 @@ def _write(found: Snapshot, output: Form) -> None:
             f"overdue, {told['disputes']} pairs disputed"
         )
     say("ready" if told["ready"] else f"not ready: {'; '.join(told['waiting_for'])}")
+
+
+def _say_where() -> None:
+    """Say where it was looked: whoever is in the wrong directory sees it."""
+    from connectors.local_stack import stack_above
+    from postroom.console import say
+    from postroom.settings import settings
+
+    say(f"nothing runs; looked in {settings().state_dir} (POSTROOM_STATE); `postroom up` starts it")
+    if above := stack_above(settings()):
+        say(above)
 
 
 def _end(parts: Sequence[PartStatus], well: bool) -> None:

@@ -57,6 +57,18 @@ def test_bad_input(
     assert "Traceback" not in done.stderr
 
 
+def test_a_stack_of_a_directory_above_is_named_and_not_used(tmp_path: Path):
+    """Settings and contracts are the current directory's (ADR 0064): whoever went a step too deep is told."""
+    (tmp_path / ".state").mkdir()
+    (tmp_path / ".state" / "stack.json").write_text("{}")
+    (tmp_path / "schemas").mkdir()
+    done = postroom(tmp_path / "schemas", "status")
+    assert done.returncode == 1
+    assert f"looked in {tmp_path / 'schemas' / '.state'}" in done.stderr
+    assert f"{tmp_path / '.state'} has a stack: go to {tmp_path}" in done.stderr
+    assert "has a stack" not in postroom(tmp_path, "status").stderr
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path):
     """Before anything is fetched or started."""
     import socket
