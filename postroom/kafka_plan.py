@@ -19,7 +19,8 @@ from schemas import Agreement, Contracts
 COLUMNS = ("kind", "name", "action", "setting", "now", "wanted")
 NO_AUTHORIZER = (
     "this cluster has no authorizer: whoever reaches it may read and write every topic. "
-    "{count} permissions are not kept; docs/security.md says what to do"
+    "{count} permissions are not kept. A local stack is like that until `postroom down` and "
+    "`postroom up --secure`; for a cluster of your own, docs/security.md"
 )
 TOLD_MAX = 5
 
@@ -31,9 +32,6 @@ class Wanted:
     topics: list[WantedTopic]
     acls: frozenset[Acl]
     quotas: Mapping[str, Mapping[str, float]]
-
-    def __str__(self) -> str:
-        return f"{len(self.topics)} topics, {len(self.acls)} permissions, {len(self.quotas)} bounded users"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,11 @@ class Differences:
                 for q in self.quotas
             ),
         ]
+
+    def among(self, wanted: Wanted) -> str:
+        """Say what was compared: where no permissions are kept, none was."""
+        kept = f", {len(wanted.acls)} permissions" if self.acls is not None else ""
+        return f"{len(wanted.topics)} topics{kept}, {len(wanted.quotas)} bounded users"
 
     def remarks(self, wanted: Wanted) -> list[str]:
         """Say what no plan changes and somebody should know."""

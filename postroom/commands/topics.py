@@ -37,10 +37,10 @@ def plan(output: Output = Form.TABLE) -> None:
     access, wanted = _wanted()
     differences = kafka_plan.plan(access, wanted)
     rows = differences.rows()
-    write_rows(rows, output, kafka_plan.COLUMNS)
+    write_rows(rows, output, kafka_plan.COLUMNS, none="")
     for remark in differences.remarks(wanted):
         say(remark)
-    say(f"{len(rows)} differences among {wanted}")
+    say(f"{len(rows) or 'no'} differences among {differences.among(wanted)}")
     if rows:
         raise typer.Exit(Exit.FOUND)
 
@@ -59,10 +59,10 @@ def apply(output: Output = Form.TABLE) -> None:
     access, wanted = _wanted()
     differences = kafka_plan.apply(access, wanted)
     rows = differences.rows()
-    write_rows(rows, output, kafka_plan.COLUMNS)
+    write_rows(rows, output, kafka_plan.COLUMNS, none="")
     for remark in differences.remarks(wanted):
         say(remark)
-    say(f"{len(rows)} changes made: {wanted} as planned")
+    say(f"{len(rows) or 'no'} changes made: {differences.among(wanted)} as planned")
 
 
 def _wanted() -> tuple[KafkaAccess, Wanted]:
