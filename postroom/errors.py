@@ -11,7 +11,7 @@ class Exit(IntEnum):
     """How a command ends."""
 
     SUCCESS = 0
-    FOUND = 1  # the check found something
+    FOUND = 1  # the check found something; or nothing is there under the name that was asked for
     MISUSE = 2  # wrong use: an option, a file, a setting
     UNREACHABLE = 3  # a system did not answer
     FAULT = 70  # a defect of Postroom itself, with a traceback to send us

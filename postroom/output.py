@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from postroom.console import say
+
 
 class Form(StrEnum):
     """How data is written."""
@@ -24,15 +26,25 @@ class Form(StrEnum):
 Output = Annotated[Form, typer.Option("--output", "-o", help="table for people, json or jsonl for programs")]
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], form: Form, columns: Sequence[str]) -> None:
-    """Write rows of the same columns: a table, one JSON array, or one JSON object a line."""
+def write_rows(
+    rows: Iterable[Mapping[str, Any]], form: Form, columns: Sequence[str], none: str = "none"
+) -> None:
+    """Write rows of the same columns: a table, one JSON array, or one JSON object a line.
+
+    Where there is no row a table would be a bare heading, and nobody knows whether that is good: instead
+    `none` says so in words, on stderr; empty where the command says something itself. JSON stays `[]`.
+    """
     if form is Form.JSONL:
         for row in rows:
             write_line(row)
     elif form is Form.JSON:
         write_json(list(rows))
     else:
-        _write_table(rows, columns)
+        cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+        if cells:
+            _write_table(cells, columns)
+        elif none:
+            say(none)
 
 
 def write_json(content: Any) -> None:
@@ -46,24 +58,24 @@ def write_line(content: Any) -> None:
     sys.stdout.flush()
 
 
-def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+def _write_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
     """Write a line for each row; where the terminal is too narrow for that, a paragraph for each.
 
     A table that does not fit would break identifiers and paths in two, and nobody could copy them.
     """
+    if not sys.stdout.isatty():
+        _write_lines(cells, columns)
+        return
+
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for line in cells:
         table.add_row(*line)
-    if not sys.stdout.isatty():  # a pipe has no width: never cut a path in two
-        Console(width=1000, markup=False, highlight=False).print(table)
-        return
     console = Console(markup=False, highlight=False)
     with console.capture() as drawn:
         console.print(table)
@@ -77,6 +89,21 @@ def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> N
             paragraph.add_row(column, cell)
         console.print(paragraph, "")
 
+
+def _write_lines(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    """Write a heading and exactly one line for each row, whole, however long: a pipe has no width, and what
+    reads from it takes lines.
+    """
+    # INVARIANT: a row is one line. A newline in a stranger's word would forge a row for whoever counts them.
+    lines = [columns, *([cell.replace("\n", "\\u000a") for cell in line] for line in cells)]
+    widths = [min(PADDED_MAX, max(map(len, column))) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("   ".join(padded).rstrip() + "\n")
+
+
+PADDED_MAX = 80
+"""Characters to which cells of a pipe are made equally wide; a longer one, as a view is, is left so."""
 
 _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 """What a terminal obeys and does not show: controls, and what turns the order of the letters around."""

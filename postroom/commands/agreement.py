@@ -60,7 +60,7 @@ def check(
         write_rows([asdict(problem) for problem in problems.problems], output, PROBLEM_COLUMNS)
         say(f"{len(problems.problems)} to mend")
         raise typer.Exit(Exit.FOUND) from None
-    write_rows([], output, PROBLEM_COLUMNS)
+    write_rows([], output, PROBLEM_COLUMNS, none="")
     say(f"{len(found)} agreements, no problem")
 
 
@@ -96,7 +96,7 @@ def diff(
         with opened(events) as lines:
             views.append(replay(lines, known, agreed, TRIAL_SECRET, at_ms)["views"])
     differences = compare_views(*views)
-    write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS)
+    write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS, none="")
     say(f"{len(differences)} field{' differs' if len(differences) == 1 else 's differ'}; persons are counted")
     for name in _same_version(*sets):
         say(f"{name} has changed and not its version: raise it, disclosures are logged under it")

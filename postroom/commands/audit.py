@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from postroom.commands import noun
+from postroom.errors import Exit
 from postroom.output import Form, Output, write_rows
 
 COLUMNS = (
@@ -36,7 +37,7 @@ def person(
 
     Fields are named, values are not in the log: it holds a salted commitment to them. What was shared rests
     on a consent or on a statute, which is named; what was withheld says why; the event that caused it stands
-    last.
+    last. Exit 1 if nothing was ever shared of them.
 
     Example: postroom audit person nino:NC000017A
     """
@@ -60,11 +61,13 @@ def person(
         if record.value is not None and record.key is not None and record.key.decode() in persons
     ]
     entries.sort(key=lambda entry: (entry["time"], entry["agreement"], entry["sequence"]))
+    rows = map(as_row, entries) if output is Form.TABLE else entries
+    write_rows(rows, output, COLUMNS, none="")
+    if not entries:
+        say(NOTHING)
+        raise typer.Exit(Exit.FOUND)
     if output is Form.TABLE:
-        write_rows(map(as_row, entries), output, COLUMNS)
-        say(f"{len(entries)} entries in the disclosure log" if entries else NOTHING)
-    else:
-        write_rows(entries, output, COLUMNS)
+        say(f"{len(entries)} entries in the disclosure log")
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, str]:

@@ -120,7 +120,7 @@ def freeze(paths: Paths = None, output: Output = Form.TABLE) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
                 rows.append({"file": str(path)})
-    write_rows(rows, output, ("file",))
+    write_rows(rows, output, ("file",), none="the history has every contract as it is: nothing was written")
 
 
 def docs(

@@ -78,7 +78,13 @@ def list_letters(
     from postroom.dead_letters import row_of
 
     found = _find(_filter(reason, type_, source, since, until, state), limit)
-    write_rows(map(row_of, found), output, COLUMNS)
+    everything = state is Which.OPEN and not (reason or type_ or source or since or until)
+    write_rows(
+        map(row_of, found),
+        output,
+        COLUMNS,
+        none="no dead letter is open" if everything else "no such dead letter",
+    )
     if found:
         raise typer.Exit(Exit.FOUND)
 
@@ -100,6 +106,7 @@ def show(
             where=letter,
             why="letters are kept for 90 days",
             mend="`postroom dlq list --state all`",
+            code=Exit.FOUND,
         )
     until = _kept_until(standing)
     if output is not Form.TABLE:
@@ -107,7 +114,7 @@ def show(
         return
     write_rows([row_of(standing)], output, COLUMNS)
     say(f"the department's topic keeps the event until about {until}" if until else "its topic is not ours")
-    write_rows(trail(standing), output, TRAIL_COLUMNS)
+    write_rows(trail(standing), output, TRAIL_COLUMNS, none="nobody has done anything about it")
 
 
 def replay(
@@ -183,11 +190,11 @@ def _act(
     if dry_run:
         counts = Counter((each.letter.reason, each.letter.type or "") for each in found)
         rows = [{"reason": r, "type": t, "letters": count} for (r, t), count in sorted(counts.items())]
-        write_rows(rows, output, COUNT_COLUMNS)
+        write_rows(rows, output, COUNT_COLUMNS, none="")
         say(f"{len(found)} letters; nothing was asked")
         return
     answers = _ask(action, found, who, reason, wait_s)
-    write_rows([_answer_row(*answer) for answer in answers], output, ANSWER_COLUMNS)
+    write_rows([_answer_row(*answer) for answer in answers], output, ANSWER_COLUMNS, none="")
     _end(answers)
 
 

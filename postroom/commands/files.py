@@ -125,7 +125,7 @@ def status(output: Output = Form.TABLE) -> None:
         }
         for each in found
     ]
-    write_rows(rows, output, STATUS_COLUMNS)
+    write_rows(rows, output, STATUS_COLUMNS, none="no file has been seen yet")
     if any(each.state == State.REFUSED for each in found):
         raise typer.Exit(Exit.FOUND)
 

@@ -13,7 +13,7 @@ from postroom.inputs import require_identifier
 from postroom.output import Form, Output, write_json, write_rows
 
 if TYPE_CHECKING:
-    from processors.node import Node
+    from processors.node import Answer, Node
 
 DISPUTE_COLUMNS = ("one", "other", "reason", "since")
 PAIR_COLUMNS = ("other", "stated", "by", "event", "time", "dispute")
@@ -47,7 +47,7 @@ def disputes(output: Output = Form.TABLE) -> None:
         since = format_instant(record.timestamp_ms)
         rows.append({"one": one, "other": other, "reason": reason, "since": since})
     rows.sort(key=lambda row: (row["one"], row["other"]))
-    write_rows(rows, output, DISPUTE_COLUMNS)
+    write_rows(rows, output, DISPUTE_COLUMNS, none="no pair is disputed")
     if rows:
         raise typer.Exit(Exit.FOUND)
 
@@ -58,6 +58,8 @@ def show(
 ) -> None:
     """Show an identifier's person, and every statement about its pairs, with disputes.
 
+    Exit 1 if nothing was stated about it.
+
     Example: postroom identity show nino:NC000017A
     """
     from postroom.console import say
@@ -67,6 +69,8 @@ def show(
     node = nodes.get(identifier)
     if node is None:
         say("nothing was stated about a pair of this identifier: it is a person by itself")
+        if output is not Form.TABLE:
+            _write_document(identifier, None, [])
         raise typer.Exit(Exit.FOUND)
     told, disputed = node.told, _disputes_of(identifier)
     rows: list[dict[str, Any]] = []
@@ -88,8 +92,12 @@ def show(
             say(f"person {told.person}: {', '.join(told.members)}")
             if told.restricted:
                 say("this person is protected (restricted)")
-        write_rows(rows, output, PAIR_COLUMNS)
+        write_rows(rows, output, PAIR_COLUMNS, none="no statement about its pairs counts any more")
         return
+    _write_document(identifier, told, rows)
+
+
+def _write_document(identifier: str, told: Answer | None, rows: list[dict[str, Any]]) -> None:
     write_json(
         {
             "identifier": identifier,

@@ -84,7 +84,7 @@ def failed(output: Output = Form.TABLE) -> None:
     from postroom.settings import settings
 
     rows = [each._asdict() for each in journal_of(settings()).failed()]
-    write_rows(rows, output, FAILED_COLUMNS)
+    write_rows(rows, output, FAILED_COLUMNS, none="no notice failed")
     if rows:
         raise typer.Exit(Exit.FOUND)
 

@@ -64,6 +64,6 @@ def list_obligations(
             }
         )
     rows.sort(key=lambda row: (row["deadline"], row["obligation"]))
-    write_rows(rows, output, COLUMNS)
+    write_rows(rows, output, COLUMNS, none="no obligation is overdue" if overdue else "no obligation is open")
     if overdue and rows:
         raise typer.Exit(Exit.FOUND)

@@ -70,7 +70,7 @@ def parked(reason: OnlyReason = None, output: Output = Form.TABLE) -> None:
 
     with database_for(settings(), "outbox").connection() as connection:
         rows = OutboxTable(connection).parked(reason)
-    write_rows(rows, output, COLUMNS)
+    write_rows(rows, output, COLUMNS, none="no row is parked")
     if rows:
         raise typer.Exit(Exit.FOUND)
 

@@ -82,7 +82,7 @@ def check(
     rows = [
         {"difference": kind, "column": column, "rows": number} for kind, column, number in counts if number
     ]
-    write_rows(rows, output, COLUMNS)
+    write_rows(rows, output, COLUMNS, none="")
     if rows:
         raise typer.Exit(Exit.FOUND)
     say("the table equals its view")

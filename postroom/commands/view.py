@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.errors import UserError
+from postroom.console import say
+from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_line, write_rows
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def view(
     """Read what an agreement's subscriber reads: the latest view under each key, or every change.
 
     A retraction is a record with value null and the reason among its headers; without --follow a key that
-    was retracted is not shown.
+    was retracted is not shown. Exit 1 if there is no view under the --key.
 
     Example: postroom view council-leeds-housing -o jsonl
     """
@@ -56,11 +57,21 @@ def view(
         for record in wanted:
             write_line(_document(record))
         return
-    latest = _latest(wanted)
-    if output is Form.TABLE:
-        write_rows((_row(record) for record in latest), output, COLUMNS)
-    else:
-        write_rows((_document(record) for record in latest), output, COLUMNS)
+    latest = list(_latest(wanted))
+    none = f"{agreement} has no view yet: {_WHY_NOT}" if key is None else ""
+    row = _row if output is Form.TABLE else _document
+    write_rows(map(row, latest), output, COLUMNS, none)
+    if key is not None and not latest:
+        say(f"there is no view under that key: there never was one, or it ended; {_WHY_NOT}")
+        raise typer.Exit(Exit.FOUND)
+
+
+# INVARIANT: the same words whatever the reason. A reader of views may not learn which it is: that a citizen
+# is protected, or withdrew, is nobody's who only reads (V2).
+_WHY_NOT = (
+    "no consent or no lawful basis, nobody said anything, not all of it has come yet, or no worker runs "
+    "(`postroom status`); who may know asks `postroom agreement explain`"
+)
 
 
 def _latest(records: Iterable[ReadRecord]) -> Iterator[ReadRecord]:

@@ -100,7 +100,7 @@ def list_endpoints(output: Output = Form.TABLE) -> None:
                 "why": standing.why if standing else "",
             }
         )
-    write_rows(rows, output, LIST_COLUMNS)
+    write_rows(rows, output, LIST_COLUMNS, none="the file names no endpoint")
 
 
 def status(output: Output = Form.TABLE) -> None:
@@ -129,7 +129,7 @@ def status(output: Output = Form.TABLE) -> None:
         }
         for each in journal.standings()
     ]
-    write_rows(rows, output, STATUS_COLUMNS)
+    write_rows(rows, output, STATUS_COLUMNS, none="no endpoint has begun")
     if any(row["state"] != ACTIVE for row in rows):
         raise typer.Exit(Exit.FOUND)
 

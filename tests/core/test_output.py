@@ -62,3 +62,35 @@ def test_a_strangers_word_is_shown_as_it_is(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     write_rows([{"id": "a\u202egpj.exe\u200b\x1b[2Jb\u2028c é"}], Form.TABLE, ["id"])
     assert "a\\u202egpj.exe\\u200b\\u001b[2Jb\\u2028c é" in capsys.readouterr().out
+
+
+def test_a_pipe_gets_one_whole_line_for_each_row_in_the_columns_order(monkeypatch, capsys):
+    """`grep` and `awk` read lines: nothing is wrapped, cut or left out, however long it is, and no stranger's
+    newline makes a row of its own.
+    """
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    monkeypatch.setenv("COLUMNS", "20")
+    view = json.dumps({"lines": ["1 Sample Row"] * 200})
+    write_rows(
+        [{"key": KEY, "view": view, "id": "a\nb"}, {"key": "s-1", "view": "-"}],
+        Form.TABLE,
+        ["key", "view", "id"],
+    )
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["key", "view", "id"]
+    assert [line.split("   ")[0] for line in lines] == [KEY, "s-1"]
+    assert view in lines[0]
+    assert lines[0].endswith("   a\\u000ab")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_where_there_is_nothing_it_is_said_in_words(terminal, monkeypatch, capsys):
+    """A bare heading leaves open whether that is good; stdout stays free for programs."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
+    write_rows([], Form.TABLE, COLUMNS, none="no dead letter is open")
+    assert capsys.readouterr() == ("", "no dead letter is open\n")
+    write_rows([], Form.TABLE, COLUMNS, none="")
+    assert capsys.readouterr() == ("", "")
+    write_rows([], Form.JSON, COLUMNS)
+    write_rows([], Form.JSONL, COLUMNS)
+    assert capsys.readouterr() == ("[]\n", "")
