@@ -118,13 +118,12 @@ def _unreadable(
     type_: str, known: Contracts, refused: Sequence[Problem], directory: Path, output: Form
 ) -> None:
     """A contract that is not there is wrong use; one that cannot be read is what the check found."""
-    import difflib
-
     from postroom.console import say
+    from schemas import near_hint
 
     if not refused:
-        near = difflib.get_close_matches(type_, known.by_type, n=1)
-        mend = f"did you mean {near[0]}?" if near else "`postroom contract new` writes one"
+        near = near_hint(type_, known.by_type).removeprefix("; ")
+        mend = near or "`postroom contract new` writes one"
         raise UserError("there is no such contract", where=f"{type_} in {directory}", mend=mend)
     _write(refused, (), (), output)
     say("the gate refuses the contract, so no event was tried")

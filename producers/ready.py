@@ -7,7 +7,6 @@ holds a value of the event.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,9 +21,13 @@ from schemas import (
     Contract,
     ContractMismatch,
     Contracts,
+    Found,
     NotACloudEvent,
     Rejection,
     cloudevent_from_json,
+    diagnose,
+    how_to_mend,
+    near_hint,
     to_headers,
 )
 
@@ -42,7 +45,7 @@ Reason = Rejection | Undelivered
 
 MEND: Mapping[Reason, str] = {
     Rejection.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
-    Rejection.UNDECODABLE: "one CloudEvent 1.0 in JSON a line, its `time` as 2026-03-02T09:00:00Z",
+    Rejection.UNDECODABLE: "one CloudEvent 1.0 in JSON stands on each line, in UTF-8",
     Rejection.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
     Rejection.UNKNOWN_TYPE: "`postroom contract docs` lists the types",
     Rejection.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
@@ -57,12 +60,13 @@ MEND: Mapping[Reason, str] = {
 
 
 class Refused(NamedTuple):
-    """Why a line does not go out, and what to do about it."""
+    """Why a line does not go out, and what to do about it; `problems` are all that its content has."""
 
     reason: Reason
     why: str
     mend: str
     type: str | None = None
+    problems: tuple[Found, ...] = ()
 
 
 class Ready(NamedTuple):
@@ -81,10 +85,21 @@ def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None 
 def make_ready(
     line: bytes | None, contracts: Contracts, now_ms: int, speaks_for: str | None = None
 ) -> Ready | Refused:
-    """Check one line (None: it was too long) and encode it; the first reason in E7's order.
+    """Check one line (None: it was too long) and encode it; the first reason in E7's order, and all problems.
 
     `speaks_for` is the one owner whose events may come this way; None: any.
     """
+    ready = _make_ready(line, contracts, now_ms, speaks_for)
+    if isinstance(ready, Ready):
+        return ready
+    problems = tuple(dict.fromkeys(diagnose(line, contracts, now_ms)))
+    mends = (how_to_mend(each) for each in problems if each.reason == ready.reason)
+    return ready._replace(problems=problems, mend=next(mends, None) or ready.mend)
+
+
+def _make_ready(
+    line: bytes | None, contracts: Contracts, now_ms: int, speaks_for: str | None
+) -> Ready | Refused:
     if line is None or len(line) > EVENT_BYTES_MAX:
         return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
     try:
@@ -113,8 +128,7 @@ def make_ready(
 
 
 def _unknown_type(event: CloudEvent, contracts: Contracts) -> Refused:
-    near = difflib.get_close_matches(event.type, contracts.by_type, n=1)
-    mend = f"did you mean {near[0]}?" if near else None
+    mend = near_hint(event.type, contracts.by_type).removeprefix("; ") or None
     return refuse(Rejection.UNKNOWN_TYPE, f"there is no contract {event.type}", event.type, mend)
 
 
@@ -123,7 +137,8 @@ def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms:
         plain = contract.from_json(event.data)
         body = contract.to_avro(plain)
     except ContractMismatch as error:
-        told = "; ".join(f"{path}: expected {what}" for path, what in error.problems[:PROBLEMS_TOLD_MAX])
+        first = error.problems[:PROBLEMS_TOLD_MAX]
+        told = "; ".join(f"$.data{path[1:]}: expected {what}" for path, what in first)
         return refuse(Rejection.CONTRACT_MISMATCH, told, event.type)
     for _, invalid in contract.invalid_identifiers(plain, contracts.schemes):
         return refuse(Rejection.IDENTIFIER_INVALID, str(invalid), event.type)

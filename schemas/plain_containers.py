@@ -142,6 +142,8 @@ def _record(type_: Record, named_branches: bool) -> Coder:
                 before = len(problems)
                 plain[name] = field_check(value[name], problems)
                 if len(problems) != before:
+                    if value[name] is None:
+                        problems[before:] = [("", _not_null(problems[before][1], name in defaults))]
                     _place(problems, before, "." + name)
             elif name in defaults:
                 plain[name] = copy.deepcopy(defaults[name])
@@ -157,6 +159,11 @@ def _record(type_: Record, named_branches: bool) -> Coder:
         return raw
 
     return Coder(check, None, to_plain if plains else None)
+
+
+def _not_null(expected: str, has_default: bool) -> str:
+    """What stands for a null: the type alone would not say that a field may be left out and not be null."""
+    return f"{expected}, not null" + ("; the field may be left out" if has_default else "")
 
 
 def _unknown(names: set[str]) -> Problems:

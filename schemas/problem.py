@@ -106,14 +106,22 @@ class Problem:
         return f"{where}: {self.reason}: {self.why}. To mend: {self.mend}."
 
 
+def near_hint(name: object, known: Iterable[str]) -> str:
+    """`; did you mean …?` where a known name is near, else nothing; it shows the known name only."""
+    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def few_of(known: Iterable[str]) -> str:
+    """The names that there are, when a line can hold them; else nothing."""
+    names = sorted(known)
+    return f"; there are {', '.join(names)}" if 0 < len(names) <= _NAMES_SHOWN_MAX else ""
+
+
 def there_is_no(what: str, name: object, known: Iterable[str]) -> str:
     """That a name is not known, and which is near; else which there are, when a line can hold them."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1) if isinstance(name, str) else []
-    if near:
-        return f"there is no {what} {name!r}; did you mean {near[0]}?"
-    few = f"; there are {', '.join(names)}" if 0 < len(names) <= _NAMES_SHOWN_MAX else ""
-    return f"there is no {what} {name!r}{few}"
+    return f"there is no {what} {name!r}{near_hint(name, names) or few_of(names)}"
 
 
 class ContractProblems(ValueError):  # noqa: N818 - what is wrong, in the words of the rules

@@ -93,7 +93,9 @@ def send(
         told = Files(current, find_stack(current)).send(drops or (), bar, stop.is_set)
     for left in told.left:
         say(left)
-    say(f"{told.published} files published; {told.rows} rows published, {told.bad_rows} bad ones put aside")
+    files = "file" if told.published == 1 else "files"
+    rows = "row" if told.rows == 1 else "rows"
+    say(f"{told.published} {files} published; {told.rows} {rows} published, {told.bad_rows} bad put aside")
     if stop.is_set():
         say("stopped on the way; start it again to go on")
     if told.left or told.bad_rows or stop.is_set():

@@ -90,15 +90,16 @@ class Tally:
             # A type without a contract is the file's own text: it is not shown back as a row.
             known = refused.type is not None and refused.type in self.contracts.by_type
             self.refused[refused.type if known and refused.type else NO_CONTRACT] += 1
-            self._tell(
-                {"line": number, "reason": refused.reason.value, "why": refused.why, "mend": refused.mend}
-            )
+            row = {"line": number, "reason": refused.reason.value, "why": refused.why, "mend": refused.mend}
+            self._tell(row | {"problems": [each._asdict() for each in refused.problems]})
 
     def _tell(self, row: dict[str, Any]) -> None:
         from postroom.console import say
 
         if self.form is Form.TABLE:
-            say(f"line {row['line']}: {row['reason']}: {row['why']}; {row['mend']}")
+            problems = [f"\n  {each['path']}: {each['problem']}" for each in row["problems"]]
+            why = "" if problems else f": {row['why']}"
+            say(f"line {row['line']}: {row['reason']}{why}; {row['mend']}" + "".join(problems))
         elif self.form is Form.JSONL:
             write_line(row)
         else:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from producers.mapped.moments import FormatWrong, read_format
-from schemas import owner_of, parse_type
+from schemas import few_of, near_hint, owner_of, parse_type
 from schemas.agreement_file import problem_words
 from schemas.yaml_lines import Lines, YamlInvalid, line_of, load
 
@@ -182,12 +182,25 @@ def read_form(text: str) -> tuple[MappingForm, Lines]:
     except ValidationError as invalid:
         faults = [
             Fault(
-                line_of(lines, place), ".".join(map(str, place)), problem_words(error["type"], error["msg"])
+                line_of(lines, place),
+                ".".join(map(str, place)),
+                problem_words(error["type"], error["msg"]) + _near_key(error["type"], place),
             )
             for error in invalid.errors(include_input=False)
             for place in [_place(error["loc"])]
         ]
         raise MappingWrong(list(dict.fromkeys(faults))) from None
+
+
+def _near_key(kind: str, place: tuple[int | str, ...]) -> str:
+    """Which key an unknown one may have meant, where it stands."""
+    if kind != "extra_forbidden":
+        return ""
+    form = _FORMS.get(str(place[0]), CellForm) if len(place) > 1 else MappingForm
+    return near_hint(place[-1], form.model_fields) or few_of(form.model_fields)
+
+
+_FORMS: dict[str, type[_Written]] = {"id": IdForm, "time": TimeForm}
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -22,6 +22,17 @@ def problems(codec: PlainCodec, data: object) -> tuple[tuple[str, str], ...]:
     return caught.value.problems
 
 
+def test_a_null_is_told_whether_the_field_may_be_left_out():
+    """E3: null and a missing field are two things, and "expected text" alone tells nobody which is meant."""
+    fields = [{"name": "must", "type": "string"}, {"name": "may", "type": "string", "default": ""}]
+    codec = PlainCodec({"type": "record", "name": "R", "fields": fields})
+    assert problems(codec, {"must": None, "may": None}) == (
+        ("$.must", "text, not null"),
+        ("$.may", "text, not null; the field may be left out"),
+    )
+    assert problems(codec, {"must": 7}) == (("$.must", "text"),)
+
+
 @settings(max_examples=150)
 @given(st.data())
 def test_encoding_and_decoding_are_inverse(data: st.DataObject):

@@ -157,6 +157,14 @@ def test_a_rejected_line_names_its_reason_and_every_problem_by_path(
     assert all(each["problem"] for each in rejected["problems"])
 
 
+def test_each_problem_has_the_reason_that_it_would_be_rejected_for_by_itself(tried: Try):
+    """A wrong time beside a wrong identifier is no invalid identifier, whatever rejects the line first."""
+    line = changed(time="2062-06-01T12:00:00Z", data={**EVENT["data"], "nino": "QQ"})
+    _, document, _ = tried([line])
+    told = {each["path"]: each["reason"] for each in document["lines"][0]["problems"]}
+    assert told == {"$.time": "time-in-future", "$.data.nino": "identifier-invalid"}
+
+
 def test_each_reason_of_intake_is_shown_once_at_least():
     """E7: the table above leaves no reason out."""
     assert {reason for _, reason, _ in REJECTED} == set(Rejection)

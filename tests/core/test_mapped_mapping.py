@@ -251,7 +251,7 @@ def _said(cell: object) -> str:
         (("id: {columns: [Form]}", "id: {columns: []}"), "id.columns", "at least 1"),
         (('delimiter: ";"', "format: jsonl"), "", "JSON Lines have no encoding"),
         (('delimiter: ";"', 'delimiter: ";"\ncolumns: [A]'), "fields.subject", "not among `columns`"),
-        (('delimiter: ";"', "delimeter: x"), "delimeter", "there is no such key"),
+        (('delimiter: ";"', "delimeter: x"), "delimeter", "there is no such key; did you mean delimiter?"),
         (("refuse_above_percent: 100", "refuse_above_percent: 101"), "refuse_above_percent", "100"),
     ],
 )

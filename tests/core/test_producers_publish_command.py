@@ -69,6 +69,50 @@ def test_bad_lines_are_named_and_the_others_go(publish: Run, mixed: Path):
     assert counts == {"published": 1, "refused": 3, "dry_run": True}
 
 
+def test_every_problem_of_a_line_is_named_by_its_path(publish: Run, tmp_path: Path):
+    """E7: one round is enough to mend all, and each of them says where; no value is shown."""
+    wrong = json.loads(EXAMPLE.read_text().splitlines()[1])
+    wrong |= {"time": "2199-01-01T00:00:00Z", "data": {"nino": CANARY, "title": CANARY, "since": "1/6/2026"}}
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(wrong))
+    _, out, _ = publish("--dry-run", "wrong.jsonl", "-o", "json")
+    (line,) = json.loads(out)["lines"]
+    found = {each["path"]: each["reason"] for each in line["problems"]}
+    assert found["$.time"] == "time-in-future"
+    assert found["$.data.title"] == "contract-mismatch"
+    assert found["$.data.nino"] == "identifier-invalid"
+    _, _, err = publish("--dry-run", "wrong.jsonl")
+    assert all(f"\n  {path}: " in err for path in found)
+    assert CANARY not in out + err
+
+
+@pytest.mark.parametrize(
+    ("change", "mend"),
+    [
+        ({"source": "dwp"}, "urn:gov:dwp:cis"),
+        ({"id": ""}, "an id of its own"),
+        ({"time": "1/6/2026"}, "2026-03-02T09:00:00Z"),
+        ({"type": "claimant"}, "postroom contract docs"),
+    ],
+)
+def test_an_attribute_is_mended_by_its_own_advice(
+    publish: Run, tmp_path: Path, change: dict[str, str], mend: str
+):
+    """What is wrong with a source is not mended by how a time is written."""
+    event = json.loads(EXAMPLE.read_text().splitlines()[0]) | change
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(event))
+    _, _, err = publish("--dry-run", "wrong.jsonl")
+    first = err.splitlines()[0]
+    assert mend in first
+    assert ("2026-03-02T09:00:00Z" in first) == ("time" in change)
+
+
+def test_an_event_over_several_lines_is_told_how_to_be_one(publish: Run, tmp_path: Path):
+    """JSON as an editor lays it out is the commonest first file."""
+    (tmp_path / "laid-out.jsonl").write_text(json.dumps({"specversion": "1.0"}, indent=2))
+    _, _, err = publish("--dry-run", "laid-out.jsonl")
+    assert "jq -c . FILE" in err.splitlines()[0]
+
+
 @pytest.mark.parametrize("form", ["table", "json", "jsonl"])
 def test_no_value_of_an_event_is_shown(publish: Run, mixed: Path, form: str):
     """What is wrong, never what it is."""
