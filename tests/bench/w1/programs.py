@@ -148,11 +148,11 @@ def _quix_python() -> Path:
 QUIX, FAUST = "Quix Streams", "stock Faust"
 ENTRIES = (
     Entry(FAUST, 20_000, faust_stock),
-    Entry(QUIX, 200_000, quix),
-    Entry("Postroom, 1 process", 200_000, postroom_one, one_stage=False),
-    Entry(f"Postroom, {CORES} processes", 200_000, postroom_cores, one_stage=False),
-    Entry("Postroom, a process a stage", 200_000, postroom_stages, one_stage=False),
-    Entry("relay (copies each record)", 200_000, relay, views=False),
-    Entry("Kafka Streams, 1 thread", 500_000, streams_one),
-    Entry(f"Kafka Streams, {CORES} threads", 500_000, streams_cores),
+    Entry(QUIX, 150_000, quix),
+    Entry("Postroom, 1 process", 150_000, postroom_one, one_stage=False),
+    Entry(f"Postroom, {CORES} processes", 150_000, postroom_cores, one_stage=False),
+    Entry("Postroom, a process a stage", 150_000, postroom_stages, one_stage=False),
+    Entry("relay (copies each record)", 150_000, relay, views=False),
+    Entry("Kafka Streams, 1 thread", 300_000, streams_one),
+    Entry(f"Kafka Streams, {CORES} threads", 300_000, streams_cores),
 )
