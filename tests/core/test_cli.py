@@ -1,30 +1,15 @@
 """The command line: bad input to each command gives a clear error and the right exit code, no traceback."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.command_kit import postroom
+
 ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = {"POSTROOM_KAFKA": "127.0.0.1:1", "POSTROOM_REGISTRY": "http://127.0.0.1:1"}
-
-
-def postroom(directory: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person would, in a directory of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-    return subprocess.run(
-        [sys.executable, "-c", "from postroom.cli import main; main()", *arguments],
-        cwd=directory,
-        env=kept | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
 """`postroom contract check|register|freeze|docs` without a registry (E6, §8)."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from schemas import IdentifierInvalid, cloudevent_from_json, load_contracts, page
 from schemas.page import example
+from tests.command_kit import postroom
 from tests.contracts_kit import NAME, field, optional, record, write
 
 PATH = "civil/name.v1.avsc"
@@ -18,16 +17,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def contract(directory: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-    return subprocess.run(
-        [sys.executable, "-c", "from postroom.cli import main; main()", "contract", *arguments],
-        cwd=directory.parent,
-        env=kept | {"POSTROOM_CONTRACTS": str(directory)} | environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    given = {"POSTROOM_CONTRACTS": str(directory)} | environ
+    return postroom(directory.parent, "contract", *arguments, **given)
 
 
 @pytest.fixture

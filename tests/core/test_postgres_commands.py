@@ -23,7 +23,7 @@ from connectors.trouble import Misused, Unreachable
 from postroom.config import load_settings
 from postroom.errors import UserError
 from postroom.postgres import database_for
-from tests.core.test_cli import postroom
+from tests.command_kit import postroom
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = {

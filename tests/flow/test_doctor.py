@@ -84,6 +84,7 @@ def test_status_tells_scripts_all_of_it(own: Installation):
         ("intake", "identity", "persons", "record", "obligations"), 1
     )
     assert all(stage["lag"] <= MARKERS_MAX * PARTITIONS for stage in told["stages"])
+    assert {stage["waiting"] for stage in told["stages"]} == {0}, "markers of transactions are no records"
     assert told["dead_letters"]["open"] == 1
     assert told["obligations"] == {"open": 0, "overdue": 0}
 
