@@ -187,6 +187,24 @@ def supersedes(statement: Objection | Restriction | Enrolment) -> tuple[int, boo
     return (statement.time, statement.state in PROTECTIVE_STATES, statement.source, statement.id)
 
 
+def restates(state: IdentityState, said: Said) -> bool:
+    """Whether the same event has stated something else under §5: a publisher's error, of which both count
+    (R2).
+    """
+    name = (said.cause.source, said.cause.id)
+    if said.consent is not None:
+        return said.consent not in state.consents and any((c.source, c.id) == name for c in state.consents)
+    kept: Objection | Restriction | Enrolment | None = None
+    if said.objection is not None:
+        kept = state.objections.get(objection_key(said.objection))
+    elif said.enrolment is not None:
+        kept = state.enrolments.get(enrolment_key(said.enrolment))
+    elif said.restriction is not None:
+        kept = state.restrictions.get(said.restriction.owner)
+    stated = said.objection or said.enrolment or said.restriction
+    return kept is not None and (kept.source, kept.id) == name and kept != stated
+
+
 def objection_key(objection: Objection) -> str:
     """Objections are told apart as stated, ``*`` included (C2)."""
     return f"{objection.subscriber}\0{objection.purpose}"

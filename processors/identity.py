@@ -24,6 +24,7 @@ from processors.fragment import (
     latest,
     objection_key,
     protects,
+    restates,
     state_bytes,
     taken_away_bytes,
     takes_away,
@@ -195,18 +196,24 @@ class _Folding:
             self._state(said)
         if (said.cause.source, said.cause.id) in self.annulled or said.expires <= self.now_ms:
             return
+        reused = False
         for attribute, value in said.values:
             key = register_key(attribute, said.owner, said.item)
             self._touch(key)
             assertion = register.asserted(said, value)
+            reused = reused or register.contradicts(self.registers[key], assertion)
             kept, fallen = register.add(self.registers[key], assertion, self.now_ms, self.rules.limits)
             self.registers[key] = kept
             if fallen:
                 self.step.outcomes.append(Outcome(said.type, "bounded", "register-depth", fallen))
+        if reused:
+            self._report(Report.ID_REUSED, said.cause.source, said.cause.id)
 
     def _state(self, said: Said) -> None:
         """Keep a statement of §5: all consents, of the other kinds the latest (C1-C4)."""
         state = self.state
+        if restates(state, said):
+            self._report(Report.ID_REUSED, said.cause.source, said.cause.id)
         if said.consent is not None and said.consent not in state.consents:
             grace_ms = self.rules.limits.consent_grace_ms
             known_futile = futile_grants(state.consents, grace_ms)

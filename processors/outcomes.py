@@ -30,6 +30,7 @@ class Report(StrEnum):
     CONSENT_NEVER_STANDS = "consent-never-stands"
     FRAGMENT_FULL = "fragment-full"
     FRAGMENT_OVERFULL = "fragment-overfull"
+    ID_REUSED = "id-reused"
 
 
 class Denial(StrEnum):

@@ -58,6 +58,16 @@ def add(register: Register, assertion: Assertion, now_ms: int, limits: Limits) -
     return bounded((*register, assertion), now_ms, limits)
 
 
+def contradicts(register: Register, assertion: Assertion) -> bool:
+    """Whether the register has another content of the same event: a publisher's error, of which one is lost
+    (R2).
+    """
+    return any(
+        each.id == assertion.id and each.source == assertion.source and _content(each) != _content(assertion)
+        for each in register
+    )
+
+
 def bounded(assertions: Iterable[Assertion], now_ms: int, limits: Limits) -> tuple[Register, int]:
     """Keep what may still count at or after ``now_ms``: one content an event, bounded, unexpired (R2, R7).
 

@@ -1,4 +1,6 @@
-"""What a department is told about its own events: annulments that find nothing, grants that never stand."""
+"""What a department is told about its own events: annulments that find nothing, grants that
+never stand, ids that are used again.
+"""
 
 from __future__ import annotations
 
@@ -60,9 +62,9 @@ class One:
         assert all(isinstance(each, Said) for each in said)
         batch = [Record(ASSERTIONS_TOPIC, 0, n, now_ms, NINO, encode(each)) for n, each in enumerate(said)]
         step: Step = self.identity.step(self.states.get, batch, [] if lines else [NINO], now_ms)
-        state = step.states[NINO]
-        assert state is not None
-        self.states[NINO], self.wake_ms = state.body, state.wake_ms
+        state = step.states.get(NINO)
+        if state is not None:  # else nothing changed
+            self.states[NINO], self.wake_ms = state.body, state.wake_ms
         return [json.loads(out.value) for out in step.outgoing if out.topic == REPORTS_TOPIC and out.value]
 
 
@@ -132,3 +134,35 @@ def test_a_stop_at_the_same_moment_is_no_matter_of_five_minutes(rules):
     one = One(rules)
     one.step(consent("w", "urn:gov:dwp:main", "2026-05-01T10:00:00Z", "WITHDRAWN"))
     assert one.step(consent("g", "urn:gov:consent-hub:main", "2026-05-01T10:00:00Z", "GRANTED")) == []
+
+
+def reused(id_: str) -> dict[str, str]:
+    return {"report": "id-reused", "source": "urn:gov:dwp:main", "id": id_}
+
+
+def test_an_id_that_comes_again_with_another_value_is_reported(rules: Rules):
+    """R2: one of the two contents is lost, so its source is told; the same event again is no news (E1)."""
+    one = One(rules)
+    again = name("n-1").replace(b'"given": "A"', b'"given": "C"')
+    assert one.step(name("n-1"), name("n-1")) == []
+    assert one.step(name("n-1")) == []
+    assert one.step(again) == [reused("n-1")]
+    assert one.step(name("n-2")) == []
+
+
+def test_an_id_that_comes_again_at_another_time_is_reported(rules: Rules):
+    """R2: the time is content too; sent again an event keeps the time at which it was recorded (E1)."""
+    one = One(rules)
+    one.step(name("n-1"))
+    assert one.step(name("n-1").replace(b"2026-04-01", b"2026-04-02")) == [reused("n-1")]
+
+
+@pytest.mark.parametrize("second", [("WITHDRAWN", "2026-05-01"), ("GRANTED", "2026-05-02")])
+def test_an_id_that_comes_again_with_another_statement_is_reported(rules: Rules, second: tuple[str, str]):
+    """R2: of two statements both count, and whoever made them under one id is told."""
+    state, day = second
+    one = One(rules)
+    first = consent("c-1", "urn:gov:dwp:main", "2026-05-01T00:00:00Z", "GRANTED")
+    assert one.step(first) == []
+    assert one.step(first) == []
+    assert reused("c-1") in one.step(consent("c-1", "urn:gov:dwp:main", f"{day}T00:00:00Z", state))
