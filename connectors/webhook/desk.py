@@ -171,7 +171,7 @@ class Desk:
         """Count a failure of the endpoint; let it rest if it fails for everybody, or asked for that."""
         failures = self.standing.failures + 1
         self.standing = self.standing._replace(failures=failures)
-        self._journal.failed(self.name, failures)
+        self._journal.failed(self.name, failures, why or _said(answer))
         self._rest(answer.retry_after_s or 0.0)
         if failures >= PROBE_AFTER:
             self._rest(pause_s(failures - PROBE_AFTER + 1, self.endpoint.pause_s_max, self._chance))

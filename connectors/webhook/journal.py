@@ -153,10 +153,16 @@ class Journal:
                 db.execute(f"DELETE FROM {table} WHERE endpoint = ?", (endpoint,))  # noqa: S608 - our own names
             return db.execute("DELETE FROM standing WHERE endpoint = ?", (endpoint,)).rowcount > 0
 
-    def failed(self, endpoint: str, failures: int) -> None:
-        """Keep how often in a row it failed, so that a restart does not begin to count again."""
+    def failed(self, endpoint: str, failures: int, why: str) -> None:
+        """Keep how often in a row it failed, so that a restart does not begin to count again, and of what, so
+        that whoever asks need not wait until it is parked; why it was stopped is never overwritten.
+        """
         with self._write() as db:
-            db.execute("UPDATE standing SET failures = ? WHERE endpoint = ?", (failures, endpoint))
+            db.execute(
+                "UPDATE standing SET failures = ?, why = CASE WHEN state = ? THEN ? ELSE why END"
+                " WHERE endpoint = ?",
+                (failures, ACTIVE, why, endpoint),
+            )
 
     def agree(self, endpoint: str, agreed_with: str, rate: int | None, now_ms: int) -> None:
         """Keep that the receiver allows to be sent to, and how often a minute (None: as often as we like)."""
@@ -287,7 +293,7 @@ class Journal:
                 " WHERE endpoint = ? AND agreement = ? AND digest = ?",
                 (sequence + 1, retracted_ms, retracted_ms, endpoint, agreement, _digest(key)),
             )
-            db.execute("UPDATE standing SET failures = 0 WHERE endpoint = ? AND failures > 0", (endpoint,))
+            _has_answered(db, endpoint)
             _advance(db, endpoint, agreement, positions)
 
     def retracted_vanished(self, endpoint: str, agreement: str, key: str) -> None:
@@ -297,6 +303,7 @@ class Journal:
                 "DELETE FROM held WHERE endpoint = ? AND agreement = ? AND digest = ?",
                 (endpoint, agreement, _digest(key)),
             )
+            _has_answered(db, endpoint)
 
     def held_count(self, endpoint: str) -> int:
         """Count the keys that a receiver may hold."""
@@ -308,6 +315,15 @@ def _advance(db: sqlite3.Connection, endpoint: str, agreement: str, positions: S
     db.executemany(
         "INSERT INTO position VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
         [(endpoint, agreement, partition, at) for partition, at in enumerate(positions)],
+    )
+
+
+def _has_answered(db: sqlite3.Connection, endpoint: str) -> None:
+    """Forget the failures in a row; why an operator or a 410 stopped it stays (an answer may come later)."""
+    db.execute(
+        "UPDATE standing SET failures = 0, why = CASE WHEN state = ? THEN '' ELSE why END"
+        " WHERE endpoint = ? AND failures > 0",
+        (ACTIVE, endpoint),
     )
 
 

@@ -106,11 +106,13 @@ def list_endpoints(output: Output = Form.TABLE) -> None:
 def status(output: Output = Form.TABLE) -> None:
     """Say how each endpoint stands; exit 1 if one is parked or disabled.
 
-    `held` counts the keys that its receiver may hold; each is retracted before it is forgotten.
+    `why` is what its last attempt ended with, while it fails. `held` counts the keys that its receiver may
+    hold; each is retracted before it is forgotten.
 
     Example: postroom webhook status -o json
     """
     from connectors.webhook import ACTIVE
+    from postroom.console import say
     from postroom.settings import settings
     from postroom.webhook import journal_of
     from schemas import format_instant
@@ -130,7 +132,9 @@ def status(output: Output = Form.TABLE) -> None:
         for each in journal.standings()
     ]
     write_rows(rows, output, STATUS_COLUMNS, none="no endpoint has begun")
-    if any(row["state"] != ACTIVE for row in rows):
+    if stopped := [row["endpoint"] for row in rows if row["state"] != ACTIVE]:
+        for name in stopped:
+            say(f"nothing is sent to {name} until `postroom webhook release {name}`; mend its receiver first")
         raise typer.Exit(Exit.FOUND)
 
 

@@ -178,6 +178,11 @@ class Webhooks(RuleBasedStateMachine):
             sequences = [sequence for sequence, _ in received]
             assert sequences == sorted(sequences), f"{key}: {received}"
 
+    @invariant()
+    def an_active_endpoint_has_a_reason_while_it_fails_and_only_then(self):
+        standing = self.journal.standing(ENDPOINT.name)
+        assert standing is None or standing.state != ACTIVE or bool(standing.why) == bool(standing.failures)
+
     def teardown(self) -> None:
         """Everything is well again: all that is owed arrives."""
         try:

@@ -164,10 +164,38 @@ def test_status_says_who_is_stopped_and_a_release_lets_it_go_on(operator: Journa
     assert run(["webhook", "release", "leeds"]) == 0
     assert run(["webhook", "status"]) == 0
     assert run(["webhook", "park", "leeds"]) == 0
+    capsys.readouterr()
     assert run(["webhook", "status"]) == 1
+    assert "postroom webhook release leeds" in capsys.readouterr().err
     found = operator.standing("leeds")
     assert found is not None
     assert found.releases == 1
+
+
+def test_status_says_what_an_endpoint_fails_with_before_it_is_parked(operator: Journal, capsys):
+    """A wrong secret is a 401 to be read within seconds, not after a hundred failures; the first answer
+    clears it, and why somebody stopped it is overwritten by no request that was still under way.
+    """
+
+    def said() -> tuple[int, str]:
+        capsys.readouterr()
+        run(["webhook", "status", "-o", "json"])
+        [row] = json.loads(capsys.readouterr().out)
+        return row["failures"], row["why"]
+
+    operator.reading("leeds", AGREEMENT, 1_000)
+    operator.failed("leeds", 4, "refused (401)")
+    assert said() == (4, "refused (401)")
+    operator.delivered("leeds", AGREEMENT, "s-1", 1, (1,), None)
+    assert said() == (0, "")
+    operator.failed("leeds", 1, "timed-out")
+    operator.retracted_vanished("leeds", AGREEMENT, "s-1")
+    assert said() == (0, "")
+    operator.stop("leeds", DISABLED, "it answered 410 Gone", 2_000)
+    operator.failed("leeds", 1, "timed-out")
+    assert said() == (1, "it answered 410 Gone")
+    operator.delivered("leeds", AGREEMENT, "s-1", 1, (1,), None)
+    assert said() == (0, "it answered 410 Gone")
 
 
 def test_list_says_who_receives_what_and_shows_no_path_and_no_key(operator: Journal, capsys):
