@@ -16,6 +16,12 @@ from connectors.callers.jwts import TokenInvalid
 from connectors.callers.tokens import Token, Tokens
 from connectors.doors import CERTIFICATE, Certificate, Problem, RawHeaders, header
 
+# One text for every cause, so that nobody can try which of their proofs was believed.
+WANTED = (
+    "send `authorization: Bearer` with an access token that is in force, or the client's certificate; "
+    "the log of this service says which check refused"
+)
+
 
 class Caller(NamedTuple):
     """Who asks: the client, what it may in this request, and until when (UTC s; None: as long as it is
@@ -123,4 +129,4 @@ class Access:
 def _unauthenticated(why: str) -> Problem:
     # RFC 6750 §3.1: a request without credentials is not told of an error.
     error = "" if why == "no-credentials" else ' error="invalid_token"'
-    return Problem("unauthenticated", why=why, headers={"www-authenticate": f"Bearer{error}"})
+    return Problem("unauthenticated", WANTED, why=why, headers={"www-authenticate": f"Bearer{error}"})

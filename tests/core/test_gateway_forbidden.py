@@ -162,6 +162,7 @@ def test_nobody_gets_in(made: Rig, who: str):
     ]
     assert [answer.status_code for answer in answers] == [401] * 4
     assert len({answer.text for answer in answers}) == 1
+    assert "authorization: Bearer" in answers[0].json()["detail"]
     assert all(answer.headers["www-authenticate"].startswith("Bearer") for answer in answers)
     assert not made.sink.sent
 
