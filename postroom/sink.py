@@ -66,6 +66,8 @@ class RunningSink:
             self._began, self._keeper = True, keeper
             keeper.begin()
             say("sink-keeps", agreement=self._agreement, where=self._database.where)
+            if lacking := sorted(keeper.lacks()):
+                say("sink-lacks-columns", agreement=self._agreement, columns=lacking, mend="`sink ddl`")
             progress.under_way()
             while not stop.is_set() and not self._rows.is_renewed() and not keeper.wants_columns():
                 keeper.step()

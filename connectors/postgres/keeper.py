@@ -161,6 +161,10 @@ class Keeper:
             return 0
         return len(records)
 
+    def lacks(self) -> set[str]:
+        """The columns that the agreement grants and the table does not have: they wait for the DDL."""
+        return set(self._rows.table.columns) - set(self._table.table.columns)
+
     def wants_columns(self) -> bool:
         """Tell, once in a while, whether columns have come that the agreement grants and that lacked."""
         if self._table.table.columns == self._rows.table.columns:
@@ -168,8 +172,7 @@ class Keeper:
         if self._now_ms() - self._looked_ms < LOOK_S * 1000:
             return False
         self._looked_ms = self._now_ms()
-        missing = set(self._rows.table.columns) - set(self._table.table.columns)
-        return bool(missing & set(self._table.present()))
+        return bool(self.lacks() & set(self._table.present()))
 
     def _read_anew(self, why: str) -> None:
         """Make the table what the topic holds now, and go on from there."""

@@ -127,7 +127,8 @@ def in_our_words(error: psycopg.Error, where: str, setting: str = "POSTROOM_POST
             "PostgreSQL does not allow this user to do that",
             where=where,
             why=kind,
-            mend="grant the user the role that the `ddl` command makes for it",
+            mend="grant the user a role that the `ddl` commands make: postroom_sink for `sink run`, "
+            "postroom_outbox_relay for `outbox run`",
         )
     if isinstance(error, MENDED_BY_DDL):
         return Misused(

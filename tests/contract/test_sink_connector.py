@@ -344,6 +344,8 @@ class TestIntoTable(ConnectorContract):
             with pytest.raises(Misused, match="death"):
                 fitted(newer, table, partly=False)
             assert fitted(newer, table, partly=True).table.columns.keys() == {"address"}
+            meanwhile = Keeper(carrier.topic, table, newer, Decoder(lambda _: carrier.schema), carrier._say)
+            assert meanwhile.lacks() == {"death"}
             server.script(carrier.database, sink_ddl(newer.table))
             table = fitted(newer, SinkTable(connection, newer.table), partly=False)
             assert table.present() == newer.table.every_column
@@ -351,6 +353,7 @@ class TestIntoTable(ConnectorContract):
             keeper = Keeper(
                 carrier.topic, table, newer, Decoder(lambda _: carrier.schema), lambda e, **f: said.append(f)
             )
+            assert keeper.lacks() == set()
             keeper.begin()
             assert [each["why"] for each in said if "why" in each] == ["agreement-changed"]  # type: ignore[operator, index]
             assert keeper.check(5).none

@@ -19,6 +19,8 @@ import psycopg
 import pytest
 
 from connectors.postgres.line import Database, in_our_words
+from connectors.postgres.outbox_ddl import RELAY
+from connectors.postgres.view_table import ROLE
 from connectors.trouble import Misused, Unreachable
 from postroom.config import load_settings
 from postroom.errors import UserError
@@ -173,6 +175,9 @@ def test_an_error_of_the_server_is_told_without_its_message():
         told = in_our_words(kind("NC000001C"), "here")
         assert type(told) is expected
         assert "NC000001C" not in str(vars(told))
+    denied = in_our_words(psycopg.errors.InsufficientPrivilege(), "here")
+    assert ROLE in str(vars(denied))
+    assert RELAY in str(vars(denied))
     assert "NC000001C" not in str(
         vars(in_our_words(psycopg.errors.InvalidDatetimeFormat("NC000001C"), "here"))
     )
