@@ -128,7 +128,8 @@ def load_endpoints(
 
 
 def _wrong(path: Path, problems: Sequence[str]) -> Misused:
-    return Misused("the file of webhooks is wrong", where=str(path), why="; ".join(problems))
+    mend = "docs/examples/webhooks.yaml has every field; `postroom webhook key` makes a key that is missing"
+    return Misused("the file of webhooks is wrong", where=str(path), why="; ".join(problems), mend=mend)
 
 
 class _Reading:

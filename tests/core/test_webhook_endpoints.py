@@ -40,6 +40,7 @@ def load(text: str, tmp_path: Path, environ=None, allowed=()):
 def problems(text: str, tmp_path: Path, **more) -> str:
     with pytest.raises(Misused) as found:
         load(text, tmp_path, **more)
+    assert "webhook key" in found.value.mend
     return found.value.why
 
 
