@@ -21,9 +21,24 @@ def in_our_words(error: BaseException, access: KafkaAccess) -> Trouble:
         return not_allowed(access, why)
     if isinstance(error, SaslAuthenticationFailedError):
         return not_believed(access, access.bootstrap)
+    if _passes(error):
+        mend = "ask again in some seconds; `postroom doctor` if it stays"
+        return Unreachable("Kafka cannot do that yet", where=access.bootstrap, why=why, mend=mend)
     if isinstance(error, BrokerResponseError):
         return Trouble("Kafka did not do what was asked", where=access.bootstrap, why=why)
     return line_problem(access) or Unreachable(UNREACHABLE, where=access.bootstrap, why=why, mend=STATUS)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether a broker says that it will do it soon: it has just started, or something changes hands.
+
+    What is long-running waits for that as for a Kafka that is away. A topic that is not there is none of
+    these, although the protocol calls that retriable too: `topics apply` mends it, and no patience.
+    """
+    from kafka.errors import RetriableError, UnknownTopicIdError, UnknownTopicOrPartitionError
+
+    missing = (UnknownTopicOrPartitionError, UnknownTopicIdError)
+    return isinstance(error, RetriableError) and not isinstance(error, missing)
 
 
 def not_allowed(access: KafkaAccess, why: str) -> Misused:
