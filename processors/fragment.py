@@ -164,8 +164,10 @@ def state_bytes(said: Said, message_bytes: int) -> int:
     The first value stands for all that its message says of the event; each other one names the event again.
     """
     values = len(said.values)
-    if values <= 1:
-        return message_bytes + ASSERTION_BYTES * values
+    if not values:
+        return message_bytes + _key_bytes(said)
+    if values == 1:
+        return message_bytes + ASSERTION_BYTES
     named_bytes = len(encode((said.cause, said.owner, said.item)))
     return message_bytes + ASSERTION_BYTES * values + named_bytes * (values - 1)
 
@@ -174,7 +176,16 @@ def taken_away_bytes(said: Said, message_bytes: int) -> int:
     """How many bytes of state it takes to remember what an event takes away: of a correction, its `prior`."""
     if said.values and said.annuls is not None:
         return len(encode((said.cause.source, said.annuls)))
-    return message_bytes
+    return message_bytes + _key_bytes(said)
+
+
+def _key_bytes(said: Said) -> int:
+    """How many bytes the key has under which a statement lies: it repeats names, and they may be long."""
+    if said.objection is not None:
+        return len(objection_key(said.objection).encode())
+    if said.enrolment is not None:
+        return len(enrolment_key(said.enrolment).encode())
+    return 0 if said.restriction is None else len(said.restriction.owner)
 
 
 def latest(kept: dict[str, Latest], key: str, statement: Latest) -> bool:
