@@ -7,11 +7,11 @@ import sys
 import structlog
 
 
-def say(event: str, **fields: object) -> None:
+def say(event: str, level: str = "info", **fields: object) -> None:
     """Write one event as the process has configured its log; until it has, a JSON object on stderr."""
     logger = structlog.get_logger()
     if not structlog.is_configured():
         logger = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr), [structlog.processors.JSONRenderer(default=str)]
         )
-    logger.info(event, **fields)
+    getattr(logger, level)(event, **fields)

@@ -49,6 +49,7 @@ LABELS: dict[str, str] = {
     "drop": "the directories of POSTROOM_DROPS",
     "endpoint": "the file of webhooks",
     "error": "the reasons for which a worker ends itself, in the code",
+    "fingerprint": "one for each secret that workers were given: one",
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
     "outcome": "the outcomes that stages, gateway, webhooks, files and doors return, in the code",

@@ -75,6 +75,11 @@ class Keys:
         """The key of the salts of the disclosure log's commitments (V5)."""
         return self.derive("commitment")
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tell two secrets apart, no more: 32 bits of a key of its own, which nothing is made with."""
+        return self.derive("fingerprint").hex()[:8]
+
     def person_id(self, anchor: str) -> str:
         """Name the person whose anchor is ``anchor`` (I4)."""
         return "p-" + keyed_hex(self.identity, anchor)

@@ -96,7 +96,11 @@ class Reader:
                     self._was_read = False
                     metrics.READ_ERRORS.labels(self._endpoint).inc()
                     say(
-                        "webhook-reads-again", endpoint=self._endpoint, agreement=self.agreement, why=away.why
+                        "webhook-reads-again",
+                        level="warning",
+                        endpoint=self._endpoint,
+                        agreement=self.agreement,
+                        why=away.why,
                     )
                     await asyncio.sleep(RETRY_S)
                 except Expired:

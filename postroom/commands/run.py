@@ -56,6 +56,7 @@ def run(
     from postroom.traces import spans_of
     from processors.engine import READINESS, run_worker
     from processors.engine.journal import say
+    from processors.engine.metrics import IDENTITY_KEY
 
     current = settings()
     configure_logs(current)
@@ -64,6 +65,7 @@ def run(
     registry = reachable_registry(stack)
     names = STAGES if stage is Which.ALL else (stage.value,)
     renewal, rules = renewal_for(names, current, stack, registry)
+    IDENTITY_KEY.labels(rules.keys.fingerprint).set(1)
     signals = show_signals("worker", current, stack, READINESS.waiting_for, READINESS.is_alive)
     say("signals", url=signals.url)
     batch_max = current.batch_records_max

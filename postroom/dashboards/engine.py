@@ -29,6 +29,13 @@ ENGINE = Board(
                     red_from=3,
                 ),
                 line(
+                    "Secrets",
+                    "Fingerprints of the secret that persons are named by: one, or a worker has another.",
+                    "group by (fingerprint, instance) (postroom_identity_key_info)",
+                    "{{fingerprint}} {{instance}}",
+                    kind="table",
+                ),
+                line(
                     "Releases",
                     "What runs where.",
                     "sum by (process, version, python) (postroom_build_info)",

@@ -118,6 +118,11 @@ BATCH = Histogram(
 
 # -- tasks and their state -----------------------------------------------------------------------------
 
+IDENTITY_KEY = Gauge(
+    "postroom_identity_key_info",
+    "1, with a fingerprint of the secret that this worker names persons by; all workers must have the same.",
+    ["fingerprint"],
+)
 READY = Gauge("postroom_ready", "1 while every task assigned to the stage is open.", ["stage"])
 TASKS = Gauge("postroom_tasks", "Tasks of the stage in this process.", ["stage"])
 REBALANCES = Counter(

@@ -122,3 +122,11 @@ def test_an_agreement_in_another_file_is_the_same() -> None:
 def test_a_keyed_hash_is_the_hmac_that_the_standard_library_computes(key: bytes, text: str) -> None:
     """C8, I4: HMAC-SHA256, though begun once a key; a key longer than a block is hashed first (RFC 2104)."""
     assert keyed(key, text) == hmac.digest(key, text.encode(), "sha256")
+
+
+def test_a_fingerprint_tells_two_secrets_apart_and_is_none_of_the_keys_that_persons_are_named_by() -> None:
+    """I4: workers with different secrets make two persons of one citizen; PostroomKeysDiffer asks this."""
+    one = Keys(b"one secret")
+    assert one.fingerprint == Keys(b"one secret").fingerprint != Keys(b"another secret").fingerprint
+    made_with = (one.identity, one.cause, one.commitment, one.pairwise(HOUSING), one.secret)
+    assert not any(key.hex().startswith(one.fingerprint) for key in made_with)
