@@ -38,9 +38,19 @@ class AvroReader:
             yield self.decoded(record)
 
     def decoded(self, record: RawRecord) -> ReadRecord:
-        """Decode one record of an Avro topic; Trouble when the registry does not know its schema."""
+        """Decode one record of an Avro topic; Trouble when it is no Avro, or the registry does not know its
+        schema. It is not stepped over: what others wrote here may hide what a worker wrote.
+        """
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        value = None if record.value is None else self._value(record.value)
+        try:
+            value = None if record.value is None else self._value(record.value)
+        except ValueError:  # its message may hold a value
+            raise Trouble(
+                "a record of the topic is not what its workers write",
+                where=f"{record.topic}, partition {record.partition}, offset {record.offset}",
+                why="it is no Avro of a registered schema, so somebody else wrote it",
+                mend="docs/runbooks/PostroomForeignRecords.md",
+            ) from None
         key = (record.key or b"").decode("utf-8", "replace")
         place = (record.topic, record.partition, record.offset, record.timestamp_ms)
         return ReadRecord(*place, key, value, headers)
