@@ -194,7 +194,8 @@ def _apart(whose: str, ms: int, how: str) -> Finding:
         f"{whose} is {ms / 1000:.1f} s {how} the broker's",
         whose,
         "consents, ends and retention take effect by it (V8), and `now` never goes back (DESIGN §7)",
-        "`chronyc tracking` on both machines; let the time come from one source",
+        "`chronyc tracking` on both machines; let the time come from one source. If both are right, the "
+        "worker stood still in the middle of a step: its log and machine say why",
     )
 
 
@@ -223,5 +224,6 @@ def registered(ground: Ground) -> Iterator[Finding]:
             f"{len(subjects)} subjects are held to {level or 'no rule of their own'}",
             shown(subjects),
             "without FULL_TRANSITIVE a version may come that readers or history cannot read (E6, V1)",
-            "`postroom contract register` sets it for contracts, a worker's start for views",
+            "`postroom contract register` sets it for contracts, a worker's start for views; if it says "
+            "not-compatible, such a version has come: have the registry's keeper take out the one it names",
         )

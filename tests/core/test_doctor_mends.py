@@ -72,3 +72,10 @@ def test_who_may_not_see_is_told_how_to_be_the_administrator(tmp_path: Path):
         assert found.cluster is not None
         (told,) = cluster.unseen(replace(found, cluster=replace(found.cluster, unseen=("configs",))))
         assert words in told.mend
+
+
+def test_a_clock_that_seems_behind_may_be_a_worker_that_stood_still():
+    """A worker that is stopped in a step writes old times by a clock that is right: both are named."""
+    told = work._apart("the clock of the worker of record-2", 41_000, "behind")
+    assert "chronyc" in told.mend
+    assert "stood still" in told.mend
