@@ -214,7 +214,8 @@ def _write(
 def _plain(tried: Tried) -> dict[str, Any]:
     reason, problems = tried.verdict.reason, tried.verdict.problems
     if reason is None:
-        return {"line": tried.number, "verdict": "accepted"}
+        warned = [each._asdict() for each in tried.verdict.warnings]
+        return {"line": tried.number, "verdict": "accepted"} | ({"warnings": warned} if warned else {})
     told = [each._asdict() for each in problems]
     return {"line": tried.number, "verdict": "rejected", "reason": reason.value, "problems": told}
 
@@ -223,7 +224,7 @@ def _rows(tried: Sequence[Tried]) -> Iterator[dict[str, Any]]:
     """A row for each accepted line, and one for each problem of a rejected one."""
     for each in tried:
         plain = _plain(each)
-        problems = plain.pop("problems", [{}])
+        problems = plain.pop("problems", None) or plain.pop("warnings", [{}])
         yield from (plain | problem for problem in problems)
 
 

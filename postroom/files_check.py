@@ -20,7 +20,7 @@ from postroom.output import Form, write_json, write_line, write_rows
 
 if TYPE_CHECKING:
     from producers.mapped import Bad, Counts, RowMapping, Verdict
-    from schemas import Contracts
+    from schemas import Addressees, Contracts
 
 FAULT_COLUMNS = ("line", "key", "problem")
 ROW_COLUMNS = ("row", "line", "column", "expected", "mend")
@@ -40,6 +40,8 @@ class Findings:
     rows: list[dict[str, Any]] = field(default_factory=list)
     kinds: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     first: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    odd: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Rows that would go and do nothing yet, by column and what is odd there."""
     counts: Counts | None = None
     refuse_above_percent: float = 100.0
 
@@ -63,8 +65,9 @@ class Findings:
 
 def look(mapping_file: Path, file: Path | None, contracts_dir: Path, show: int) -> Findings:
     """Everything that is wrong; UserError for what cannot be read at all."""
-    from postroom.inputs import contracts_at
+    from postroom.inputs import addressees_at, contracts_at
     from postroom.mappings import mapping_at
+    from postroom.settings import settings
     from producers.mapped import FileWrong, MappingWrong
 
     found, contracts = Findings(), contracts_at(contracts_dir)
@@ -76,24 +79,30 @@ def look(mapping_file: Path, file: Path | None, contracts_dir: Path, show: int) 
     found.refuse_above_percent = mapping.form.refuse_above_percent
     if file is not None:
         try:
-            _look_at_file(found, mapping, file, contracts, show)
+            addressees = addressees_at(settings().agreements_dir, contracts)
+            _look_at_file(found, mapping, _verdicts(mapping, file, contracts, addressees), show)
         except FileWrong as wrong:
             found.file = {"problem": wrong.what, "mend": wrong.mend}
     return found
 
 
-def _look_at_file(found: Findings, mapping: RowMapping, file: Path, contracts: Contracts, show: int) -> None:
-    from producers.mapped import Bad, Counts
+def _look_at_file(found: Findings, mapping: RowMapping, through: Generator[Verdict], show: int) -> None:
+    from producers.mapped import Bad, Counts, Good
 
     found.counts = Counts()
-    with closing(_verdicts(mapping, file, contracts)) as verdicts:
+    with closing(through) as verdicts:
         for verdict in verdicts:
             found.counts.take(verdict)
             if isinstance(verdict, Bad):
                 found.take(verdict, show)
+            elif isinstance(verdict, Good):
+                for path, problem in verdict.warnings:
+                    found.odd[mapping.column_at(path.replace("$.data", "$", 1)), problem] += 1
 
 
-def _verdicts(mapping: RowMapping, file: Path, contracts: Contracts) -> Generator[Verdict]:
+def _verdicts(
+    mapping: RowMapping, file: Path, contracts: Contracts, addressees: Addressees | None
+) -> Generator[Verdict]:
     from connectors.files.seen import seen_ids
     from postroom.console import counting
     from producers.mapped import FileFacts, read_header, read_rows, sift
@@ -109,7 +118,7 @@ def _verdicts(mapping: RowMapping, file: Path, contracts: Contracts) -> Generato
             header = read_header(stream, mapping.form, mapping.columns)
             with counting("checking", size_bytes) as advance:
                 rows = read_rows(stream, mapping.form, header)
-                for verdict in sift(rows, mapping, facts, contracts, _now_ms, seen):
+                for verdict in sift(rows, mapping, facts, contracts, _now_ms, seen, addressees):
                     yield verdict
                     advance(verdict.row.behind.offset - verdict.row.place.offset)
     except OSError as error:
@@ -142,6 +151,10 @@ def write(found: Findings, output: Form) -> None:
         "file": found.file,
         "counts": told,
         "problems": sums,
+        "warnings": [
+            {"column": column, "problem": problem, "rows": rows}
+            for (column, problem), rows in found.odd.most_common()
+        ],
         "rows": found.rows,
     }
     (write_line if output is Form.JSONL else write_json)(document)
@@ -163,7 +176,9 @@ def tell(found: Findings) -> None:
             say(f"more than {found.refuse_above_percent:g} % is bad: nothing of the file would be published")
         elif counts.bad:
             say("the bad rows would be put aside with their reasons, the others published")
-    if not found.are_any:
+    for (column, problem), rows in found.odd.most_common(KINDS_SHOWN_MAX):
+        say(f"warning, {rows} row{'s' if rows > 1 else ''}: {column}: {problem}")
+    if not found.are_any and not found.odd:
         say("nothing is wrong")
 
 

@@ -35,7 +35,7 @@ from processors.engine.changelog import TASK_KEY, body_of
 from processors.engine.trouble import stop_process
 from processors.intake import Rejected
 from processors.obligations import read_obligation
-from schemas import Contracts, Rejection
+from schemas import Addressees, Contracts, Rejection
 
 LOOK_EVERY_S = DISCOVER_EVERY_S / 5
 
@@ -119,13 +119,18 @@ class Running:
         digest.update(repr(sorted(self._rules.current.agreements.items())).encode())
         return digest.hexdigest()
 
+    def addressees(self) -> Addressees:
+        """Whom a statement may name, under the agreements in force."""
+        rules = self._rules.current
+        return Addressees(rules.agreements, rules.contracts)
+
     async def renew(self, gateway: Gateway) -> None:
         """Take up what is new in the files: contracts, agreements, and who may do what."""
         if await asyncio.to_thread(self._rules.is_renewed):
             # INVARIANT: a contract's present codec goes with the id of its present schema, not an older one.
             self.schemas.forget_ids()
             contracts = self._rules.current.contracts
-            gateway.renew(contracts, last_word(contracts))
+            gateway.renew(contracts, last_word(contracts), self.addressees())
         if await asyncio.to_thread(self._clients.is_renewed):
             before, clients = self.clients, self._clients.current
             await self.views.renew(before.read_agreements | clients.read_agreements)
@@ -158,7 +163,7 @@ class Running:
             contracts=self.contracts,
             access=Access(self.clients, tokens),
             rates=Rates(own.events_per_s, time.monotonic),
-            judge=Judge(self.contracts, last_word(self.contracts)),
+            judge=Judge(self.contracts, last_word(self.contracts), self.addressees()),
             registered=self.schemas,
             publishing=Publishing(self.sink, self.schemas, time.monotonic, own.acknowledged_within_s),
             subscribing=Subscribing(self.views, Cursors(own.cursor_key), now_ms),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from connectors import Stack
     from connectors.registry import Registry
     from producers import Publisher
-    from schemas import Contracts, Schemes
+    from schemas import Addressees, Contracts, Schemes
 
 
 def moment(at: str) -> int:
@@ -79,11 +79,33 @@ def contracts_at(directory: Path) -> Contracts:
         ) from problems
 
 
+def addressees_at(directory: Path, contracts: Contracts) -> Addressees | None:
+    """Whom statements may name, by the agreements of a directory; None, and a word why, where there are none
+    that can be used: a department may have contracts only.
+    """
+    from postroom.console import say
+    from schemas import Addressees, AgreementProblems, load_agreements
+
+    if not directory.is_dir():
+        return None
+    try:
+        return Addressees(load_agreements(directory, contracts), contracts)
+    except AgreementProblems:
+        say("agreements are not in order, so nobody looks whom consents name; `postroom agreement check`")
+        return None
+
+
 @contextmanager
-def publishing(stack: Stack, registry: Registry, contracts: Contracts, mend: str) -> Iterator[Publisher]:
+def publishing(
+    stack: Stack,
+    registry: Registry,
+    contracts: Contracts,
+    mend: str,
+    addressees: Addressees | None = None,
+) -> Iterator[Publisher]:
     """Hold a publisher as a department would; an unreachable broker ends it as a UserError with exit 3."""
     with producing(stack, mend) as producer:
-        yield publisher_on(producer, stack, registry, contracts)
+        yield publisher_on(producer, stack, registry, contracts, addressees=addressees)
 
 
 @contextmanager
@@ -106,7 +128,12 @@ def producing(stack: Stack, mend: str) -> Iterator[Any]:
 
 
 def publisher_on(
-    producer: Any, stack: Stack, registry: Registry, contracts: Contracts, speaks_for: str | None = None
+    producer: Any,
+    stack: Stack,
+    registry: Registry,
+    contracts: Contracts,
+    speaks_for: str | None = None,
+    addressees: Addressees | None = None,
 ) -> Publisher:
     """Make a publisher under these contracts; it asks the registry and Kafka once for each of them."""
     from producers import Publisher
@@ -118,4 +145,5 @@ def publisher_on(
         now_ms=lambda: time.time_ns() // 1_000_000,
         where=stack.kafka,
         speaks_for=speaks_for,
+        addressees=addressees,
     )

@@ -29,9 +29,11 @@ from processors.rules import Rules
 from processors.second_look import Judged, answer
 from processors.stage import NOTHING, Lookup, Notice, Outcome, Outgoing, Record, Step, Tally, Trace
 from schemas import (
+    Addressees,
     CloudEvent,
     Contract,
     ContractMismatch,
+    Kind,
     NotACloudEvent,
     cloudevent_from_headers,
     cloudevent_from_json,
@@ -67,6 +69,7 @@ class Intake:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
+        self._addressees = Addressees(rules.agreements, rules.contracts)
         self.writers: dict[int, dict[str, Any] | None] = {}
         """Writer schemas by the registry's id; None for an id that the registry does not know."""
         self._meanings: dict[str, Meaning] = {}
@@ -93,7 +96,7 @@ class Intake:
     def step(self, states: Lookup, batch: Sequence[Record], wakes: Sequence[bytes], now_ms: int) -> Step:
         """Accept or reject each record; one outgoing message for each, and one more for a replay."""
         step = Step()
-        accepted: Counter[str] = Counter()
+        accepted: Counter[tuple[str, str]] = Counter()
         for record in batch:
             if record.topic == LETTER_REQUESTS_TOPIC:
                 answer(record, self.fetched, self.rules.contracts.by_type, self._judge_again, step)
@@ -101,7 +104,7 @@ class Intake:
             verdict = self._verdict(record)
             if isinstance(verdict, Said):
                 step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, verdict.subject.encode(), encode(verdict)))
-                accepted[verdict.type] += 1
+                accepted[verdict.type, self._unheard(verdict)] += 1
                 if verdict.cause.traceparent:
                     trace = Trace(verdict.cause.traceparent, "accepted", verdict.type, record.timestamp_ms)
                     step.traces.append(trace)
@@ -115,8 +118,24 @@ class Intake:
             else:
                 step.outgoing.append(_onward(verdict))
                 step.outcomes.append(Outcome(ACKNOWLEDGEMENTS_TOPIC, "accepted"))
-        step.outcomes += [Outcome(type_, "accepted", "", times) for type_, times in accepted.items()]
+        step.outcomes += [
+            Outcome(type_, "accepted", reason, times) for (type_, reason), times in accepted.items()
+        ]
         return step
+
+    def _unheard(self, said: Said) -> str:
+        """Which name in a statement no agreement knows, the first: it is accepted and does nothing yet."""
+        if said.values or said.pairs:  # a fact or a link, which nearly all events are
+            return ""
+        for kind, stated in (
+            (Kind.CONSENT, said.consent),
+            (Kind.OBJECTION, said.objection),
+            (Kind.ENROLMENT, said.enrolment),
+        ):
+            if stated is not None:
+                first = next(self._addressees.unknown(kind, msgspec.structs.asdict(stated)), None)
+                return "" if first is None else f"unknown-{first.term}"
+        return ""
 
     def _verdict(self, record: Record) -> Said | Acknowledged | Rejected:
         """Judge what a department or a subscriber wrote."""

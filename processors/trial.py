@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import msgspec
+
 from processors.explain import Difference, compare_views
 from processors.intake import Intake
 from processors.messages import Said
@@ -19,11 +21,14 @@ from processors.replay import run_lines
 from processors.rules import Rules
 from schemas import (
     EVERYONE,
+    Addressees,
     Agreement,
     Basis,
     Bounds,
     Enrolled,
     Found,
+    Warned,
+    cloudevent_from_json,
     diagnose,
 )
 
@@ -36,6 +41,7 @@ class Verdict(NamedTuple):
     type: str | None
     reason: Rejection | None
     problems: tuple[Found, ...] = ()
+    warnings: tuple[Warned, ...] = ()
 
 
 class Change(NamedTuple):
@@ -57,10 +63,17 @@ def examine(line: bytes | None, rules: Rules, at_ms: int) -> Verdict:
         return Verdict(None, Rejection.OVERSIZED, tuple(diagnose(None, rules.contracts, at_ms, bounds)))
     verdict = Intake(rules).accept_json(line, at_ms)
     if isinstance(verdict, Said):
-        return Verdict(verdict.type, None)
+        return Verdict(verdict.type, None, warnings=_warnings(line, rules))
     problems = tuple(dict.fromkeys(diagnose(line, rules.contracts, at_ms, bounds)))
     reason = verdict.reason
     return Verdict(verdict.type, reason, problems or (Found("$", f"{reason}", reason),))
+
+
+def _warnings(line: bytes, rules: Rules) -> tuple[Warned, ...]:
+    event = cloudevent_from_json(msgspec.json.decode(line))
+    contract = rules.contracts.by_type[event.type]
+    addressees = Addressees(rules.agreements, rules.contracts)
+    return addressees.warnings(contract, contract.from_json(event.data))
 
 
 def would_change(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from producers.files import Line
 from producers.ready import Ready, Refused, Undelivered, make_ready, refuse
-from schemas import EVENT_BYTES_MAX, Contract, Contracts, frame
+from schemas import EVENT_BYTES_MAX, Addressees, Contract, Contracts, Warned, frame
 
 CONNECT_SECONDS = 10
 TOPIC_SECONDS = 15  # a broker that is busy tells late of a topic that was just made
@@ -41,6 +41,7 @@ class Published(NamedTuple):
 
     number: int
     type: str
+    warnings: tuple[Warned, ...] = ()
 
 
 class NotPublished(NamedTuple):
@@ -57,6 +58,7 @@ class _Waiting(NamedTuple):
     number: int
     type: str
     delivery: Any
+    warnings: tuple[Warned, ...] = ()
 
 
 def connect(bootstrap: str, **security: object) -> Any:
@@ -105,7 +107,7 @@ class Publisher:
 
     ``producer`` is what :func:`connect` gives for the address ``where``; ``now_ms`` tells the time. At most
     ``in_flight_max`` events are unacknowledged, whatever the length of the file. ``speaks_for`` is the one
-    owner whose events may go this way; None: any.
+    owner whose events may go this way; None: any. ``addressees`` are those that a statement may name.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Publisher:
         where: str = "",
         in_flight_max: int = IN_FLIGHT_MAX,
         speaks_for: str | None = None,
+        addressees: Addressees | None = None,
     ) -> None:
         self._producer = producer
         self._where = where
@@ -126,6 +129,7 @@ class Publisher:
         self._now_ms = now_ms
         self._in_flight_max = in_flight_max
         self._speaks_for = speaks_for
+        self._addressees = addressees
         self._destinations: dict[str, int | Refused] = {}
         self._waiting: deque[_Waiting] = deque()
 
@@ -144,7 +148,7 @@ class Publisher:
         yield from self._settle(0)
 
     def _send(self, line: Line) -> Refused | None:
-        ready = make_ready(line.content, self._contracts, self._now_ms(), self._speaks_for)
+        ready = make_ready(line.content, self._contracts, self._now_ms(), self._speaks_for, self._addressees)
         if isinstance(ready, Refused):
             return ready
         topic = ready.contract.type
@@ -162,7 +166,7 @@ class Publisher:
             delivery = self._producer.send(topic, value=value, headers=list(ready.headers), **where)
         except (KafkaError, ValueError) as error:
             return refuse(Undelivered.NOT_DELIVERED, _words(error), topic)
-        self._waiting.append(_Waiting(line.number, topic, delivery))
+        self._waiting.append(_Waiting(line.number, topic, delivery, ready.warnings))
         return None
 
     def _partition(self, topic: str, together: str) -> int:
@@ -204,7 +208,7 @@ class Publisher:
             waiting = self._waiting.popleft()
             error = _outcome(waiting.delivery)
             if error is None:
-                yield Published(waiting.number, waiting.type)
+                yield Published(waiting.number, waiting.type, waiting.warnings)
                 continue
             yield NotPublished(waiting.number, refuse(Undelivered.NOT_DELIVERED, _words(error), waiting.type))
             if isinstance(error, KafkaTimeoutError):
@@ -216,7 +220,7 @@ class Publisher:
         while self._waiting:
             waiting = self._waiting.popleft()
             if waiting.delivery.succeeded():
-                yield Published(waiting.number, waiting.type)
+                yield Published(waiting.number, waiting.type, waiting.warnings)
             else:
                 refused = refuse(Undelivered.NOT_DELIVERED, "Kafka does not answer", waiting.type)
                 yield NotPublished(waiting.number, refused)

@@ -17,6 +17,7 @@ from schemas import (
     EARLIEST_MS,
     EVENT_BYTES_MAX,
     FUTURE_MS_MAX,
+    Addressees,
     CloudEvent,
     Contract,
     ContractMismatch,
@@ -24,6 +25,7 @@ from schemas import (
     Found,
     NotACloudEvent,
     Rejection,
+    Warned,
     cloudevent_from_json,
     diagnose,
     how_to_mend,
@@ -70,11 +72,14 @@ class Refused(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """An event ready for the wire: its contract, its Avro body still without frame, and its headers (E2)."""
+    """An event ready for the wire: its contract, its Avro body still without frame, and its headers (E2);
+    and what is odd in it though it may go.
+    """
 
     contract: Contract
     body: bytes
     headers: tuple[tuple[str, bytes], ...]
+    warnings: tuple[Warned, ...] = ()
 
 
 def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None = None) -> Refused:
@@ -83,13 +88,18 @@ def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None 
 
 
 def make_ready(
-    line: bytes | None, contracts: Contracts, now_ms: int, speaks_for: str | None = None
+    line: bytes | None,
+    contracts: Contracts,
+    now_ms: int,
+    speaks_for: str | None = None,
+    addressees: Addressees | None = None,
 ) -> Ready | Refused:
     """Check one line (None: it was too long) and encode it; the first reason in E7's order, and all problems.
 
-    `speaks_for` is the one owner whose events may come this way; None: any.
+    `speaks_for` is the one owner whose events may come this way; None: any. `addressees` are those that a
+    statement may name; None where no agreements are known.
     """
-    ready = _make_ready(line, contracts, now_ms, speaks_for)
+    ready = _make_ready(line, contracts, now_ms, speaks_for, addressees)
     if isinstance(ready, Ready):
         return ready
     problems = tuple(dict.fromkeys(diagnose(line, contracts, now_ms)))
@@ -98,7 +108,11 @@ def make_ready(
 
 
 def _make_ready(
-    line: bytes | None, contracts: Contracts, now_ms: int, speaks_for: str | None
+    line: bytes | None,
+    contracts: Contracts,
+    now_ms: int,
+    speaks_for: str | None,
+    addressees: Addressees | None,
 ) -> Ready | Refused:
     if line is None or len(line) > EVENT_BYTES_MAX:
         return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
@@ -124,7 +138,7 @@ def _make_ready(
     if speaks_for is not None and event.owner != speaks_for:
         why = f"{event.owner} may not publish from here; {speaks_for} does"
         return refuse(Rejection.NOT_THE_OWNER, why, event.type)
-    return _encode(event, contract, contracts, now_ms)
+    return _encode(event, contract, contracts, now_ms, addressees)
 
 
 def _unknown_type(event: CloudEvent, contracts: Contracts) -> Refused:
@@ -132,7 +146,13 @@ def _unknown_type(event: CloudEvent, contracts: Contracts) -> Refused:
     return refuse(Rejection.UNKNOWN_TYPE, f"there is no contract {event.type}", event.type, mend)
 
 
-def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms: int) -> Ready | Refused:
+def _encode(
+    event: CloudEvent,
+    contract: Contract,
+    contracts: Contracts,
+    now_ms: int,
+    addressees: Addressees | None,
+) -> Ready | Refused:
     try:
         plain = contract.from_json(event.data)
         body = contract.to_avro(plain)
@@ -146,4 +166,5 @@ def _encode(event: CloudEvent, contract: Contract, contracts: Contracts, now_ms:
         return refuse(Rejection.TIME_TOO_OLD, "`time` is before the year 2000", event.type)
     if event.time > now_ms + FUTURE_MS_MAX:
         return refuse(Rejection.TIME_IN_FUTURE, "`time` is more than 5 minutes ahead", event.type)
-    return Ready(contract, body, to_headers(event))
+    warnings = () if addressees is None else addressees.warnings(contract, plain)
+    return Ready(contract, body, to_headers(event), warnings)

@@ -4,6 +4,7 @@ It imports nothing of ours, reads no clock and no environment. `registry` and Ka
 business.
 """
 
+from .addressed import Addressees, Warned
 from .agreement import (
     ENROLLED,
     EVERYONE,
@@ -72,6 +73,7 @@ __all__ = [
     "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",
     "registered_version", "unfrozen",
     # agreements and views
-    "ENROLLED", "EVERYONE", "PAIRWISE", "Agreement", "AgreementProblem", "AgreementProblems", "Basis",
-    "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Where", "load_agreements", "view_schema",
+    "ENROLLED", "EVERYONE", "PAIRWISE", "Addressees", "Agreement", "AgreementProblem", "AgreementProblems",
+    "Basis", "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Warned", "Where", "load_agreements",
+    "view_schema",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ from connectors.tracing import Tell, untold
 from connectors.view_topics.memory import MemoryViews
 from postroom.composition import load_rules_files
 from postroom.gateway import last_word
-from schemas import Agreement, Contracts, format_instant
+from schemas import Addressees, Agreement, Contracts, format_instant
 
 ROOT = Path(__file__).resolve().parents[1]
 ISSUER, AUDIENCE = "https://issuer.test", "postroom"
@@ -206,7 +206,7 @@ def rig(
         contracts=contracts,
         access=Access(clients, tokens),
         rates=Rates(events_per_s, made.monotonic_s),
-        judge=Judge(contracts, word or last_word(contracts)),
+        judge=Judge(contracts, word or last_word(contracts), Addressees(agreements, contracts)),
         registered=registry,
         publishing=Publishing(sink, registry, made.monotonic_s, within_s),
         subscribing=Subscribing(views, made.cursors, made.now_ms),

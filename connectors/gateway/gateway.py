@@ -11,7 +11,7 @@ from connectors.gateway.acknowledging import Acknowledging
 from connectors.gateway.subscribing import Subscribing
 from connectors.publishing import Judge, LastWord, Publishing, Registered
 from connectors.tracing import Tell, untold
-from schemas import Contracts
+from schemas import Addressees, Contracts
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Gateway:
     bodies: Bodies = field(default_factory=Bodies)
     tell: Tell = untold
 
-    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+    def renew(self, contracts: Contracts, last_word: LastWord, addressees: Addressees | None = None) -> None:
         """Answer by other contracts from now on; what is under way ends as it began."""
         self.contracts = contracts
-        self.judge.renew(contracts, last_word)
+        self.judge.renew(contracts, last_word, addressees)

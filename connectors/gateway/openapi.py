@@ -59,7 +59,17 @@ SCHEMAS: Mapping[str, Schema] = {
             "data": {"type": "object", "description": "plain JSON of the contract (GET /contracts/{type})"},
         }
     ),
-    "Published": _object({"written": _WHOLE, "known": _WHOLE}),
+    "Published": _object(
+        {
+            "written": _WHOLE,
+            "known": {**_WHOLE, "description": "were here already, and are not written again"},
+            "warnings": {
+                **_list(_object({"path": _TEXT, "problem": _TEXT})),
+                "description": "taken, and does nothing yet: a name that no agreement knows",
+            },
+        },
+        ("written", "known"),
+    ),
     "Change": _object(
         {
             "key": _TEXT,

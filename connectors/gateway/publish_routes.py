@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
@@ -15,6 +17,8 @@ from connectors.gateway.openapi import ANSWERS, EVENTS_BODY
 from connectors.publishing import Judged, Refused, not_published
 from connectors.tracing import trace_in, untold
 from schemas import EVENT_BYTES_MAX, Rejection
+
+WARNINGS_MAX = 100
 
 
 def publish_routes(app: FastAPI, gateway: Gateway) -> None:
@@ -61,7 +65,17 @@ async def _published(request: Request, gateway: Gateway, client: Client, hold: H
         audit.EVENTS.labels(outcome).inc(published.outcomes.count(outcome))
     if not published.whole:
         raise not_published(published)
-    return json_answer(published.counts(), 202)
+    return json_answer(published.counts() | warned(events, batch), 202)
+
+
+def warned(events: list[Judged], batch: bool) -> dict[str, Any]:
+    """What is odd in events that were taken all the same, at most so many; nothing where nothing is."""
+    found = [
+        {"path": f"$[{index}]{path[1:]}" if batch else path, "problem": problem}
+        for index, event in enumerate(events)
+        for path, problem in event.warnings
+    ]
+    return {"warnings": found[:WARNINGS_MAX]} if found else {}
 
 
 def _tell_spans(gateway: Gateway, events: list[Judged], outcomes: list[str], began_ms: int) -> None:

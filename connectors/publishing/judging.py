@@ -20,6 +20,7 @@ from schemas import (
     EARLIEST_MS,
     EVENT_BYTES_MAX,
     FUTURE_MS_MAX,
+    Addressees,
     CloudEvent,
     Contract,
     ContractMismatch,
@@ -27,6 +28,7 @@ from schemas import (
     NotACloudEvent,
     Plain,
     Rejection,
+    Warned,
     cloudevent_from_json,
     to_headers,
     trace_or_none,
@@ -48,6 +50,7 @@ class Judged(NamedTuple):
     headers: Headers
     name: bytes
     digest: bytes
+    warnings: tuple[Warned, ...] = ()
 
 
 class Refused(NamedTuple):
@@ -73,13 +76,14 @@ class Bound(Protocol):
 class Judge:
     """Judges events against the contracts in force."""
 
-    def __init__(self, contracts: Contracts, last_word: LastWord) -> None:
-        self._contracts = contracts
-        self._last_word = last_word
+    def __init__(
+        self, contracts: Contracts, last_word: LastWord, addressees: Addressees | None = None
+    ) -> None:
+        self._contracts, self._last_word, self._addressees = contracts, last_word, addressees
 
-    def renew(self, contracts: Contracts, last_word: LastWord) -> None:
+    def renew(self, contracts: Contracts, last_word: LastWord, addressees: Addressees | None = None) -> None:
         """Judge by other contracts from now on."""
-        self._contracts, self._last_word = contracts, last_word
+        self._contracts, self._last_word, self._addressees = contracts, last_word, addressees
 
     def judge(self, line: bytes, bound: Bound, headers: RawHeaders, now_ms: int) -> Judged | Refused:
         """Say whether whoever is so bound may publish this CloudEvent in JSON now."""
@@ -100,7 +104,10 @@ class Judge:
         reason = self._last_word(line, now_ms)  # INVARIANT: nothing is accepted that intake rejects
         if reason is not None:
             return Refused(reason, problems=_where(contract))
-        return _judged(event, contract, plain, headers)
+        judged = _judged(event, contract, plain, headers)
+        if isinstance(judged, Refused) or self._addressees is None:
+            return judged
+        return judged._replace(warnings=self._addressees.warnings(contract, plain))
 
     def _plain(self, event: CloudEvent, contract: Contract, now_ms: int) -> Plain | Refused:
         try:

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from producers import Line
     from producers.publisher import Result
-    from schemas import Contracts
+    from schemas import Addressees, Contracts
 
 PANEL = "Events"
 COLUMNS = ("type", "published", "refused")
+UNHEARD = "it goes, and does nothing until an agreement knows these names; look for a typing error"
 NO_CONTRACT = "(no contract)"
 
 
@@ -46,19 +47,20 @@ def publish(
 
     Example: postroom publish docs/examples/first-event.jsonl
     """
-    from postroom.inputs import contracts_at
+    from postroom.inputs import addressees_at, contracts_at
     from postroom.settings import settings
 
     current = settings()
     contracts = contracts_at(current.contracts_dir)
+    addressees = addressees_at(current.agreements_dir, contracts)
     tally = Tally(output, contracts)
     with _opened(file) as stream, _progress(stream) as advance:
         lines = _told(stream, advance)
         try:
             if dry_run:
-                tally.take(_checked(lines, contracts))
+                tally.take(_checked(lines, contracts, addressees))
             else:
-                _publish(lines, contracts, current, tally)
+                _publish(lines, contracts, addressees, current, tally)
         except BaseException:
             if tally.published or tally.refused:  # what did go is said even when the rest did not
                 tally.write(dry_run=dry_run)
@@ -76,6 +78,7 @@ class Tally:
     contracts: Contracts
     published: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    warned: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, results: Iterable[Result]) -> None:
@@ -85,6 +88,10 @@ class Tally:
         for result in results:
             if isinstance(result, Published):
                 self.published[result.type] += 1
+                if result.warnings:
+                    self.warned += 1
+                    problems = [each._asdict() for each in result.warnings]
+                    self._tell({"line": result.number, "warning": UNHEARD, "problems": problems})
                 continue
             number, refused = result
             # A type without a contract is the file's own text: it is not shown back as a row.
@@ -97,6 +104,8 @@ class Tally:
         from postroom.console import say
 
         if self.form is Form.TABLE:
+            if "warning" in row:
+                row = row | {"reason": "warning", "mend": row["warning"]}
             problems = [f"\n  {each['path']}: {each['problem']}" for each in row["problems"]]
             why = "" if problems else f": {row['why']}"
             say(f"line {row['line']}: {row['reason']}{why}; {row['mend']}" + "".join(problems))
@@ -109,7 +118,9 @@ class Tally:
         """Write the counts in the form that was asked for."""
         from postroom.console import say
 
-        counts = {"published": self.published.total(), "refused": self.refused.total(), "dry_run": dry_run}
+        counts: dict[str, Any] = {"published": self.published.total(), "refused": self.refused.total()}
+        counts |= {"warned": self.warned} if self.warned else {}
+        counts["dry_run"] = dry_run
         if self.form is Form.JSONL:
             write_line(counts)
         elif self.form is Form.JSON:
@@ -121,7 +132,13 @@ class Tally:
         say(f"{counts['published']} {verb}, {counts['refused']} refused")
 
 
-def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: Tally) -> None:
+def _publish(
+    lines: Iterable[Line],
+    contracts: Contracts,
+    addressees: Addressees | None,
+    current: Any,
+    tally: Tally,
+) -> None:
     from connectors import find_stack
     from connectors.registry import registry_of
     from postroom.inputs import publishing
@@ -130,22 +147,22 @@ def _publish(lines: Iterable[Line], contracts: Contracts, current: Any, tally: T
     registry = registry_of(stack)
     registry.ping()  # before the first line: a department should not publish half a file to learn this
     mend = "`postroom status` says what runs; then publish the file again, nothing counts twice"
-    with publishing(stack, registry, contracts, mend) as publisher:
+    with publishing(stack, registry, contracts, mend, addressees) as publisher:
         tally.take(publisher.publish(lines))
 
 
-def _checked(lines: Iterable[Line], contracts: Contracts) -> Iterator[Result]:
+def _checked(lines: Iterable[Line], contracts: Contracts, addressees: Addressees | None) -> Iterator[Result]:
     """What would become of each line."""
     from producers import NotPublished, Published, Refused, make_ready
 
     for line in lines:
         if line.blank:
             continue
-        ready = make_ready(line.content, contracts, time.time_ns() // 1_000_000)
+        ready = make_ready(line.content, contracts, time.time_ns() // 1_000_000, addressees=addressees)
         if isinstance(ready, Refused):
             yield NotPublished(line.number, ready)
         else:
-            yield Published(line.number, ready.contract.type)
+            yield Published(line.number, ready.contract.type, ready.warnings)
 
 
 def _told(stream: IO[bytes], advance: Callable[[int], None]) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from producers.mapped.mapping import Event, FileFacts, RowMapping
 from producers.mapped.problem import RowProblem
 from producers.mapped.rows import Row
 from producers.ready import Refused, make_ready
-from schemas import Contracts
+from schemas import Addressees, Contracts, Warned
 
 
 class Seen(Protocol):
@@ -31,6 +31,7 @@ class Good(NamedTuple):
 
     row: Row
     event: Event
+    warnings: tuple[Warned, ...] = ()
 
 
 class Bad(NamedTuple):
@@ -76,17 +77,24 @@ class Counts:
         return 100 * self.bad_lines / self.lines if self.lines else 0.0
 
 
-def judge(row: Row, mapping: RowMapping, file: FileFacts, contracts: Contracts, now_ms: int) -> Good | Bad:
+def judge(
+    row: Row,
+    mapping: RowMapping,
+    file: FileFacts,
+    contracts: Contracts,
+    now_ms: int,
+    addressees: Addressees | None = None,
+) -> Good | Bad:
     """What one row is, by the mapping, the contract and intake's checks (E7), itself alone."""
     if row.cells is None:
         return Bad(row, [RowProblem("", row.problem, row.mend)])
     event = mapping.event(row.cells, row.place.row, file)
     if not isinstance(event, Event):
         return Bad(row, event)
-    ready = make_ready(event.line, contracts, now_ms)
+    ready = make_ready(event.line, contracts, now_ms, addressees=addressees)
     if isinstance(ready, Refused):
         return Bad(row, mapping.explain(event, ready))
-    return Good(row, event)
+    return Good(row, event, ready.warnings)
 
 
 def sift(
@@ -96,10 +104,11 @@ def sift(
     contracts: Contracts,
     now_ms: Callable[[], int],
     seen: Seen,
+    addressees: Addressees | None = None,
 ) -> Iterator[Verdict]:
     """A verdict for each row; of two that claim to be one event and differ the second is bad."""
     for row in rows:
-        verdict = judge(row, mapping, file, contracts, now_ms())
+        verdict = judge(row, mapping, file, contracts, now_ms(), addressees)
         if isinstance(verdict, Bad) or not mapping.ids_are_given:
             yield verdict
             continue

@@ -56,6 +56,31 @@ def test_a_structured_event_goes_out_as_e2_has_it(made: Rig):
     assert made.contracts.by_type[sent.topic].from_avro(body)["nino"] == "NC 12 34 56 C"
 
 
+def test_a_withdrawal_from_nobody_is_taken_with_a_warning(made: Rig):
+    """A typing error would let a withdrawal do nothing: 202 says which name no agreement knows, and where."""
+    withdrawal = {
+        "specversion": "1.0",
+        "id": "c-1",
+        "source": "urn:gov:consent-service:web",
+        "type": "uk.gov.consent.decision.v1",
+        "time": "2026-03-02T09:00:00Z",
+        "data": {
+            "subject": "nino:NC000017A",
+            "subscriber": "council-leed",
+            "purpose": "housing-support",
+            "categories": [],
+            "state": "WITHDRAWN",
+        },
+    }
+    answer = made.publish(withdrawal, client="consent-web")
+    assert answer.status_code == 202
+    [warning] = answer.json()["warnings"]
+    assert warning["path"] == "$.data.subscriber"
+    assert "did you mean council-leeds?" in warning["problem"]
+    [warning] = made.batch([withdrawal | {"id": "c-2"}], client="consent-web").json()["warnings"]
+    assert warning["path"] == "$[0].data.subscriber"
+
+
 def test_the_three_modes_write_the_same_bytes(made: Rig, tmp_path: Path):
     """How an event came cannot be seen from what was written."""
     event = claimant()

@@ -56,6 +56,24 @@ def test_a_good_file_is_counted(publish: Run):
     assert "5 would be published, 0 refused" in err
 
 
+def test_a_name_that_no_agreement_knows_is_told_and_goes(
+    publish: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Exit 0: the agreement may come later; the line, the field and the near name are said."""
+    monkeypatch.setenv("POSTROOM_AGREEMENTS", str(ROOT / "schemas" / "agreements"))
+    lines = EXAMPLE.read_text().splitlines()
+    [consent] = [line for line in lines if "uk.gov.consent" in line]
+    event = json.loads(consent)
+    event["data"]["subscriber"] = event["data"]["subscriber"][:-1]
+    file = tmp_path / "typo.jsonl"
+    file.write_text(json.dumps(event))
+    code, _, err = publish("--dry-run", str(file))
+    assert code == 0
+    assert "line 1: warning" in err
+    assert "$.data.subscriber: no agreement knows this subscriber" in err
+    assert "did you mean" in err
+
+
 def test_bad_lines_are_named_and_the_others_go(publish: Run, mixed: Path):
     """Number and reason of each, exit 1."""
     code, out, _ = publish("--dry-run", str(mixed), "-o", "jsonl")
