@@ -35,10 +35,16 @@ def _passes(error: BaseException) -> bool:
     What is long-running waits for that as for a Kafka that is away. A topic that is not there is none of
     these, although the protocol calls that retriable too: `topics apply` mends it, and no patience.
     """
-    from kafka.errors import RetriableError, UnknownTopicIdError, UnknownTopicOrPartitionError
+    from kafka.errors import (
+        BrokerResponseError,
+        RetriableError,
+        UnknownTopicIdError,
+        UnknownTopicOrPartitionError,
+    )
 
+    said = isinstance(error, BrokerResponseError)  # what a client calls retriable may be that nobody answers
     missing = (UnknownTopicOrPartitionError, UnknownTopicIdError)
-    return isinstance(error, RetriableError) and not isinstance(error, missing)
+    return said and isinstance(error, RetriableError) and not isinstance(error, missing)
 
 
 def not_allowed(access: KafkaAccess, why: str) -> Misused:

@@ -53,3 +53,11 @@ def test_a_broker_that_says_soon_is_waited_for(error: type[Exception]):
 def test_what_waiting_does_not_mend_is_not_waited_for(error: type[Exception], kind: type[Trouble]):
     """A topic that is not there, a wrong name, no permission: whoever runs it must do something."""
     assert type(in_our_words(error(), ACCESS)) is kind
+
+
+@pytest.mark.parametrize("error", [errors.KafkaTimeoutError, errors.KafkaConnectionError])
+def test_a_broker_that_says_nothing_is_unreachable(error: type[Exception]):
+    """A client calls that retriable as well, but nobody has said that it will be soon."""
+    told = in_our_words(error("nobody answers"), ACCESS)
+    assert type(told) is Unreachable
+    assert "unreachable" in str(told)
