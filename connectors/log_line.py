@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import structlog
 
 
-def say(event: str, level: str = "info", **fields: object) -> None:
+def say(event: str, level: Literal["info", "warning"] = "info", **fields: object) -> None:
     """Write one event as the process has configured its log; until it has, a JSON object on stderr."""
     logger = structlog.get_logger()
     if not structlog.is_configured():

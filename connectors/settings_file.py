@@ -14,8 +14,11 @@ from connectors.trouble import Misused
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_settings(path: Path, model: type[Model], what: str, named_by: str) -> Model:
-    """Read the file into the model; Misused. `what` it is and `named_by` which setting are for a person."""
+def read_settings(path: Path, model: type[Model], what: str, named_by: str, mend: str = "") -> Model:
+    """Read the file into the model; Misused.
+
+    `what` it is, `named_by` which setting, and how to `mend` one that is wrong are for a person.
+    """
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -32,14 +35,14 @@ def read_settings(path: Path, model: type[Model], what: str, named_by: str) -> M
     except ValidationError as error:
         # INVARIANT: places and rules, never what was written there: somebody may have put a secret in.
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise _wrong(path, what, faults) from None
+        raise _wrong(path, what, faults, mend) from None
 
 
-def refuse_faults(path: Path, what: str, faults: Iterable[str]) -> None:
+def refuse_faults(path: Path, what: str, faults: Iterable[str], mend: str = "") -> None:
     """Misused when there is anything wrong."""
     if found := [*faults]:
-        raise _wrong(path, what, found)
+        raise _wrong(path, what, found, mend)
 
 
-def _wrong(path: Path, what: str, faults: list[str]) -> Misused:
-    return Misused(f"{what} is wrong", where=str(path), why="; ".join(faults))
+def _wrong(path: Path, what: str, faults: list[str], mend: str) -> Misused:
+    return Misused(f"{what} is wrong", where=str(path), why="; ".join(faults), mend=mend)

@@ -69,7 +69,7 @@ class Intake:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._addressees = Addressees(rules.agreements, rules.contracts)
+        self.addressees = Addressees(rules.agreements, rules.contracts)
         self.writers: dict[int, dict[str, Any] | None] = {}
         """Writer schemas by the registry's id; None for an id that the registry does not know."""
         self._meanings: dict[str, Meaning] = {}
@@ -133,7 +133,7 @@ class Intake:
             (Kind.ENROLMENT, said.enrolment),
         ):
             if stated is not None:
-                first = next(self._addressees.unknown(kind, msgspec.structs.asdict(stated)), None)
+                first = next(self.addressees.unknown(kind, msgspec.structs.asdict(stated)), None)
                 return "" if first is None else f"unknown-{first.term}"
         return ""
 

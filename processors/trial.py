@@ -61,18 +61,18 @@ def examine(line: bytes | None, rules: Rules, at_ms: int) -> Verdict:
     bounds = Bounds(limits.value_bytes, limits.earliest_ms, limits.future_ms)
     if line is None:
         return Verdict(None, Rejection.OVERSIZED, tuple(diagnose(None, rules.contracts, at_ms, bounds)))
-    verdict = Intake(rules).accept_json(line, at_ms)
+    intake = Intake(rules)
+    verdict = intake.accept_json(line, at_ms)
     if isinstance(verdict, Said):
-        return Verdict(verdict.type, None, warnings=_warnings(line, rules))
+        return Verdict(verdict.type, None, warnings=_warnings(line, rules, intake.addressees))
     problems = tuple(dict.fromkeys(diagnose(line, rules.contracts, at_ms, bounds)))
     reason = verdict.reason
     return Verdict(verdict.type, reason, problems or (Found("$", f"{reason}", reason),))
 
 
-def _warnings(line: bytes, rules: Rules) -> tuple[Warned, ...]:
+def _warnings(line: bytes, rules: Rules, addressees: Addressees) -> tuple[Warned, ...]:
     event = cloudevent_from_json(msgspec.json.decode(line))
     contract = rules.contracts.by_type[event.type]
-    addressees = Addressees(rules.agreements, rules.contracts)
     return addressees.warnings(contract, contract.from_json(event.data))
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.trouble import Misused
+from connectors.settings_file import read_settings, refuse_faults
 from schemas import OWNER_PATTERN, Agreement
 
+WHAT = "the file of clients"
 PUBLISH, SUBSCRIBE, ACKNOWLEDGE = "publish", "subscribe", "acknowledge"
 CLIENT_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 """Also the system part of the source of a client's acknowledgements (E1)."""
@@ -108,24 +108,8 @@ class Clients:
 
 def load_clients(path: Path, agreements: Mapping[str, Agreement]) -> Clients:
     """Read the file; Misused says all that is wrong with it. A subscriber's client gets its agreements."""
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misused(
-            "the file of clients cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            mend="name it with POSTROOM_GATEWAY_CLIENTS; docs/examples/clients.yaml is one",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Misused("the file of clients is not YAML", where=str(path), why=str(error)) from error
-    try:
-        parsed = _File.model_validate(written)
-    except ValidationError as error:
-        why = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Misused("the file of clients is wrong", where=str(path), why=why) from error
-    if faults := [*_faults(parsed, agreements)]:
-        raise Misused("the file of clients is wrong", where=str(path), why="; ".join(faults))
+    parsed = read_settings(path, _File, WHAT, "POSTROOM_GATEWAY_CLIENTS; docs/examples/clients.yaml is one")
+    refuse_faults(path, WHAT, _faults(parsed, agreements))
     return Clients(_client(name, each, agreements) for name, each in parsed.clients.items())
 
 

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from connectors.trouble import Misused, Trouble
+from connectors.settings_file import read_settings, refuse_faults
+from connectors.trouble import Trouble
 from connectors.webhook.addresses import Network, is_loopback, refusal
 from connectors.webhook.signatures import NotAKey, SigningKey, read_key
 from schemas import OWNER_PATTERN, Agreement
 
+WHAT = "the file of webhooks"
+WRONG = "docs/examples/webhooks.yaml has every field; `postroom webhook key` makes a key that is missing"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ENVIRONMENT = r"^[A-Z][A-Z0-9_]*$"
 OUR_SETTINGS = "POSTROOM_"
@@ -103,33 +105,12 @@ def load_endpoints(
     allowed: Sequence[Network] = (),
 ) -> dict[str, Endpoint]:
     """Read the file; Misused says all that is wrong with it."""
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Misused(
-            "the file of webhooks cannot be read",
-            where=str(path),
-            why=error.strerror or type(error).__name__,
-            mend="name it with POSTROOM_WEBHOOKS; docs/examples/webhooks.yaml is one",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Misused("the file of webhooks is not YAML", where=str(path), why=str(error)) from error
-    try:
-        parsed = _File.model_validate(written)
-    except ValidationError as error:
-        # INVARIANT: without the input: somebody may have put a key where its name belongs.
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise _wrong(path, problems) from None
+    named_by = "POSTROOM_WEBHOOKS; docs/examples/webhooks.yaml is one"
+    parsed = read_settings(path, _File, WHAT, named_by, WRONG)
     reading = _Reading(path, agreements, environ, read, allowed)
     found = {name: reading.endpoint(name, each, parsed.origin) for name, each in parsed.endpoints.items()}
-    if reading.problems:
-        raise _wrong(path, reading.problems)
+    refuse_faults(path, WHAT, reading.problems, WRONG)
     return found
-
-
-def _wrong(path: Path, problems: Sequence[str]) -> Misused:
-    mend = "docs/examples/webhooks.yaml has every field; `postroom webhook key` makes a key that is missing"
-    return Misused("the file of webhooks is wrong", where=str(path), why="; ".join(problems), mend=mend)
 
 
 class _Reading:

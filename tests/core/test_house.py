@@ -78,14 +78,19 @@ def test_no_connector_reaches_into_another():
 
 def _named(path: Path, files: dict[str, Path]) -> Iterator[str]:
     """Every file of ours that an import of a file names itself, not what lies behind a face."""
+    for module, name in _imports(path):
+        yield from {module, f"{module}.{name}"} & files.keys()
+
+
+def _imports(path: Path) -> Iterator[tuple[str, str | None]]:
+    """Every import of a file: the module, and the name that is taken from it, if one is."""
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in files)
+            yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
             module = ".".join((*package, *filter(None, [node.module])))
-            inside = [f"{module}.{alias.name}" for alias in node.names]
-            yield from {module, *inside} & files.keys()
+            yield from ((module, alias.name) for alias in node.names)
 
 
 @pytest.mark.parametrize("package", PURE)
@@ -176,13 +181,9 @@ def _dotted(path: Path) -> str:
 
 def _needed(path: Path, files: dict[str, Path]) -> Iterator[str]:
     """Every file of ours that a file imports; what a package's face shows is taken from behind it."""
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in files)
-        elif isinstance(node, ast.ImportFrom):
-            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
-            module = ".".join((*package, *filter(None, [node.module])))
-            yield from (_behind(module, alias.name, files) for alias in node.names if module in files)
+    for module, name in _imports(path):
+        if module in files:
+            yield module if name is None else _behind(module, name, files)
 
 
 def _behind(module: str, name: str, files: dict[str, Path]) -> str:
