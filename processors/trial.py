@@ -58,7 +58,7 @@ class Change(NamedTuple):
 def examine(line: bytes | None, rules: Rules, at_ms: int) -> Verdict:
     """Ask intake about one line (None: it was too long), and look for every problem if it says no."""
     limits = rules.limits
-    bounds = Bounds(limits.value_bytes, limits.earliest_ms, limits.future_ms)
+    bounds = Bounds(limits.value_bytes, limits.earliest_ms, limits.future_ms, limits.attributes_bytes)
     if line is None:
         return Verdict(None, Rejection.OVERSIZED, tuple(diagnose(None, rules.contracts, at_ms, bounds)))
     intake = Intake(rules)

@@ -7,13 +7,13 @@ holds a value of the event.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 
 from schemas import (
+    ATTRIBUTES_BYTES_MAX,
     EARLIEST_MS,
     EVENT_BYTES_MAX,
     FUTURE_MS_MAX,
@@ -45,20 +45,8 @@ class Undelivered(StrEnum):
 Reason = Rejection | Undelivered
 """Why a line was not published: intake's reasons (E7), or that it did not arrive."""
 
-MEND: Mapping[Reason, str] = {
-    Rejection.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
-    Rejection.UNDECODABLE: "one CloudEvent 1.0 in JSON stands on each line, in UTF-8",
-    Rejection.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
-    Rejection.UNKNOWN_TYPE: "`postroom contract docs` lists the types",
-    Rejection.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
-    Rejection.CONTRACT_MISMATCH: "`postroom contract docs` shows the contract's fields",
-    Rejection.IDENTIFIER_INVALID: "correct the identifier at its source",
-    Rejection.TIME_TOO_OLD: "`time` is when the department recorded the event, not when it happened",
-    Rejection.TIME_IN_FUTURE: (
-        "`time` is when the event was recorded, not when it takes effect; or this machine's clock is wrong"
-    ),
-    Undelivered.NOT_DELIVERED: "publish the file again: an event that did arrive counts once",
-}
+AGAIN = "publish the file again: an event that did arrive counts once"
+"""What to do about what did not arrive."""
 
 
 class Refused(NamedTuple):
@@ -84,7 +72,9 @@ class Ready(NamedTuple):
 
 def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None = None) -> Refused:
     """A refusal with the usual advice, or with better."""
-    return Refused(reason, why, mend or MEND[reason], type_)
+    if mend is None:
+        mend = AGAIN if isinstance(reason, Undelivered) else how_to_mend(Found("$", why, reason))
+    return Refused(reason, why, mend, type_)
 
 
 def make_ready(
@@ -103,8 +93,8 @@ def make_ready(
     if isinstance(ready, Ready):
         return ready
     problems = tuple(dict.fromkeys(diagnose(line, contracts, now_ms)))
-    mends = (how_to_mend(each) for each in problems if each.reason == ready.reason)
-    return ready._replace(problems=problems, mend=next(mends, None) or ready.mend)
+    mends = (how_to_mend(each) for each in problems if each.reason is Rejection.UNDECODABLE)
+    return ready._replace(problems=problems, mend=next(mends, ready.mend))
 
 
 def _make_ready(
@@ -124,6 +114,8 @@ def _make_ready(
         return refuse(Rejection.UNDECODABLE, f"the line is not JSON: {error}")
     except (UnicodeDecodeError, RecursionError):
         return refuse(Rejection.UNDECODABLE, "the line is not JSON in UTF-8")
+    if event.attributes_bytes > ATTRIBUTES_BYTES_MAX:
+        return refuse(Rejection.OVERSIZED, "the attributes are longer than 16 KiB", event.type)
     if event.data is None:
         why = "`data` is null" if event.has_data else "`data` is missing"
         return refuse(Rejection.NULL_VALUE, why, event.type)

@@ -35,7 +35,7 @@ from .cloudevents import (
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
-from .diagnosis import Bounds, Found, diagnose, how_to_mend
+from .diagnosis import IN_A_FILE, Bounds, Door, Found, diagnose, how_to_mend
 from .gate import (
     History,
     Version,
@@ -50,7 +50,7 @@ from .identifiers import ANY_SCHEME, DeclaredScheme, IdentifierInvalid, Schemes,
 from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason, few_of, near_hint
-from .rejection import EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
+from .rejection import ATTRIBUTES_BYTES_MAX, EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
 from .times import Duration, beginning, ending, format_instant, parse_duration, parse_instant
 from .views import ViewCodec, view_schema
 
@@ -61,9 +61,9 @@ __all__ = [
     "ANY_SCHEME", "DeclaredScheme", "IdentifierInvalid", "Schemes", "scheme_of",
     # events
     "OWNER_PATTERN", "CloudEvent", "NotACloudEvent", "cloudevent_from_headers", "cloudevent_from_json",
-    "Bounds", "Found", "diagnose", "few_of", "how_to_mend", "near_hint",
-    "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type", "to_headers",
-    "trace_or_none",
+    "IN_A_FILE", "Bounds", "Door", "Found", "diagnose", "few_of", "how_to_mend", "near_hint",
+    "ATTRIBUTES_BYTES_MAX", "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type",
+    "to_headers", "trace_or_none",
     # Avro
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts

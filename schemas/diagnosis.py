@@ -18,9 +18,11 @@ from .cloudevents import CloudEvent, NotACloudEvent
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import Contract
 from .problem import near_hint
-from .rejection import EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
+from .rejection import ATTRIBUTES_BYTES_MAX, EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
 
 _NAMED = re.compile(r"`([a-z]+)`")
+_NO_SUCH_FIELD = "no such field"
+_HINTS_MAX = 3  # of one event's fields; looking for what is near takes time, and a sender has any number
 _STAND_INS = {
     "specversion": "1.0",
     "id": "x",
@@ -31,12 +33,58 @@ _STAND_INS = {
 _HOW: Mapping[str, str] = {
     "specversion": 'write "specversion": "1.0"',
     "id": "give each event an id of its own, as text; sent again it keeps it",
-    "source": "write it as urn:gov:dwp:cis: your organisation's short name, then the system",
-    "type": "write it as uk.gov.<domain>.<fact>.v<N>; `postroom contract docs` lists the types",
+    "source": (
+        "write it as urn:gov:dwp:cis: your organisation's short name (a-z, 0-9 and -), then the system "
+        "(letters, digits, . _ and -)"
+    ),
+    "type": "write it as uk.gov.<domain>.<fact>.v<N>, domain and fact in a-z, 0-9 and - only",
     "time": "write it as 2026-03-02T09:00:00Z, when the event was recorded",
 }
 """How each attribute of E1 is written, for whoever has not (E7 `undecodable`)."""
-_NOT_A_LINE = "one CloudEvent 1.0 in JSON stands on each line, in UTF-8; `jq -c . FILE` puts one on a line"
+_NO_OBJECT = "expected a CloudEvent, which is a JSON object"
+_AN_ARRAY = f"{_NO_OBJECT}, not an array"
+_NO_UTF8 = "expected text in UTF-8"
+_BEGINNINGS: Mapping[bytes, str] = {
+    b"\xef\xbb\xbf": "expected JSON, not a byte order mark",
+    b"\xff\xfe": f"{_NO_UTF8}, not in UTF-16",
+    b"\xfe\xff": f"{_NO_UTF8}, not in UTF-16",
+    b"\x1f\x8b": "expected JSON, not what gzip made of it",
+    b"PK\x03\x04": "expected JSON, not a ZIP archive or a spreadsheet",
+}
+"""What a file begins with that is something else, as it is often sent."""
+
+
+class Door(NamedTuple):
+    """What is written differently by the way on which an event comes: how one stands there, how several do,
+    in which encoding, and where the contracts are shown.
+    """
+
+    one: str
+    several: str
+    utf8: str
+    types: str
+    fields: str
+
+
+IN_A_FILE = Door(
+    "one CloudEvent 1.0 in JSON stands on each line, in UTF-8; `jq -c . FILE` puts one on a line",
+    "`jq -c '.[]' FILE` puts each event of an array on a line of its own",
+    "have it written as UTF-8; `iconv -f WINDOWS-1252 -t UTF-8 FILE`, if that is what it is, makes it so",
+    "`postroom contract docs` lists the types",
+    "`postroom contract docs` shows the contract's fields",
+)
+"""A file of events, and whoever publishes one (E3)."""
+
+_USUAL_MENDS: Mapping[Rejection, str] = {
+    Rejection.OVERSIZED: "an event holds at most 1 MiB; documents belong behind a reference",
+    Rejection.NULL_VALUE: "give the event `data`; to take something back, publish an annulment",
+    Rejection.NOT_THE_OWNER: "publish as one of the contract's owners, or have the contract name this one",
+    Rejection.IDENTIFIER_INVALID: "correct the identifier at its source",
+    Rejection.TIME_TOO_OLD: "`time` is when the department recorded the event, not when it happened",
+    Rejection.TIME_IN_FUTURE: (
+        "`time` is when the event was recorded, not when it takes effect; or this machine's clock is wrong"
+    ),
+}
 
 
 class Bounds(NamedTuple):
@@ -45,6 +93,7 @@ class Bounds(NamedTuple):
     value_bytes: int = EVENT_BYTES_MAX
     earliest_ms: int = EARLIEST_MS
     future_ms: int = FUTURE_MS_MAX
+    attributes_bytes: int = ATTRIBUTES_BYTES_MAX
 
 
 USUAL = Bounds()
@@ -73,7 +122,10 @@ def diagnose(line: bytes | None, contracts: Contracts, at_ms: int, bounds: Bound
         yield parsed
         return
     event, broken = _attributes(parsed)
-    yield from broken.values()
+    if event.attributes_bytes > bounds.attributes_bytes:
+        problem = f"expected attributes of at most {bounds.attributes_bytes} bytes, without `time`"
+        yield Found("$", problem, Rejection.OVERSIZED)
+    yield from _with_what_is_near(parsed, broken, contracts)
     if "time" not in broken:
         yield from _untimely(event.time, bounds, at_ms)
     if event.data is None:
@@ -93,11 +145,26 @@ def diagnose(line: bytes | None, contracts: Contracts, at_ms: int, bounds: Bound
         yield from _data_problems(event, contract, contracts)
 
 
-def how_to_mend(found: Found) -> str | None:
-    """Say how to write what is no CloudEvent (E7 `undecodable`); None for another reason."""
-    if found.reason is not Rejection.UNDECODABLE:
-        return None
-    return _HOW.get(found.path.removeprefix("$."), _NOT_A_LINE)
+def how_to_mend(found: Found, door: Door = IN_A_FILE) -> str:
+    """Say what to do about it, in the words of the door that the event came to."""
+    match found.reason:
+        case Rejection.UNDECODABLE:
+            attribute = _HOW.get(found.path.removeprefix("$."))
+            if attribute is None:
+                return _whole(found.problem, door)
+            return f"{attribute}; {door.types}" if found.path == "$.type" else attribute
+        case Rejection.UNKNOWN_TYPE:
+            return door.types
+        case Rejection.CONTRACT_MISMATCH:
+            return door.fields
+    return _USUAL_MENDS[found.reason]
+
+
+def _whole(problem: str, door: Door) -> str:
+    """What to do about what is no event at all."""
+    if problem == _AN_ARRAY:
+        return door.several
+    return door.utf8 if problem.startswith(_NO_UTF8) else door.one
 
 
 def _parsed(line: bytes) -> dict[str, object] | Found:
@@ -105,14 +172,31 @@ def _parsed(line: bytes) -> dict[str, object] | Found:
     try:
         parsed = msgspec.json.decode(line)
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
-        return Found("$", f"expected JSON: {error}", Rejection.UNDECODABLE)
-    except (UnicodeDecodeError, RecursionError):
-        problem = "expected JSON in UTF-8, not nested without end"
-        return Found("$", problem, Rejection.UNDECODABLE)
+        begins = (what for beginning, what in _BEGINNINGS.items() if line.startswith(beginning))
+        said = "expected JSON, and nothing is there" if not line.strip() else f"expected JSON: {error}"
+        return Found("$", next(begins, said), Rejection.UNDECODABLE)
+    except UnicodeDecodeError:
+        return Found("$", _NO_UTF8, Rejection.UNDECODABLE)
+    except RecursionError:
+        return Found("$", "expected JSON that is not nested without end", Rejection.UNDECODABLE)
     if not isinstance(parsed, dict):
-        problem = "expected a CloudEvent, which is a JSON object"
-        return Found("$", problem, Rejection.UNDECODABLE)
+        return Found("$", _AN_ARRAY if isinstance(parsed, list) else _NO_OBJECT, Rejection.UNDECODABLE)
     return parsed
+
+
+def _with_what_is_near(
+    parsed: Mapping[str, object], broken: Mapping[str, Found], contracts: Contracts
+) -> Iterator[Found]:
+    """What is wrong with the attributes; whose type or source only looks right is told what would be."""
+    named = parsed.get("type")
+    contract = contracts.by_type.get(named) if isinstance(named, str) else None
+    for name, found in broken.items():
+        hint = ""
+        if name == "type":
+            hint = near_hint(named, contracts.by_type)
+        elif name == "source" and contract is not None:
+            hint = f"; the contract's owner is {' or '.join(sorted(contract.owners))}"
+        yield found._replace(problem=found.problem + hint)
 
 
 def _attributes(parsed: Mapping[str, object]) -> tuple[CloudEvent, dict[str, Found]]:
@@ -135,8 +219,12 @@ def _data_problems(event: CloudEvent, contract: Contract, contracts: Contracts) 
     try:
         data = contract.from_json(event.data)
     except ContractMismatch as mismatch:
+        hints, fields = _HINTS_MAX, [each.name for each in contract.codec.type.fields]
         for path, what in mismatch.problems:
-            yield Found(f"$.data{path[1:]}", f"expected {what}", Rejection.CONTRACT_MISMATCH)
+            unknown = hints > 0 and what.startswith(_NO_SUCH_FIELD) and path.count(".") == 1
+            hint = near_hint(path[2:], fields) if unknown else ""
+            hints -= unknown
+            yield Found(f"$.data{path[1:]}", f"expected {what}{hint}", Rejection.CONTRACT_MISMATCH)
         if not isinstance(event.data, dict):
             return
         data = event.data  # the identifiers in it may be wrong as well

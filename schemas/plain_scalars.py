@@ -104,6 +104,14 @@ def _is_text(value: object) -> bool:
     return True
 
 
+def _text(value: object, problems: Problems) -> object:
+    """Text; an identifier that was written as a number is the usual mistake, and costs its leading zeros."""
+    if not _is_text(value):
+        number = type(value) is int or type(value) is float
+        problems.append(("", "text, which stands in quotes" if number else "text"))
+    return value
+
+
 def _float(value: object, problems: Problems) -> object:
     narrowed = _narrow(value, lambda number: float(struct.unpack("<f", struct.pack("<f", float(number)))[0]))
     if narrowed is None:
@@ -242,7 +250,7 @@ _PRIMITIVES: dict[tuple[str, str | None], Coder] = {
     ("long", None): _integer("a whole number that fits a long", 64),
     ("float", None): Coder(_float, None, _finite),
     ("double", None): Coder(_double, None, _finite),
-    ("string", None): _of_type("text", _is_text),
+    ("string", None): Coder(_text),
     ("string", "uuid"): _of_type("a UUID", _is_uuid, unsafe=True),
     ("string", PARTIAL_DATE): _of_type("a date YYYY, YYYY-MM or YYYY-MM-DD", _is_partial_date, unsafe=True),
     ("int", "date"): _textual("a real day YYYY-MM-DD", times.day_number, times.day_text),

@@ -40,6 +40,7 @@ class Reason(StrEnum):
 
 
 _NAMES_SHOWN_MAX = 12
+_NEAR_CHARACTERS_MAX = 200  # comparing takes time that grows with a text, which may be anybody's
 
 #: What a department does about each reason.
 MEND: dict[Reason, str] = {
@@ -108,7 +109,9 @@ class Problem:
 
 def near_hint(name: object, known: Iterable[str]) -> str:
     """`; did you mean …?` where a known name is near, else nothing; it shows the known name only."""
-    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
+    if not isinstance(name, str) or len(name) > _NEAR_CHARACTERS_MAX:
+        return ""
+    near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

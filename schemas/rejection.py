@@ -8,6 +8,8 @@ from .times import parse_instant
 
 EVENT_BYTES_MAX = 1_048_576
 """What an event may hold: its record's value, or its line without the end."""
+ATTRIBUTES_BYTES_MAX = 16 << 10
+"""What an event's attributes may hold together, without `time`."""
 EARLIEST_MS = parse_instant("2000-01-01T00:00:00Z")
 """An earlier `time` is too old."""
 FUTURE_MS_MAX = 5 * 60_000

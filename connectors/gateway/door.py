@@ -129,8 +129,12 @@ async def on_away(request: Request, error: Exception) -> Response:
 async def on_http(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses: an unknown path, a method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - how the handler is registered
-    problem = Problem(_STATUS.get(error.status_code, "invalid-request"), headers=error.headers)
-    return answer(request, problem)
+    name = _STATUS.get(error.status_code, "invalid-request")
+    detail = {
+        "not-found": "there is no such address; `GET /openapi.json` lists those that there are",
+        "method-not-allowed": f"this address takes {(error.headers or {}).get('Allow', 'another method')}",
+    }.get(name, "")
+    return answer(request, Problem(name, detail, headers=error.headers))
 
 
 async def on_invalid(request: Request, error: Exception) -> Response:

@@ -88,7 +88,9 @@ def _of_batch(body: bytes) -> list[bytes]:
     try:
         lines = [bytes(raw) for raw in msgspec.structs.astuple(_batch.decode(body)) if raw]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _undecodable("a batch is a JSON array of CloudEvents, in UTF-8") from None
+        raise _undecodable(
+            f"a batch is a JSON array of CloudEvents, in UTF-8; one event alone is {STRUCTURED}"
+        ) from None
     if not lines:
         raise _undecodable("a batch has at least one event")
     if len(lines) > BATCH_EVENTS_MAX:

@@ -98,14 +98,10 @@ def refused(verdicts: list[Judged | Refused], batch: bool) -> Problem:
         first = first or verdict
         audit.EVENTS.labels(verdict.reason).inc()
         place = f"$[{index}]" if batch else "$"
-        found = verdict.problems or [
-            ("$", verdict.detail or f"expected an event that is not {verdict.reason}")
-        ]
         problems += [
-            {"path": place + path[1:], "problem": problem, "reason": verdict.reason.value}
-            for path, problem in found
+            {"path": place + path[1:], "problem": problem, "reason": reason.value}
+            for path, problem, reason in verdict.problems
         ]
     assert first is not None  # noqa: S101 - the caller counted
-    return Problem(
-        first.reason, "nothing of the batch was written" if batch else first.detail, problems=problems
-    )
+    said = ("nothing of the batch was written" if batch else "", first.mend)
+    return Problem(first.reason, "; ".join(filter(None, said)), problems=problems)

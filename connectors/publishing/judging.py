@@ -2,14 +2,14 @@
 
 The reasons and their order are intake's, and intake itself has the last word, so that what was answered with
 202 is not a dead letter a moment later. In addition the publisher's own bond counts: an event of another
-owner, or of a system that is not its own, is `not-the-owner`.
+owner, or of a system that is not its own, is `not-the-owner`. What is wrong with an event that is refused is
+found where `publish` and `contract test` find it (`schemas.diagnose`), so that all doors say the same of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -25,18 +25,28 @@ from schemas import (
     Contract,
     ContractMismatch,
     Contracts,
+    Door,
+    Found,
     NotACloudEvent,
     Plain,
     Rejection,
     Warned,
     cloudevent_from_json,
+    diagnose,
+    how_to_mend,
     to_headers,
     trace_or_none,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_NAMED = re.compile(r"^`([a-z]+)`")
-Problems = Sequence[tuple[str, str]]
+OVER_HTTP = Door(
+    one="the body is one CloudEvent 1.0 in JSON, in UTF-8",
+    several="several events are an array under application/cloudevents-batch+json",
+    utf8="send it in UTF-8, with or without a charset in its content-type",
+    types="`GET /contracts` lists the types",
+    fields="`GET /contracts/{type}` shows the contract's fields",
+)
+"""How a mend is worded for whoever has no command of ours, only a door of ours."""
 
 
 class Judged(NamedTuple):
@@ -54,11 +64,11 @@ class Judged(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """Why an event may not go; `problems` are (JSON path, what is wrong), never with a value."""
+    """Why an event may not go, all that is wrong with it, and what to do about the reason; never a value."""
 
     reason: Rejection
-    detail: str = ""
-    problems: Problems = ()
+    problems: tuple[Found, ...] = ()
+    mend: str = ""
 
 
 class Bound(Protocol):
@@ -87,40 +97,55 @@ class Judge:
 
     def judge(self, line: bytes, bound: Bound, headers: RawHeaders, now_ms: int) -> Judged | Refused:
         """Say whether whoever is so bound may publish this CloudEvent in JSON now."""
+        verdict = self._verdict(line, bound, headers, now_ms)
+        return verdict if isinstance(verdict, Judged) else self._explained(verdict, line, now_ms)
+
+    def _verdict(self, line: bytes, bound: Bound, headers: RawHeaders, now_ms: int) -> Judged | Refused:
         event = _read(line)
         if isinstance(event, Refused):
             return event
         if event.data is None:
-            return Refused(Rejection.NULL_VALUE, problems=[("$.data", "expected a value")])
+            return Refused(Rejection.NULL_VALUE)
         contract = self._contracts.by_type.get(event.type)
         if contract is None:
-            return Refused(Rejection.UNKNOWN_TYPE, problems=[("$.type", "no contract has this type")])
-        refused = _not_the_owner(event, contract, bound)
-        if refused is not None:
-            return refused
+            return Refused(Rejection.UNKNOWN_TYPE)
+        foreign = _not_the_owner(event, contract, bound)
+        if foreign is not None:
+            return foreign
         plain = self._plain(event, contract, now_ms)
-        if isinstance(plain, Refused):
-            return plain
+        if isinstance(plain, Rejection):
+            return Refused(plain)
         reason = self._last_word(line, now_ms)  # INVARIANT: nothing is accepted that intake rejects
         if reason is not None:
-            return Refused(reason, problems=_where(contract))
+            return Refused(reason, _where(contract, reason))
         judged = _judged(event, contract, plain, headers)
         if isinstance(judged, Refused) or self._addressees is None:
             return judged
         return judged._replace(warnings=self._addressees.warnings(contract, plain))
 
-    def _plain(self, event: CloudEvent, contract: Contract, now_ms: int) -> Plain | Refused:
+    def _plain(self, event: CloudEvent, contract: Contract, now_ms: int) -> Plain | Rejection:
         try:
             plain = contract.from_json(event.data)
-        except ContractMismatch as mismatch:
-            problems = [("$.data" + path[1:], f"expected {what}") for path, what in mismatch.problems]
-            return Refused(Rejection.CONTRACT_MISMATCH, problems=problems)
-        found = contract.invalid_identifiers(plain, self._contracts.schemes)
-        invalid = [(f"$.data.{name}", str(why)) for name, why in found]
-        reason, untimely = _untimely(event.time, now_ms)
-        if invalid:
-            return Refused(Rejection.IDENTIFIER_INVALID, problems=[*invalid, *untimely])
-        return plain if reason is None else Refused(reason, problems=untimely)
+        except ContractMismatch:
+            return Rejection.CONTRACT_MISMATCH
+        if any(contract.invalid_identifiers(plain, self._contracts.schemes)):
+            return Rejection.IDENTIFIER_INVALID
+        if event.time < EARLIEST_MS:
+            return Rejection.TIME_TOO_OLD
+        return Rejection.TIME_IN_FUTURE if event.time > now_ms + FUTURE_MS_MAX else plain
+
+    def _explained(self, refused: Refused, line: bytes, now_ms: int) -> Refused:
+        """With everything that is wrong: what only this door finds, or what every finder finds."""
+        if refused.problems:
+            return refused
+        reason = refused.reason
+        found = dict.fromkeys(diagnose(line, self._contracts, now_ms))
+        problems = tuple(sorted(found, key=lambda each: list(Rejection).index(each.reason)))
+        first = next((each for each in problems if each.reason is reason), None)
+        if first is None:
+            first = Found("$", f"expected an event that is not {reason}", reason)
+            problems = (first, *problems)
+        return Refused(reason, problems, refused.mend or how_to_mend(first, OVER_HTTP))
 
 
 def _read(line: bytes) -> CloudEvent | Refused:
@@ -129,14 +154,10 @@ def _read(line: bytes) -> CloudEvent | Refused:
     try:
         parsed = msgspec.json.decode(line)
         if is_too_deep(line, parsed):
-            return Refused(Rejection.UNDECODABLE, f"nested deeper than {DEPTH_MAX} levels")
+            return _refused(Rejection.UNDECODABLE, "$", f"expected at most {DEPTH_MAX} levels")
         event = cloudevent_from_json(parsed)
-    except NotACloudEvent as error:
-        named = _NAMED.match(error.problem)
-        problems = [(f"$.{named[1]}", error.problem)] if named else []
-        return Refused(Rejection.UNDECODABLE, error.problem, problems)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Refused(Rejection.UNDECODABLE, "not JSON in UTF-8")
+    except (NotACloudEvent, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refused(Rejection.UNDECODABLE)
     return _bounded(event)
 
 
@@ -144,58 +165,56 @@ def _bounded(event: CloudEvent) -> CloudEvent | Refused:
     """Attributes become headers of a record: they hold no control characters and are no documents."""
     for name, value in event.extensions.items():
         if _CONTROL.search(value):
-            return Refused(
-                Rejection.UNDECODABLE, problems=[(f"$.{name[:64]}", "expected no control characters")]
-            )
+            return _refused(Rejection.UNDECODABLE, f"$.{name[:64]}", "expected no control characters")
     size = sum(len(name) + 4 * len(value) for name, value in event.extensions.items())
     if size + 4 * (len(event.id) + len(event.source) + len(event.type)) > ATTRIBUTES_BYTES_MAX:
-        return Refused(Rejection.OVERSIZED, f"the attributes are longer than {ATTRIBUTES_BYTES_MAX} bytes")
+        return _refused(
+            Rejection.OVERSIZED, "$", f"expected attributes of at most {ATTRIBUTES_BYTES_MAX} bytes"
+        )
     type_ = event.extensions.get("datacontenttype", "application/json").partition(";")[0].strip().lower()
     if type_ != "application/json":
-        return Refused(Rejection.UNDECODABLE, problems=[("$.datacontenttype", "expected application/json")])
+        return _refused(
+            Rejection.UNDECODABLE, "$.datacontenttype", "expected application/json, or no `datacontenttype`"
+        )
     return event
 
 
+def _refused(reason: Rejection, path: str, problem: str) -> Refused:
+    """For one thing that only this door looks at, and that says itself what to do."""
+    return Refused(reason, (Found(path, problem, reason),))
+
+
 def _not_the_owner(event: CloudEvent, contract: Contract, bound: Bound) -> Refused | None:
+    """The bond; that the source's owner is not the contract's is found with all the rest."""
     if event.owner not in contract.owners:
-        owners = ", ".join(sorted(contract.owners))
-        return Refused(
-            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this contract is published by {owners}")]
-        )
+        return Refused(Rejection.NOT_THE_OWNER, mend=_as_whom(bound))
     if event.owner != bound.owner:
-        return Refused(
-            Rejection.NOT_THE_OWNER, problems=[("$.source", f"this client publishes for {bound.owner}")]
-        )
-    if bound.systems is not None and event.source.rpartition(":")[2] not in bound.systems:
+        expected = f"expected a source of {bound.owner}, for whom this client publishes"
+    elif bound.systems is not None and event.source.rpartition(":")[2] not in bound.systems:
         systems = ", ".join(sorted(bound.systems))
-        return Refused(
-            Rejection.NOT_THE_OWNER,
-            problems=[("$.source", f"this client publishes as the systems {systems}")],
-        )
-    return None
+        expected = f"expected a system as which this client publishes: {systems}"
+    else:
+        return None
+    return _refused(Rejection.NOT_THE_OWNER, "$.source", expected)._replace(mend=_as_whom(bound))
 
 
-def _untimely(time_ms: int, now_ms: int) -> tuple[Rejection | None, Problems]:
-    if time_ms < EARLIEST_MS:
-        return Rejection.TIME_TOO_OLD, [("$.time", "expected a time after 1999")]
-    if time_ms > now_ms + FUTURE_MS_MAX:
-        return Rejection.TIME_IN_FUTURE, [("$.time", "expected a time not more than 5 minutes ahead")]
-    return None, []
+def _as_whom(bound: Bound) -> str:
+    return f"this client publishes contracts of {bound.owner}; for another owner it takes another client"
 
 
-def _where(contract: Contract) -> Problems:
+def _where(contract: Contract, reason: Rejection) -> tuple[Found, ...]:
     """What only intake finds lies in what the kind itself needs: its states and moments (§5)."""
-    fields = sorted(contract.terms.values())
-    return [(f"$.data.{name}", f"expected what a {contract.kind} can say") for name in fields]
+    problem = f"expected what a {contract.kind} can say"
+    return tuple(Found(f"$.data.{name}", problem, reason) for name in sorted(contract.terms.values()))
 
 
 def _judged(event: CloudEvent, contract: Contract, plain: Plain, headers: RawHeaders) -> Judged | Refused:
     try:
         body = contract.to_avro(plain)
     except ContractMismatch:
-        return Refused(Rejection.CONTRACT_MISMATCH, problems=[("$.data", "expected data of the contract")])
+        return _refused(Rejection.CONTRACT_MISMATCH, "$.data", "expected data of the contract")
     if len(body) > EVENT_BYTES_MAX - 5:
-        return Refused(Rejection.OVERSIZED)
+        return _refused(Rejection.OVERSIZED, "$", f"expected at most {EVENT_BYTES_MAX} bytes as Avro")
     traced = CloudEvent(
         event.id, event.source, event.type, event.time, event.owner,
         extensions=_with_trace(event, headers),

@@ -11,9 +11,8 @@ from postroom.cli import run
 from postroom.settings import settings
 from processors import Keys, Rules
 from processors.trial import examine
-from producers.ready import MEND
 from producers.samples import NoSample, declared_value, samples
-from schemas import Rejection, load_agreements, load_contracts, parse_instant
+from schemas import Found, Rejection, how_to_mend, load_agreements, load_contracts, parse_instant
 from schemas.identifiers import SCHEMES
 from tests.contracts_kit import DATE, NAME, SUBJECT, field, optional, record, write
 
@@ -148,9 +147,10 @@ def test_a_rejected_line_names_its_reason_and_every_problem_by_path(
 ):
     """E7: the reason is intake's first, the problems are all that there are, and so is the mend; exit 1."""
     code, document, words = tried([EVENT, "", line])
-    assert f"{reason}: {MEND[reason]}" in words
     assert code == 1
     accepted, rejected = document["lines"]
+    found = next(Found(**each) for each in rejected["problems"] if each["reason"] == reason)
+    assert f"{reason}: {how_to_mend(found._replace(reason=Rejection(reason)))}" in words
     assert accepted == {"line": 1, "verdict": "accepted"}
     assert (rejected["line"], rejected["verdict"], rejected["reason"]) == (3, "rejected", reason.value)
     assert sorted(each["path"] for each in rejected["problems"]) == sorted(paths)

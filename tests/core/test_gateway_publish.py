@@ -166,6 +166,78 @@ def test_a_refusal_names_its_reason_and_every_place(made: Rig, name: str):
     assert not made.sink.sent
 
 
+SAID: dict[str, tuple[Any, str, str]] = {
+    "a byte order mark": (b"\xef\xbb\xbf{}", "expected JSON, not a byte order mark", "the body is one"),
+    "two lines": (b'{"id": "a"}\n{"id": "b"}', "trailing characters", "the body is one CloudEvent"),
+    "an array": ([claimant()], "not an array", "application/cloudevents-batch+json"),
+    "nothing": (b"", "nothing is there", "the body is one CloudEvent"),
+    "Latin-1": (b'{"id": "\xe9"}', "expected text in UTF-8", "send it in UTF-8"),
+    "a type misspelt": (
+        changed(claimant(), type="uk.gov.benefits.claimnt.v1"),
+        "did you mean uk.gov.benefits.claimant.v1?", "`GET /contracts` lists the types",
+    ),
+    "a type that only looks right": (
+        changed(claimant(), type="uk.gov.benefits_claimant.v1"),
+        "did you mean uk.gov.benefits.claimant.v1?", "in a-z, 0-9 and - only",
+    ),
+    "a source that only looks right": (
+        changed(claimant(), source="urn:gov:d_wp:cis"), "the contract's owner is dwp", "a-z, 0-9 and -",
+    ),
+    "a field misspelt": (claimant(date_of_brith="1990"), "did you mean date_of_birth?", "/contracts/{type}"),
+    "an identifier as a number": (claimant(nino=1234), "text, which stands in quotes", "/contracts/{type}"),
+    "a time without a zone": (
+        changed(claimant(), time="2026-03-02T09:00:00"), "with an offset", "2026-03-02T09:00:00Z",
+    ),
+    "another owner's source": (
+        changed(claimant(), source="urn:gov:dvla:x"), "an owner of the contract: dwp", "contracts of dwp",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_refusal_says_what_was_expected_and_what_to_do(made: Rig, name: str):
+    """Whoever begins makes these mistakes: the problem says what was expected there, the detail what to do,
+    in words of HTTP and not of our command line.
+    """
+    event, problem, mend = SAID[name]
+    said = made.publish(event).json()
+    assert problem in said["problems"][0]["problem"]
+    assert mend in said["detail"]
+    assert "`postroom" not in json.dumps(said)
+
+
+def test_every_problem_of_a_refused_event_has_the_reason_of_its_own(made: Rig):
+    """One round is enough to mend all; the answer's type is E7's first, and its problems stand first."""
+    event = changed(claimant(nino=1), time="2199-01-01T00:00:00Z", source="urn:gov:nhs:pds")
+    answer = made.publish(event)
+    told = [(each["path"], each["reason"]) for each in answer.json()["problems"]]
+    assert told == [
+        ("$.source", "not-the-owner"), ("$.data.nino", "contract-mismatch"), ("$.time", "time-in-future"),
+    ]  # fmt: skip
+    assert (answer.status_code, type_of(answer)) == (403, "not-the-owner")
+
+
+def test_a_batch_that_is_one_event_and_one_that_is_refused_say_what_to_send(made: Rig):
+    """One event under the content type of several; and several, one of them wrong."""
+    headers = {"content-type": "application/cloudevents-batch+json", **made.auth()}
+    alone = made.http.post("/events", content=json.dumps(claimant()).encode(), headers=headers)
+    assert alone.json()["detail"].endswith("one event alone is application/cloudevents+json")
+    said = made.batch([claimant("1"), claimant("2", nino=1)]).json()
+    assert said["detail"].startswith("nothing of the batch was written; `GET /contracts/{type}`")
+
+
+def test_an_address_or_a_method_that_is_none_says_which_there_are(made: Rig):
+    """`/event` for `/events`, GET for POST."""
+    body = json.dumps(claimant()).encode()
+    for path in ("/event", "/events/", "/"):
+        answer = made.http.post(path, content=body, headers=made.auth())
+        assert answer.status_code == 404
+        assert "/openapi.json" in answer.json()["detail"]
+    answer = made.http.get("/events", headers=made.auth())
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["detail"] == "this address takes POST"
+
+
 def test_a_refusal_repeats_no_value(made: Rig):
     """What was sent may be about somebody: an answer goes into logs."""
     for event in (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processors.outcomes import Rejection
 from producers import Ready, Refused, Undelivered, make_ready, read_lines
-from producers.ready import MEND
+from producers.ready import refuse
 from schemas import Contracts, cloudevent_from_headers, load_contracts, parse_instant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +44,10 @@ def refused(**changes: object) -> Refused:
     return answer
 
 
-def test_reasons_are_those_of_intake_in_its_order():
-    """A department reads the same words here and in a dead letter (E7)."""
-    assert set(MEND) == {*Rejection, *Undelivered}
+def test_every_reason_of_intake_and_of_delivery_has_its_mend():
+    """A department reads the same words here and in a dead letter (E7), and what to do about each."""
+    for reason in (*Rejection, *Undelivered):
+        assert refuse(reason, "it is so").mend
 
 
 def test_the_publisher_refuses_what_the_conformance_case_rejects():
