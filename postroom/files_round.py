@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from connectors.files import metrics
-from connectors.files.desk import SHOWN_HEX, Desk, NotTaken
+from connectors.files.desk import MEND_CHECKSUM, SHOWN_HEX, Desk, NotTaken
 from connectors.files.journal import Journal, Standing, State
-from connectors.files.place import Drop, Seen
+from connectors.files.place import Drop, Odd, Seen
 from connectors.files.seen import seen_ids
 from connectors.files.spool import Spool
 from postroom.files_case import DropCase
@@ -23,6 +23,17 @@ from schemas import Contracts
 PROGRESS_S = 10.0
 RETRY_S = 5.0
 """How long a drop waits whose contract or topic is not there; the others go on meanwhile."""
+
+NO_CHECKSUM = "it has no checksum beside it yet"
+_LEFT: dict[str, str] = {
+    NO_CHECKSUM: "write it when the file is whole: sha256sum FILE > FILE.sha256, in the same directory",
+    NotTaken.WRONG: MEND_CHECKSUM,
+    Odd.NAME: "name it with A-Z, a-z, 0-9, ., _, - and blanks; the first is a letter or a digit",
+    Odd.LINK: "put the file itself there, no link to it",
+    Odd.NO_FILE: "put files there and nothing else, not in directories of their own",
+    Odd.SHARED: "put a copy there: under its other name it could change while it is read",
+}
+"""What is done about each thing for which a file is left where it lies."""
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows how long work comes along: a title, how many bytes, and a function that takes more of them."""
@@ -96,7 +107,7 @@ class Round:
             if self._office.is_stopped() or self._is_held():
                 break
             if seen.print is None:
-                self._say_once(seen, seen.odd or "it has no checksum beside it yet")
+                self._say_once(seen, seen.odd or NO_CHECKSUM)
             else:
                 worked |= self._take(seen, lies_still=lies_still)
         return worked
@@ -173,8 +184,8 @@ class Round:
     def _say_once(self, seen: Seen, why: str) -> None:
         """Of what lies there and is not taken the log has once why."""
         if self._said.get(seen.name) != why:
-            say("files-left", file=seen.shown, why=str(why), **self._where)
-            self._office.told.left.append(f"{seen.shown} is not taken: {why}")
+            say("files-left", file=seen.shown, why=str(why), mend=_LEFT[why], **self._where)
+            self._office.told.left.append(f"{seen.shown} is not taken: {why}; {_LEFT[why]}")
         self._said[seen.name] = why
 
     @property

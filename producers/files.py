@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import IO, NamedTuple
 
@@ -32,7 +33,7 @@ class Line(NamedTuple):
 def read_lines(stream: IO[bytes], bytes_max: int = EVENT_BYTES_MAX) -> Iterator[Line]:
     """All lines of a binary stream, blank ones too; the last may lack its end.
 
-    A line of any length is read in bounded memory.
+    A line of any length is read in bounded memory. A byte order mark before the first is no part of it.
     """
     number = 0
     while first := stream.readline(bytes_max + 2):
@@ -41,6 +42,10 @@ def read_lines(stream: IO[bytes], bytes_max: int = EVENT_BYTES_MAX) -> Iterator[
         while not piece.endswith(b"\n") and (piece := stream.readline(bytes_max)):
             size += len(piece)
         content = first.removesuffix(b"\n").removesuffix(b"\r")
+        if (
+            number == 1
+        ):  # spreadsheets and editors of Windows write one (RFC 8259 §8.1 lets readers ignore it)
+            content = content.removeprefix(BOM_UTF8)
         whole = size == len(first) and len(content) <= bytes_max
         yield Line(number, content if whole else None, size)
 

@@ -27,6 +27,9 @@ PANEL = "Events"
 COLUMNS = ("type", "published", "refused")
 UNHEARD = "it goes, and does nothing until an agreement knows these names; look for a typing error"
 NO_CONTRACT = "(no contract)"
+ALIKE_TOLD = 5
+"""Lines with the very same mistakes that a person is told one by one; the others are counted."""
+ALIKE_KEPT_MAX = 1_000
 
 
 def register(app: typer.Typer) -> None:
@@ -47,6 +50,7 @@ def publish(
 
     Example: postroom publish docs/examples/first-event.jsonl
     """
+    from postroom.console import say
     from postroom.inputs import addressees_at, contracts_at
     from postroom.settings import settings
 
@@ -61,11 +65,15 @@ def publish(
                 tally.take(_checked(lines, contracts, addressees))
             else:
                 _publish(lines, contracts, addressees, current, tally)
-        except BaseException:
+        except BaseException as ended:
             if tally.published or tally.refused:  # what did go is said even when the rest did not
                 tally.write(dry_run=dry_run)
+            if isinstance(ended, KeyboardInterrupt):
+                say("interrupted: the rest was not published; publish the file again, nothing counts twice")
             raise
         tally.write(dry_run=dry_run)
+        if not tally.published and not tally.refused:
+            say(f"no event stands in {'what came on stdin' if file == '-' else file}")
     if tally.refused:
         raise typer.Exit(Exit.FOUND)
 
@@ -80,6 +88,8 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     warned: int = 0
     rows: list[dict[str, Any]] = field(default_factory=list)
+    alike: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The lines of which the very same was to be said: how many, and the last."""
 
     def take(self, results: Iterable[Result]) -> None:
         """Count each result and tell of each refusal."""
@@ -108,16 +118,30 @@ class Tally:
                 row = row | {"reason": "warning", "mend": row["warning"]}
             problems = [f"\n  {each['path']}: {each['problem']}" for each in row["problems"]]
             why = "" if problems else f": {row['why']}"
-            say(f"line {row['line']}: {row['reason']}{why}; {row['mend']}" + "".join(problems))
+            told = f"{row['reason']}{why}; {row['mend']}" + "".join(problems)
+            if self._is_new(told, row["line"]):
+                say(f"line {row['line']}: {told}")
         elif self.form is Form.JSONL:
             write_line(row)
         else:
             self.rows.append(row)
 
+    def _is_new(self, told: str, line: int) -> bool:
+        """Whether a person has not yet read the same of several lines."""
+        if told not in self.alike and len(self.alike) >= ALIKE_KEPT_MAX:
+            return True
+        count, _ = self.alike.get(told, (0, 0))
+        self.alike[told] = (count + 1, line)
+        return count < ALIKE_TOLD
+
     def write(self, *, dry_run: bool) -> None:
         """Write the counts in the form that was asked for."""
         from postroom.console import say
 
+        for told, (count, last) in self.alike.items():
+            if count > ALIKE_TOLD:
+                more = f"{count - ALIKE_TOLD} more lines, the last of them {last}"
+                say(f"{more}: {told}\n  `-o jsonl` names each of them")
         counts: dict[str, Any] = {"published": self.published.total(), "refused": self.refused.total()}
         counts |= {"warned": self.warned} if self.warned else {}
         counts["dry_run"] = dry_run

@@ -230,6 +230,9 @@ def _csv_row(place: Place, behind: Place, record: Record, form: MappingForm, col
         )
     if len(cells) != len(columns):
         return bad(
-            f"has {len(cells)} columns, and the header {len(columns)}", "quote a cell that holds a delimiter"
+            f"has {len(cells)} columns, and the header {len(columns)}",
+            "quote a cell that holds a delimiter"
+            if len(cells) > len(columns)
+            else "write empty cells too; or the file is not whole",
         )
     return Row(place, behind, dict(zip(columns, cells, strict=True)), content)

@@ -235,6 +235,10 @@ def test_links_devices_and_odd_names_are_left_alone(world: World, tmp_path: Path
         "(a name that is not shown)": "odd-name",
         "beside.csv": "it has no checksum beside it yet",
     }
+    mends = {each["file"]: each["mend"] for each in world.said if each["event"] == "files-left"}
+    assert "sha256sum FILE > FILE.sha256" in mends["beside.csv"]
+    assert "A-Z, a-z, 0-9" in mends["(a name that is not shown)"]
+    assert all(mends.values())
 
 
 def test_what_is_taken_away_while_it_runs_is_trouble_and_mended_by_the_next_round(

@@ -77,6 +77,13 @@ def test_a_bad_row_is_named_and_the_next_one_is_read(line: bytes, words: str):
     assert fine.cells == {"a": "3", "b": "4"}
 
 
+def test_a_row_that_is_short_and_one_that_is_long_are_mended_otherwise():
+    """A delimiter in a cell makes it long; an end that was never written makes it short."""
+    short, long = rows(b"a,b\n1\n1,2,3\n")
+    assert "not whole" in short.mend
+    assert "quote a cell" in long.mend
+
+
 def test_a_quote_in_the_middle_of_a_cell_joins_no_rows():
     """As in 5" pipe: it is a character there."""
     assert len(rows(b'a,b\n1,5" pipe\n2,6" pipe\n')) == 2

@@ -1,14 +1,19 @@
 """`postroom publish` as a person meets it: bad lines named, values never shown, the right exit code."""
 
+import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from postroom.cli import run
 from postroom.settings import settings
+from producers import Line, NotPublished
+from producers.ready import refuse
+from schemas import Rejection
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "first-event.jsonl"
@@ -161,6 +166,64 @@ def test_an_empty_file_publishes_nothing(publish: Run, tmp_path: Path):
     code, _, err = publish("--dry-run", "empty.jsonl")
     assert code == 0
     assert "0 would be published" in err
+    assert "no event stands in empty.jsonl" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "problem", "mend"),
+    [
+        (b'[{"id": "a"}]', "not an array", "jq -c '.[]' FILE"),
+        ("{}".encode("utf-16"), "text in UTF-8, not in UTF-16", "written as UTF-8"),
+        ('{"id": "é"}'.encode("latin-1"), "text in UTF-8", "iconv"),
+        (gzip.compress(b"{}", mtime=0), "not what gzip made of it", "one CloudEvent 1.0 in JSON"),
+        (b"PK\x03\x04rest", "a spreadsheet", "one CloudEvent 1.0 in JSON"),
+        (b"id,source\n", "expected JSON", "one CloudEvent 1.0 in JSON"),
+    ],
+    ids=["array", "UTF-16", "Latin-1", "gzip", "spreadsheet", "CSV"],
+)
+def test_a_file_that_is_something_else_is_called_by_its_name(
+    publish: Run, tmp_path: Path, content: bytes, problem: str, mend: str
+):
+    """What departments send first: the problem says what it is, the mend how it becomes a file of events."""
+    (tmp_path / "other.jsonl").write_bytes(content)
+    _, _, err = publish("--dry-run", "other.jsonl")
+    first, second = err.splitlines()[:2]
+    assert problem in second
+    assert mend in first
+
+
+def test_a_byte_order_mark_before_the_first_event_is_no_mistake(publish: Run, tmp_path: Path):
+    """RFC 8259 lets a reader ignore it; Windows writes it without asking."""
+    (tmp_path / "marked.jsonl").write_bytes(b"\xef\xbb\xbf" + EXAMPLE.read_bytes())
+    assert publish("--dry-run", "marked.jsonl")[0] == 0
+
+
+def test_the_same_mistake_in_every_line_is_told_of_five_and_counted(publish: Run, tmp_path: Path):
+    """A person reads what is wrong once; a program is told of each line."""
+    event = json.loads(EXAMPLE.read_text().splitlines()[0]) | {"source": "dwp"}
+    lines = [json.dumps(event | {"id": f"e-{number}"}) for number in range(300)]
+    (tmp_path / "all.jsonl").write_text("\n".join([*lines, json.dumps(event | {"time": "noon"})]))
+    _, _, err = publish("--dry-run", "all.jsonl")
+    told = [line.partition(":")[0] for line in err.splitlines() if line.startswith("line ")]
+    assert told == ["line 1", "line 2", "line 3", "line 4", "line 5", "line 301"]
+    assert "295 more lines, the last of them 300: undecodable" in err
+    _, out, _ = publish("--dry-run", "all.jsonl", "-o", "jsonl")
+    assert [json.loads(line).get("line") for line in out.splitlines()][:-1] == list(range(1, 302))
+
+
+def test_whoever_interrupts_is_told_that_publishing_again_is_right(
+    publish: Run, mixed: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """E1: what did go counts once. Exit 130."""
+
+    def stopped(lines: Iterable[Line], *_: object) -> Iterator[Any]:
+        yield NotPublished(1, refuse(Rejection.UNDECODABLE, "it is so"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("postroom.commands.publish._checked", stopped)
+    code, _, err = publish("--dry-run", str(mixed))
+    assert code == 130
+    assert "publish the file again, nothing counts twice" in err
 
 
 @pytest.mark.parametrize("file", ["missing.jsonl", "."])
