@@ -14,7 +14,7 @@ from processors.rules import DEATH
 from schemas import Agreement, Basis, Where
 
 Matter = str | tuple[str, str]
-"""What a change is about: an attribute, or a (subscriber, purpose) that consents are given to."""
+"""What a change is about: an attribute, or a (subscriber, purpose) that is consented or objected to."""
 
 
 class Concern:
@@ -30,6 +30,11 @@ class Concern:
         self._ends = sorted({end for a in agreements.values() for end in (a.valid_from, a.valid_until)})
         self._always = self._places.keys() - {name for names in self._on_consent.values() for name in names}
         self._only_shown = {name: frozenset(_only_shown(a)) for name, a in agreements.items()}
+        self._deciding = {
+            name: (self._matters[name] - self._only_shown[name])
+            | {(a.subscriber, a.purpose), enrolled_in(name)}
+            for name, a in agreements.items()
+        }
 
     def next_end(self, now_ms: int) -> int | None:
         """The next instant at which an agreement comes into force or ends (C5, V8)."""
@@ -62,6 +67,10 @@ class Concern:
             key=places.__getitem__,
         )
 
+    def deciding(self, name: str) -> frozenset[Matter]:
+        """What an agreement decides by, beside what concerns everybody; not what it only shows."""
+        return self._deciding[name]
+
     def only_shown(self, name: str, touched: Set[Matter]) -> frozenset[str] | None:
         """Return those that an agreement shows of the ``touched``, if it decides by none of them; else None.
 
@@ -69,6 +78,11 @@ class Concern:
         """
         shown = self._only_shown[name].intersection(touched)
         return shown if len(shown) == len(self._matters[name].intersection(touched)) else None
+
+
+def enrolled_in(agreement: str) -> Matter:
+    """Name the matter of whom an agreement's subscriber has enrolled (C4)."""
+    return ("", agreement)
 
 
 def _only_shown(agreement: Agreement) -> Iterator[str]:

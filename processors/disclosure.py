@@ -48,8 +48,8 @@ def obligations_topic(subscriber: str) -> str:
 class Discloser:
     """Writes what one person's record discloses during one step; every write counts up its key's sequence.
 
-    :attr:`cause` is the event that set off what is written next, :attr:`protective` whether one in this step
-    took something away, and :attr:`moment_ms` the moment that has passed, if one has (V8).
+    :attr:`cause` is the event that what is written next is owed to, :attr:`protected_since_ms` when the
+    broker had the one that protects (V7), and :attr:`moment_ms` the moment that has passed, if one has (V8).
     """
 
     def __init__(
@@ -57,25 +57,31 @@ class Discloser:
     ) -> None:
         self.rules, self.codecs, self.state, self.step, self.now_ms = rules, codecs, state, step, now_ms
         self.cause = TIME_PASSED
-        self.protective = False
+        self.protected_since_ms = 0
         self.moment_ms: int | None = None
+
+    def caused_by(self, cause: Cause, protected_since_ms: int = 0) -> None:
+        """Name the event to which what is written next is owed."""
+        self.cause, self.protected_since_ms = cause, protected_since_ms
 
     def update(self, agreement: Agreement, sent: Sent, decision: Decision, supersedes: Iterable[str]) -> None:
         """Write a view whose content changed, and its disclosure."""
         name = agreement.agreement
         sequence = self.state.next_sequence(name, sent.key)
         value = frame(self.rules.view_schema_ids.get(name, 0), self.codecs[name].encode_json(sent.content))
+        opaque = self._opaque_cause(name, sent.key, sequence)
         headers = self._headers(
             VIEW_UPDATED,
             name,
             agreement.version,
             sent.key,
             sequence,
+            opaque,
             CONTENT_TYPE,
             *[("postroom_supersedes", key.encode()) for key in supersedes],
         )
         self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), value, headers))
-        self._log("view", name, agreement.version, sent, sequence, decision, None, value)
+        self._log("view", name, agreement.version, sent, sequence, opaque, decision, None, value)
         self.step.outcomes.append(Outcome(name, "view"))
         if self.cause.published_ms:
             self.step.latencies.append(Latency("end_to_end", self.cause.published_ms))
@@ -94,12 +100,13 @@ class Discloser:
         sequence = self.state.next_sequence(name, sent.key)
         version = agreement.version if agreement is not None else sent.version
         why = ("postroom_reason", reason.value.encode())
-        headers = self._headers(VIEW_RETRACTED, name, version, sent.key, sequence, why)
+        opaque = self._opaque_cause(name, sent.key, sequence)
+        headers = self._headers(VIEW_RETRACTED, name, version, sent.key, sequence, opaque, why)
         self.step.outgoing.append(Outgoing(view_topic(name), sent.key.encode(), None, headers))
-        self._log("retraction", name, version, sent, sequence, decision, reason, None)
+        self._log("retraction", name, version, sent, sequence, opaque, decision, reason, None)
         self.step.outcomes.append(Outcome(name, "retraction", reason.value))
-        if self.cause.published_ms and self.protective:
-            self.step.latencies.append(Latency("withdrawal_to_retraction", self.cause.published_ms))
+        if self.protected_since_ms:
+            self.step.latencies.append(Latency("withdrawal_to_retraction", self.protected_since_ms))
         self._trace("retraction", name)
         self._time_passed()
 
@@ -142,11 +149,18 @@ class Discloser:
 
     def _time_passed(self) -> None:
         """Measure what time alone has changed from the moment that changed it (V8)."""
-        if self.moment_ms is not None and self.cause is TIME_PASSED:
+        if self.moment_ms is not None and self.cause == TIME_PASSED:
             self.step.latencies.append(Latency("moment_to_view", self.moment_ms))
 
     def _headers(
-        self, ce_type: bytes, name: str, version: int, key: str, sequence: int, *more: tuple[str, bytes]
+        self,
+        ce_type: bytes,
+        name: str,
+        version: int,
+        key: str,
+        sequence: int,
+        opaque: str,
+        *more: tuple[str, bytes],
     ) -> Headers:
         """The headers of every view record (V3), then those that only this one has."""
         agreement, subject, count = f"{name}@{version}".encode(), key.encode(), b"%d" % sequence
@@ -161,7 +175,7 @@ class Discloser:
             ("ce_subject", subject),
             ("postroom_sequence", count),
             ("postroom_agreement", agreement),
-            ("postroom_cause", self._opaque_cause(name, key, sequence).encode()),
+            ("postroom_cause", opaque.encode()),
             *trace,
             *more,
         )
@@ -180,6 +194,7 @@ class Discloser:
         version: int,
         sent: Sent,
         sequence: int,
+        opaque: str,
         decision: Decision | None,
         reason: Retraction | None,
         value: bytes | None,
@@ -189,7 +204,7 @@ class Discloser:
         cause = self.cause
         entry = Entry(
             agreement=name,
-            cause=LoggedCause(self._opaque_cause(name, sent.key, sequence), cause.id, cause.source),
+            cause=LoggedCause(opaque, cause.id, cause.source),
             commitment=hashlib.sha256(salt + (value or b"")).hexdigest(),
             decision=reasons(decision),
             fields=sorted(sent.content),

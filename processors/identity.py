@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
-from processors import register
+from processors.causes import NO_EVENT, Causes
 from processors.consent import futile_grants
 from processors.fragment import (
     Held,
     IdentityState,
+    Latest,
     decode_state,
     encode_state,
     enrolment_key,
@@ -32,26 +34,27 @@ from processors.fragment import (
 from processors.messages import (
     FRAGMENTS_TOPIC,
     PAIRS_TOPIC,
+    PERSON,
+    PROTECTION,
     REPORTS_TOPIC,
-    Cause,
     Claims,
     Departed,
-    Entry,
     Fragment,
     Message,
     PairStatement,
+    Part,
     Said,
     Told,
     decode_for_identity,
     encode,
-    pack_entries,
     register_key,
 )
+from processors.opened import OpenRegisters
 from processors.outcomes import Report
+from processors.register import asserted, contradicts
 from processors.rules import Rules
 from processors.stage import Lookup, Notice, Outcome, Outgoing, Record, State, Step, Tally, by_key, keys_of
 
-NO_CAUSE = Cause()
 UNMATCHED_AFTER_MS = 3_600_000
 """An annulment that has found nothing for an hour is reported (R3)."""
 
@@ -104,18 +107,16 @@ class _Folding:
         self.size_bytes = size_bytes
         """How large the state is, at most: what was taken in since it was measured is added."""
         self.annulled = set(state.annulled)
-        self.cause = NO_CAUSE
+        self.causes = Causes()
         self.protective = False
-        self.registers: dict[str, register.Register] = {}
-        """Those that this step has opened."""
-        self.sent_before: dict[str, tuple[Entry, ...] | None] = {}
+        self.registers = OpenRegisters(state, self.causes, rules.limits, now_ms)
         self.changed: set[str] = set()
         self.claimed: dict[str, tuple[PairStatement, ...]] = {}
         self.was_restricted = state.stated_restricted()
 
     def fold(self, message: Said | Told, message_bytes: int) -> None:
         """Fold one message; what it takes away goes on at once, what it grants may wait (I6)."""
-        self.cause = message.cause
+        self.causes.begin(message.cause)
         if isinstance(message, Told):
             self._hear(message)
             return
@@ -146,8 +147,7 @@ class _Folding:
     def _fits(self, size_bytes: int, limit_bytes: int) -> bool:
         """Whether so much more has room in the state (R8); it is measured only when that is in doubt."""
         if self.size_bytes + size_bytes > limit_bytes:
-            for key, assertions in self.registers.items():
-                self.state.keep(key, assertions)
+            self.registers.pack()
             self.size_bytes = len(encode_state(self.state))
         return self.size_bytes + size_bytes <= limit_bytes
 
@@ -155,19 +155,17 @@ class _Folding:
         """By how much values let the state grow: what falls out of their registers makes room (R2)."""
         if not said.values or said.pairs or self._awaited() > self.state.answered:
             return size_bytes
-        grown_bytes = 0
-        for attribute, value in said.values:
-            before = self._register(register_key(attribute, said.owner, said.item))
-            after, _ = register.add(before, register.asserted(said, value), self.now_ms, self.rules.limits)
-            grown_bytes += len(encode(after)) - len(encode(before))
-        return grown_bytes
+        return sum(
+            self.registers.grown_bytes(register_key(attribute, said.owner, said.item), asserted(said, value))
+            for attribute, value in said.values
+        )
 
     def _close(self, said: Said) -> None:
         """Share nothing of this identifier any more: what takes away cannot be remembered (R8)."""
         self._refuse(said, Report.FRAGMENT_OVERFULL)
         if not self.state.overfull:
-            self.state.overfull = self.protective = True
-            self.changed.add("person")
+            self.state.overfull = self.protective = self.causes.protective = True
+            self._change(PROTECTION)
 
     def _refuse(self, said: Said, reason: Report) -> None:
         """Take in nothing more of an event, and say so to its source (R8)."""
@@ -184,11 +182,11 @@ class _Folding:
 
     def _take_away(self, said: Said) -> None:
         """Apply what protects: annulment, withdrawal, pause, objection, restriction, end of enrolment."""
+        if protects(said):
+            self.protective = self.causes.protective = True
+            self._state(said)
         if said.annuls is not None:
             self._annul((said.cause.source, said.annuls))
-        if protects(said):
-            self.protective = True
-            self._state(said)
 
     def _grant(self, said: Said) -> None:
         """Apply the rest: values, and statements that allow more than before."""
@@ -199,11 +197,9 @@ class _Folding:
         reused = False
         for attribute, value in said.values:
             key = register_key(attribute, said.owner, said.item)
-            self._touch(key)
-            assertion = register.asserted(said, value)
-            reused = reused or register.contradicts(self.registers[key], assertion)
-            kept, fallen = register.add(self.registers[key], assertion, self.now_ms, self.rules.limits)
-            self.registers[key] = kept
+            assertion = asserted(said, value)
+            reused = reused or contradicts(self.registers.opened(key), assertion)
+            fallen = self.registers.add(key, assertion)
             if fallen:
                 self.step.outcomes.append(Outcome(said.type, "bounded", "register-depth", fallen))
         if reused:
@@ -220,19 +216,31 @@ class _Folding:
             consents = list(state.consents)
             insort(consents, said.consent, key=encode)
             state.consents = tuple(consents)
-            self.changed.add("consents")
+            self._change(("consents", f"{said.consent.subscriber}\0{said.consent.purpose}"))
             for grant in sorted(futile_grants(consents, grace_ms) - known_futile, key=encode):
                 self._report(Report.CONSENT_NEVER_STANDS, grant.source, grant.id)
-        if said.objection is not None and latest(
-            state.objections, objection_key(said.objection), said.objection
-        ):
-            self.changed.add("objections")
-        if said.enrolment is not None and latest(
-            state.enrolments, enrolment_key(said.enrolment), said.enrolment
-        ):
-            self.changed.add("enrolments")
+        if (objection := said.objection) is not None:
+            self._latest("objections", state.objections, objection_key(objection), objection)
+        if (enrolment := said.enrolment) is not None:
+            self._latest("enrolments", state.enrolments, enrolment_key(enrolment), enrolment)
         if said.restriction is not None:
+            before = state.stated_restricted()
             latest(state.restrictions, said.restriction.owner, said.restriction)
+            if state.stated_restricted() != before:
+                self.causes.asking = self.causes.cause
+                self.causes.changed(PROTECTION)
+
+    def _latest(
+        self, section: Literal["objections", "enrolments"], kept: dict[str, Latest], key: str, said: Latest
+    ) -> None:
+        """Keep a statement if it is the latest."""
+        if latest(kept, key, said):
+            self._change((section, key))
+
+    def _change(self, part: Part) -> None:
+        """Let the record know of a part that the event changed."""
+        self.changed.add(part[0])
+        self.causes.changed(part)
 
     def _annul(self, event: tuple[str, str]) -> None:
         """Remove an event's assertions and pair statements, now and whenever they come (R3)."""
@@ -241,13 +249,7 @@ class _Folding:
         self.annulled.add(event)
         self.state.annulled = tuple(sorted(self.annulled))
         found = any((held.said.cause.source, held.said.cause.id) == event for held in self.state.held)
-        for key in {*self.state.registers, *self.registers}:
-            assertions = self._register(key)
-            kept = register.without(assertions, self.annulled)
-            if len(kept) != len(assertions):
-                found = True
-                self._touch(key)
-                self.registers[key] = kept
+        found = self.registers.annul(self.annulled) or found
         for other, pair in self.state.pairs.items():
             kept_statements = tuple(s for s in pair.statements if (s.source, s.id) != event)
             found = found or len(kept_statements) != len(pair.statements)
@@ -273,6 +275,7 @@ class _Folding:
         pair.contested = pair.contested or contested
         if (shown := pair.exposed()) != before:
             self.claimed[other] = shown
+            self.causes.asking = self.causes.cause
 
     def _hear(self, told: Told) -> None:
         """Take over what persons says; release what waited for it, and move if the person is another."""
@@ -288,13 +291,10 @@ class _Folding:
                 state.person,
             )
             state.housed = False
-        if (told.person, told.members, told.superseded, told.restricted) != (
-            state.person,
-            state.members,
-            state.superseded,
-            state.restricted,
-        ):
-            self.changed.add("person")
+        if (told.person, told.members, told.superseded) != (state.person, state.members, state.superseded):
+            self._change(PERSON)
+        if told.restricted != state.restricted:
+            self._change(PROTECTION)
         state.person, state.members = told.person, told.members
         state.superseded, state.restricted = told.superseded, told.restricted
         state.answered = max(state.answered, told.answered)
@@ -303,50 +303,26 @@ class _Folding:
         waiting, state.held = state.held, []
         for held in waiting:
             if held.awaited <= state.answered:
+                self.causes.begin(held.said.cause)
                 self._grant(held.said)
             else:
                 state.held.append(held)
 
-    def _touch(self, key: str) -> None:
-        """Remember what the record was last sent of a register, before it changes.
-
-        What has expired since was sent too: then nothing that can be computed now is what was sent.
-        """
-        if key not in self.registers:
-            assertions = self.registers[key] = self.state.register(key)
-            expired = any(a.expires <= self.now_ms for a in assertions)
-            self.sent_before[key] = None if expired else register.entries(assertions, self.now_ms)
-
-    def _register(self, key: str) -> register.Register:
-        """A register as it is now: opened in this step, or still as it lies in the state."""
-        opened = self.registers.get(key)
-        return self.state.register(key) if opened is None else opened
-
     def finish(self) -> None:
         """Erase what has expired (R7), then send what changed to persons and to the record."""
-        self._expire()
+        self.causes.begin(NO_EVENT)
+        self.registers.expire()
         self._report_unmatched()
         restricted = self.state.stated_restricted()
         if restricted != self.was_restricted:
-            self.changed.add("person")
+            self.changed.add("protection")
         if self.claimed or restricted != self.was_restricted:
             self.state.asked += 1
             self._send(
-                Claims(self.state.identifier, self.state.asked, self.claimed, restricted, self.cause),
+                Claims(self.state.identifier, self.state.asked, self.claimed, restricted, self.causes.asking),
                 None,
             )
         self._send_fragment()
-
-    def _expire(self) -> None:
-        for key, packed in self.state.registers.items():
-            if packed.expires <= self.now_ms:
-                self._touch(key)
-        for key, assertions in self.registers.items():
-            kept = assertions
-            if any(assertion.expires <= self.now_ms for assertion in assertions):
-                kept, _ = register.bounded(assertions, self.now_ms, self.rules.limits)
-                self.registers[key] = kept
-            self.state.keep(key, kept)
 
     def _report_unmatched(self) -> None:
         """Report annulments that have found nothing for an hour, once (R3)."""
@@ -364,21 +340,17 @@ class _Folding:
         self.step.notices.append(Notice("reported", report, source, event_id))
 
     def _send_fragment(self) -> None:
-        state, now_ms = self.state, self.now_ms
+        state = self.state
         if not state.housed and not state.is_worth_a_record():
             return
         whole = not state.housed
-        keys = state.registers.keys() if whole else self.sent_before.keys()
-        registers = {}
-        for key in sorted(keys):
-            entries = register.entries(self._register(key), now_ms)
-            if whole or entries != self.sent_before[key]:
-                registers[key] = pack_entries(entries)
+        registers = self.registers.to_send(whole)
         if not (whole or registers or self.changed):
             return
         state.housed = True
 
         told = {"consents", "objections", "enrolments"} if whole else self.changed
+        cause, causes = self.causes.told(self.changed, registers)
         self._send(
             Fragment(
                 state.person,
@@ -388,13 +360,14 @@ class _Folding:
                 state.members,
                 state.superseded,
                 state.restricted or state.stated_restricted(),
-                self.cause,
+                cause,
                 registers,
                 state.consents if "consents" in told else None,
                 tuple(state.objections.values()) if "objections" in told else None,
                 tuple(state.enrolments.values()) if "enrolments" in told else None,
                 self.protective,
                 state.overfull,
+                causes,
             ),
             state.person,
         )

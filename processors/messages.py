@@ -191,10 +191,30 @@ class Claims(Message, tag="claims"):
     cause: Cause
 
 
+Part = tuple[Literal["person", "protection", "consents", "objections", "enrolments"], str]
+"""A part of a fragment, no register, that one event can change: its section, and its name there."""
+
+PERSON: Part = ("person", "")
+PROTECTION: Part = ("protection", "")
+
+
+class Caused(Value, frozen=True):
+    """What one event changed of a fragment, where several events of one step did (V5).
+
+    Without an event (V8) the cause is empty; ``attributes`` are those of the registers that it changed.
+    """
+
+    cause: Cause
+    protective: bool
+    attributes: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+
+
 class Fragment(Message, tag="fragment"):
     """What changed of a fragment, or all of it when ``whole`` (I6); absent sections are unchanged.
 
-    A register is :data:`NO_ENTRIES` when nothing of it counts any more.
+    A register is :data:`NO_ENTRIES` when nothing of it counts any more. ``causes`` says what came of which
+    event, in their order; it is empty when all came of ``cause``, as it mostly did (docs/adr/0062).
     """
 
     person: str
@@ -211,6 +231,7 @@ class Fragment(Message, tag="fragment"):
     enrolments: tuple[Enrolment, ...] | None = None
     protective: bool = False
     overfull: bool = False
+    causes: tuple[Caused, ...] = ()
 
 
 class Departed(Message, tag="departed"):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from processors.causes import NO_EVENT
 from processors.graph import anchor, form_persons
 from processors.messages import (
     ASSERTIONS_TOPIC,
@@ -83,8 +84,8 @@ class _Settling:
     def __init__(self, rules: Rules, near: Neighbours, step: Step) -> None:
         self.rules, self.near, self.step = rules, near, step
         self.asking: dict[str, Cause] = {}
-        self.seeds: dict[str, Cause | None] = {}
-        """Somebody of each component to be looked at again, and why, unless for the last who asked."""
+        self.seeds: dict[str, Cause] = {}
+        """Somebody of each component to be looked at again, and why; the last to be touched stands last."""
         self.placed: set[str] = set()
         """Whoever has been looked at."""
         self.found: dict[Ends, Dispute] = {}
@@ -104,13 +105,17 @@ class _Settling:
         for other, statements in pairs.items():
             if self.near.say(identifier, other, statements):
                 touched = True
-                self.seeds[other] = None
+                self._seed(other, self.asking[identifier])
         if touched:
-            self.seeds[identifier] = None
+            self._seed(identifier, self.asking[identifier])
         if restricted != node.restricted:
             node.restricted = restricted
             node.spreading = Spread(0, self.asking[identifier])
             self._spreading.add(identifier)
+
+    def _seed(self, identifier: str, cause: Cause) -> None:
+        self.seeds.pop(identifier, None)
+        self.seeds[identifier] = cause
 
     # -- protection, which reaches across every edge, cut or not (C3)
 
@@ -143,15 +148,18 @@ class _Settling:
     def settle(self) -> None:
         """Look again at each component that was touched and tell whoever must know."""
         self._flip_hubs()
-        last = next(reversed(self.asking.values()), Cause())
+        order = {seed: place for place, seed in enumerate(self.seeds)}
         for seed in sorted(self.seeds):
             if seed not in self.placed:
                 for component in self._components(seed):
-                    self._answer(component, self.seeds[seed] or last)
-        for identifier in self.asking:
+                    # INVARIANT: the last that touched this component, or its part: an event about anybody
+                    # else, who was only asked about in the same step, is never named (V5).
+                    touched = component.members & order.keys() or {seed}
+                    self._answer(component, self.seeds[max(touched, key=order.__getitem__)])
+        for identifier, cause in self.asking.items():
             told = self.near.node(identifier).told
             if identifier not in self.placed and told is not None:
-                self._tell(identifier, replace(told, contested=self._contested(identifier)), last)
+                self._tell(identifier, replace(told, contested=self._contested(identifier)), cause)
         self._report()
 
     def _flip_hubs(self) -> None:
@@ -165,7 +173,7 @@ class _Settling:
                 node.hub = not node.hub
                 for other in self.near.implicit(identifier):
                     self.hub_pairs.add(ends(identifier, other))
-                    self.seeds.setdefault(other, None)
+                    self.seeds.setdefault(other, self.seeds.get(identifier, NO_EVENT))
 
     def _reach(self, start: str, explicit_only: bool) -> _Component:
         """What the edges left reach from ``start``; those of a hub are not asked for one by one."""
@@ -256,7 +264,7 @@ class _Settling:
             answer.contested,
             (),
             set(before.members) <= set(answer.members),
-            self.asking.get(member, cause),
+            cause,
         )
         self.step.outgoing.append(Outgoing(ASSERTIONS_TOPIC, member.encode(), encode(told)))
         node.told = answer

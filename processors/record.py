@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from processors.bearing import Bearing, Change, matters_of
 from processors.citizen_state import (
     Handover,
     RecordState,
@@ -19,7 +20,7 @@ from processors.citizen_state import (
 )
 from processors.concern import Concern, Matter
 from processors.decision import PAIRWISE, Decision, Question, decide_closed, may_permit, summary
-from processors.disclosure import Discloser
+from processors.disclosure import TIME_PASSED, Discloser
 from processors.golden import (
     Citizen,
     PersonFragment,
@@ -38,7 +39,6 @@ from processors.messages import (
     decode_for_record,
     encode,
     entries_of,
-    register_parts,
 )
 from processors.outcomes import Denial, Retraction
 from processors.rules import Rules
@@ -76,7 +76,7 @@ class Records:
                 folding.discloser.moment_ms = state.wake_ms
             if key in awake or folding.discloser.moment_ms is not None:
                 # INVARIANT: a moment that has passed concerns everybody, whether or not its wake has come.
-                folding.touched = None
+                folding.touched, folding.timed = None, True
             for value in values:
                 folding.fold(decode_for_record(value))
             folding.decide()
@@ -100,6 +100,9 @@ class _Folding:
         self.state, self.now_ms, self.step = state, now_ms, step
         self.discloser = Discloser(stage.rules, stage.codecs, state, step, now_ms)
         self.settlement = Settlement(stage.rules, state, self.discloser)
+        self.bearing = Bearing()
+        self.timed = False
+        """Whether a moment has come, or a sweep, so that what changes may be owed to no event (V8, V9)."""
         self.touched: set[Matter] | None = set()
         """What changed since the last decision; None when it may be anything: time, rules, members."""
         self.looked_again = state.wake_ms is None
@@ -113,12 +116,11 @@ class _Folding:
         """Fold one message of identity, or of another record."""
         if isinstance(message, Departed):
             self.decide()
-            self.discloser.cause = message.cause
+            self.bearing.everybody(message.cause)
             self.touched = None
             self._depart(message)
-            return
-        self.discloser.cause = message.cause
-        if isinstance(message, Released):
+        elif isinstance(message, Released):
+            self.bearing.everybody(message.cause)
             self.touched = None
             self._receive(message)
         else:
@@ -129,7 +131,6 @@ class _Folding:
         if held is not None and held.move > message.move:
             return
         before = held if held is not None and not message.whole else None
-        self.discloser.protective = self.discloser.protective or message.protective
         self._touch(before, message)
         fragment = before or PersonFragment(message.identifier, message.move, message.members)
         fragment.move, fragment.members = message.move, message.members
@@ -151,21 +152,13 @@ class _Folding:
         self.state.fragments[message.identifier] = fragment
 
     def _touch(self, before: PersonFragment | None, message: Fragment) -> None:
-        """Note what a message may change in a view."""
-        if (
-            self.touched is None
-            or before is None
-            or message.objections is not None
-            or message.enrolments is not None
-            or (before.members, before.superseded, before.restricted, before.overfull)
-            != (message.members, message.superseded, message.restricted, message.overfull)
-        ):
+        """Note what a message may change in a view, and which events did."""
+        matters = matters_of(before, message)
+        self.bearing.arrived(message, matters)
+        if matters is None or message.objections is not None or message.enrolments is not None:
             self.touched = None
-            return
-        self.touched.update(register_parts(key)[0] for key in message.registers)
-        if message.consents is not None:
-            changed = set(before.consents) ^ set(message.consents)
-            self.touched.update((consent.subscriber, consent.purpose) for consent in changed)
+        elif self.touched is not None:
+            self.touched |= matters
 
     def _depart(self, message: Departed) -> None:
         """Let an identifier go: retract what is under its key first, then hand the key over (I6, V2)."""
@@ -232,6 +225,7 @@ class _Folding:
         if self.touched is None:
             self._end_orphaned()
         self.touched = set()
+        self.bearing.forget()
 
     def _cannot_show(self, name: str, agreement: Agreement, citizen: Citizen) -> bool:
         """Whether all that changed are values that the agreement neither showed nor may show (C7, V1).
@@ -253,6 +247,7 @@ class _Folding:
 
     def _end_orphaned(self) -> None:
         """Retract what was sent under agreements that no longer exist (V9)."""
+        self.discloser.caused_by(TIME_PASSED)
         for name in [name for name in self.state.sent if name not in self.rules.agreements]:
             sent = self.state.sent.pop(name)
             self.discloser.retract(name, None, sent, None, Retraction.ENDED)
@@ -277,6 +272,7 @@ class _Folding:
             self.settlement.narrowed(agreement, sent, now, decision, citizen, left)
         if citizen.complete:
             self.settlement.settle(agreement, decision, now, citizen)
+        self._name_cause(agreement, sent, now, citizen)
         if sent is not None and (now is None or now.key != sent.key):
             # The key changed hands or its person changed: what stood under it was not (any more) that person.
             corrected = left is not None or now is not None
@@ -290,6 +286,29 @@ class _Folding:
             supersedes = self.settlement.supersede(name, now.key) if citizen.complete else ()
             self.discloser.update(agreement, now, decision, supersedes)
         state.sent[name] = kept
+
+    def _name_cause(
+        self, agreement: Agreement, sent: Sent | None, now: Sent | None, citizen: Citizen
+    ) -> None:
+        """Find the event by which the view is to be written, if it is: the last that bears on it (V5)."""
+        had, has = sent.content if sent is not None else {}, now.kept().content if now is not None else {}
+        if had == has and (sent is None or now is None or sent.key == now.key):
+            return
+        timed = self.timed or (sent is not None and sent.version != agreement.version)
+        touch = self.bearing.only()
+        if touch is None or timed:
+            shown = {name for name in had.keys() | has.keys() if had.get(name) != has.get(name)}
+            lineage = {
+                (golden.entry.source, golden.entry.id)
+                for name in shown & has.keys()
+                for golden in citizen.golden[name].values()
+            }
+            deciding = self.concern.deciding(agreement.agreement)
+            touch = self.bearing.last(Change(deciding, shown, lineage, now is None, timed))
+        if touch is None:
+            self.discloser.caused_by(TIME_PASSED)
+        else:
+            self.discloser.caused_by(touch.cause, touch.cause.published_ms if touch.protective else 0)
 
     def _view(
         self, agreement: Agreement, citizen: Citizen, decision: Decision, sent: Sent | None

@@ -24,7 +24,7 @@ from processors.messages import (
 )
 from processors.record import Records
 from processors.rules import Keys, Rules
-from processors.stage import Outgoing, Record
+from processors.stage import Outgoing, Record, Step
 from schemas import Agreement, load_agreements, load_contracts
 from tests.nasty.generate import CASES
 
@@ -49,6 +49,10 @@ class Town:
     out: list[Outgoing] = field(default_factory=list)
 
     def tell(self, person: str, *messages: Message, now_ms: int = NOW) -> list[Outgoing]:
+        """One step of one person; return what went out."""
+        return self.step(person, *messages, now_ms=now_ms).outgoing
+
+    def step(self, person: str, *messages: Message, now_ms: int = NOW) -> Step:
         """One step of one person."""
         stage = Records(Rules(CONTRACTS, dict(self.agreements), Keys(b"secret")))
         batch = [
@@ -57,7 +61,7 @@ class Town:
         step = stage.step(self.states.get, batch, () if messages else (person.encode(),), now_ms)
         self.states |= {key: state.body for key, state in step.states.items() if state is not None}
         self.out = step.outgoing
-        return self.out
+        return step
 
     def deliver(self, person: str) -> None:
         """Hand over what the last step sent to another record."""

@@ -74,12 +74,17 @@ def test_an_answer_names_the_latest_question_and_none_goes_back():
     assert both[NHS].answered == 9
 
 
-def test_whoever_asked_hears_its_own_cause_and_the_others_that_of_the_last_who_asked():
-    """V3, V5: what a view was written for can be resolved."""
+def test_a_component_hears_the_last_event_that_touched_it_and_never_one_about_others():
+    """V3, V5: who merely asked in the same step is no cause of what happens to somebody else."""
     told = Graph().step(same(NHS, NINO), same(UTR, NINO), claims(TAX, 4))
-    assert told[NHS].cause == Cause(SOURCE, f"{NHS}/1")
-    assert told[UTR].cause == Cause(SOURCE, f"{UTR}/1")
-    assert told[NINO].cause == Cause(SOURCE, f"{TAX}/4")
+    assert {told[member].cause for member in (NHS, UTR, NINO)} == {Cause(SOURCE, f"{UTR}/1")}
+    assert told[TAX].cause == Cause(SOURCE, f"{TAX}/4")
+
+
+def test_parts_that_fall_apart_hear_the_unlink_and_not_a_later_question_of_another():
+    """V5, I3: each part of what was one person is told why it is alone."""
+    told = Graph(same(NHS, NINO)).step(claims(NHS, 2, ("", NINO, 0)), claims(TAX, 4))
+    assert told[NHS].cause == told[NINO].cause == Cause(SOURCE, f"{NHS}/2")
 
 
 def test_of_two_questions_in_a_batch_the_later_is_answered_and_names_the_cause():
