@@ -16,10 +16,12 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from connectors import ensure_stack, own_process
+from connectors.kafka_groups import group_facts
 from connectors.kafka_history import HistoryReader
 from connectors.own_process import OwnProcess
 from connectors.state_files import read_json
 from postroom.commands.history import judge
+from postroom.stage_groups import groups_of
 from processors import Keys, Rules
 from processors.history import Verdict
 from producers import make_ready, synthetic
@@ -107,19 +109,33 @@ class Ordeal:
         self.supervisor.signal(victim, signal.SIGKILL)
         self.note("killed", victim)
 
-    def freeze(self, seconds: float) -> None:
-        """Stop a worker until its group has expelled it, and let it go on as a zombie."""
+    def freeze(self) -> None:
+        """Stop a worker until its groups have expelled it, and let it go on as a zombie.
+
+        The broker says when that is. A worker that still joins keeps a rebalance open, in which the zombie
+        may come back before anybody has missed it: so all are ready first.
+        """
+        for name in self.supervisor.names():
+            self.supervisor.wait_ready(name)
         victim = self.chance.choice(self.supervisor.names())
-        self.supervisor.wait_ready(victim)
         before = len(self.supervisor.said(victim))
+        started = time.monotonic()
         self.supervisor.signal(victim, signal.SIGSTOP)
-        time.sleep(seconds)
-        self.supervisor.signal(victim, signal.SIGCONT)
-        self.note("frozen", f"{victim} for {seconds:.0f} s")
+        try:
+            while self._is_member(victim):
+                assert time.monotonic() < started + 120, f"no group expelled it:\n{self._logs()}"
+                time.sleep(0.2)
+        finally:
+            self.supervisor.signal(victim, signal.SIGCONT)
+        self.note("frozen", f"{victim} for {time.monotonic() - started:.0f} s")
         end = time.monotonic() + 120
         while not {line["event"] for line in self.supervisor.said(victim)[before:]} & {"stopped", "revoked"}:
-            assert time.monotonic() < end, f"the zombie noticed nothing:\n{self.own.said(victim)}"
+            assert time.monotonic() < end, f"the zombie noticed nothing:\n{self._logs()}"
             time.sleep(0.1)
+
+    def _is_member(self, name: str) -> bool:
+        groups = groups_of(self.own.contracts, self.own.agreements)
+        return any(name in facts.members for facts in group_facts(self.own.stack.access, groups).values())
 
     # -- the stack
 

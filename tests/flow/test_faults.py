@@ -103,7 +103,7 @@ def killed(here: Ordeal, within_s: float = 1.5) -> None:
 
 def zombie(here: Ordeal) -> None:
     """SIGSTOP until expelled, SIGCONT: what it then commits, the broker refuses."""
-    here.freeze(5)
+    here.freeze()
 
 
 def killed_inside(here: Ordeal) -> None:
