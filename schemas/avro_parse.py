@@ -237,6 +237,9 @@ def _size_min(type_: AvroType) -> int:
             return 1
 
 
+_HOW_DEFAULTS_STAND = "a union's is of its first branch, a date's is a number of days"
+
+
 def raw_default(type_: AvroType, value: object, where: str) -> object:
     """A default as the schema's JSON writes it, turned into raw Avro data; SchemaInvalid when it does not
     fit.
@@ -270,7 +273,7 @@ def raw_default(type_: AvroType, value: object, where: str) -> object:
             return _record_default(type_, value, where)
         case Union(branches=branches), _:
             return raw_default(branches[0], value, where)
-    raise SchemaInvalid(where, "the default does not fit the type")
+    raise SchemaInvalid(where, f"the default does not fit the type; {_HOW_DEFAULTS_STAND}")
 
 
 def _record_default(record: Record, value: Mapping[str, object], where: str) -> dict[str, object]:
