@@ -33,6 +33,8 @@ class KafkaAccess:
     """Whom we believe; None is what the machine trusts."""
     cert_file: Path | None = None
     key_file: Path | None = None
+    process: str = "command"
+    """Which of our processes asks: its clients are called so in the broker's logs and metrics."""
 
     def __post_init__(self) -> None:
         if self.security not in PROTOCOLS or self.mechanism not in MECHANISMS:
@@ -97,6 +99,15 @@ class KafkaAccess:
     def to(self, bootstrap: str) -> KafkaAccess:
         """The same identity at another address."""
         return replace(self, bootstrap=bootstrap)
+
+    def of(self, process: str) -> KafkaAccess:
+        """The same identity as used by one of our processes."""
+        return replace(self, process=process)
+
+    @property
+    def client_id(self) -> str:
+        """What its clients call themselves, for whoever reads the broker's logs; it permits nothing."""
+        return f"postroom-{self.process}"
 
     @property
     def who(self) -> str:

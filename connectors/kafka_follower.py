@@ -207,7 +207,7 @@ def make_consumer(access: KafkaAccess, **more: object) -> Any:
     from aiokafka import AIOKafkaConsumer
 
     settings: dict[str, object] = {
-        "client_id": "postroom-gateway",
+        "client_id": access.client_id,
         "group_id": None,
         "isolation_level": "read_committed",
         "enable_auto_commit": False,

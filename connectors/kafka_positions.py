@@ -107,7 +107,7 @@ def topic_positions(access: KafkaAccess, topic: str) -> Iterator[TopicPositions]
     try:
         consumer = KafkaConsumer(
             **access.settings(),
-            client_id="postroom-sink",
+            client_id=access.client_id,
             bootstrap_timeout_ms=CONNECT_MS,
             request_timeout_ms=ANSWER_MS,
             isolation_level="read_committed",

@@ -41,7 +41,7 @@ class PublishingDoor:
         self._registry = registry_of(stack)
         self._contracts = Watched(lambda: fingerprint(settings), self._read)
         self.schemas = RegisteredSchemas(self._registry)
-        self.sink = KafkaSink(stack.access)
+        self.sink = KafkaSink(stack.access.of(name))
         within_s = settings.values[f"{name}_acknowledged_within_ms"].value / 1000
         self.publishing = Publishing(self.sink, self.schemas, time.monotonic, within_s)
 

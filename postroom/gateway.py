@@ -88,9 +88,10 @@ class Running:
         self._clients = Watched(self._clients_fingerprint, self._read_clients)
         self.contracts, self.clients = self._rules.current.contracts, self._clients.current
         self.schemas = RegisteredSchemas(registry_of(stack))
-        self.sink = KafkaSink(stack.access)
-        self.views = TopicViews(stack.access, self.clients.read_agreements, view_topic, self.schemas)
-        self.ledger = TopicLedger(stack.access, changelog("obligations"), obligation_of)
+        access = stack.access.of("gateway")
+        self.sink = KafkaSink(access)
+        self.views = TopicViews(access, self.clients.read_agreements, view_topic, self.schemas)
+        self.ledger = TopicLedger(access, changelog("obligations"), obligation_of)
 
     def _read_rules(self, in_force: Rules | None) -> Rules:
         """Contracts and agreements; once there are some in force, UserError or Trouble unless everything that

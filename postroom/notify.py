@@ -90,7 +90,7 @@ class RunningNotify:
 
     def work(self, stop: threading.Event, progress: Progress) -> None:
         """Tell people until told to stop; Trouble when something that it stands on is away."""
-        plan, access = self._plan, self._stack.access
+        plan, access = self._plan, self._stack.access.of("notify")
         reader = AvroReader(access, registry_of(self._stack))
 
         def decoded(record: RawRecord) -> tuple[str, dict[str, Any] | None]:

@@ -87,5 +87,5 @@ class RunningSink:
             if not looking:
                 take_away(rows, table, say)
             table = fitted(rows, table, partly=partly)
-            with topic_positions(self._stack.access, view_topic(self._agreement)) as topic:
+            with topic_positions(self._stack.access.of("sink"), view_topic(self._agreement)) as topic:
                 yield Keeper(topic, table, rows, Decoder(registry.schema_by_id), say)

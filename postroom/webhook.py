@@ -95,7 +95,7 @@ class Sending:
     """The couriers on a stack: made from settings, then run in a loop."""
 
     def __init__(self, settings: Settings, stack: Stack) -> None:
-        self._settings, self._stack, self._access = settings, stack, stack.access
+        self._settings, self._access = settings, stack.access.of("webhook")
         self._records = ViewRecords(RegisteredSchemas(registry_of(stack)))
         self._journal = journal_of(settings)
         self._tell = spans_of("webhook", "client", settings)

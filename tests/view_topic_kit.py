@@ -69,20 +69,21 @@ class OnKafka:
         await self.asking.stop()
         await self.views.stop()
 
-    async def write(self, key: str, name: str | None, partition: int) -> None:
+    async def write(self, key: str, name: str | None, partition: int, supersedes: str = "") -> None:
         """Write one record in a transaction of its own, and wait until it is committed for readers: Kafka
         answers a commit before its marker is in the partition.
         """
         async with self.producer.transaction():
-            offset = await self.send(key, name, partition)
+            offset = await self.send(key, name, partition, supersedes)
         here = TopicPartition(self.topic, partition)
         while (await self.asking.end_offsets([here]))[here] <= offset:
             await asyncio.sleep(0.005)
 
-    async def send(self, key: str, name: str | None, partition: int) -> int:
+    async def send(self, key: str, name: str | None, partition: int, supersedes: str = "") -> int:
         """Write one record in the transaction that is open."""
         value = None if name is None else frame(self.schema_id, self.codec.encode({"name": name}))
         headers = [("postroom_sequence", b"1")]
+        headers += [("postroom_supersedes", supersedes.encode())] * bool(supersedes)
         sent = await self.producer.send_and_wait(self.topic, value, key.encode(), partition, headers=headers)
         return int(sent.offset)
 

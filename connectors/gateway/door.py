@@ -15,6 +15,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.away import Away, Full
@@ -86,7 +87,11 @@ def caller_of(request: Request) -> Caller:
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """Return the route as the code has it, never the path that was asked for."""
-    return str(getattr(scope.get("route"), "path", "unknown"))
+    found = scope.get("route")
+    if found is None and "app" in scope:  # refused before any route was looked for
+        matches = ((each, each.matches(scope)[0]) for each in scope["app"].routes)
+        found = next((each for each, match in matches if match is not Match.NONE), None)
+    return str(getattr(found, "path", "unknown"))
 
 
 def answer(request: Request, problem: Problem) -> Response:

@@ -20,6 +20,15 @@ MARGIN_MS = 3_600_000
 PAGE_MAX = 1_000
 STREAM_PAGE = 100
 HEARTBEAT_S = 15.0
+MEND = "connect again with a new token and the last id as Last-Event-ID"
+FRESH_S = 1.0
+"""How long a page that a slow reader takes is believed; then what is left of it is read again."""
+ENDED = (
+    b"event: stream-ended\ndata: "
+    + msgspec.json.encode({"why": "the token has ended, or the client may no longer read", "mend": MEND})
+    + b"\n\n"
+)
+"""The last event of a stream; it has no id, so that the reader goes on from the one before."""
 
 
 class Subscribing:
@@ -49,7 +58,7 @@ class Subscribing:
     ) -> dict[str, Any]:
         """Return a page of changes, waiting a while for the first when there is none. Problem, Away."""
         page = await self._page(agreement, cursor, limit)
-        if not page.changes and wait_s > 0:
+        if not page.changes and page.at_end and wait_s > 0:
             await self._views.wait(agreement, page.positions, wait_s)
             page = await self._page(agreement, cursor._replace(positions=page.positions), limit)
         return {
@@ -62,16 +71,25 @@ class Subscribing:
         self, cursor: Cursor, subscriber: str, agreement: str, left_s: Callable[[], float]
     ) -> AsyncIterator[bytes]:
         """Yield Server-Sent Events, each with the cursor behind it as its id, while time is left."""
+        told = False
         while left_s() > 0:
             page = await self._page(agreement, cursor, STREAM_PAGE)
-            for index, change in enumerate(page.changes):
-                positions = _behind(cursor.positions, page.changes[: index + 1])
-                here = Cursor(positions, cursor.since_ms)
-                yield _event(change, self._cursors.write(here, subscriber, agreement))
-            cursor = self._after(cursor, page)
-            if page.at_end:
-                yield self._at_end(cursor, subscriber, agreement, told=not page.changes)
+            stale_ms = self._now_ms() + FRESH_S * 1000
+            for change in page.changes:
+                # INVARIANT: a slow reader is not handed a view that was retracted while it took its time.
+                if self._now_ms() > stale_ms or left_s() <= 0:
+                    break
+                cursor = Cursor(_behind(cursor.positions, change), cursor.since_ms)
+                told = False
+                yield _event(change, self._cursors.write(cursor, subscriber, agreement))
+            else:
+                cursor = self._after(cursor, page)
+                if not page.at_end:
+                    continue
+                yield self._at_end(cursor, subscriber, agreement, told=told)
+                told = True
                 await self._views.wait(agreement, cursor.positions, min(HEARTBEAT_S, max(0.0, left_s())))
+        yield ENDED
 
     def _at_end(self, cursor: Cursor, subscriber: str, agreement: str, *, told: bool) -> bytes:
         """That there is no more now; said again it is a heartbeat, whose id alone a reader keeps."""
@@ -99,12 +117,10 @@ class Subscribing:
         return Cursor(page.positions, self._now_ms() if page.at_end else cursor.since_ms)
 
 
-def _behind(positions: tuple[int, ...], changes: Any) -> tuple[int, ...]:
-    """The positions behind these changes, which came after `positions`."""
-    count = max([len(positions), *(change.partition + 1 for change in changes)])
-    reached = [*positions, *([0] * (count - len(positions)))]
-    for change in changes:
-        reached[change.partition] = change.offset + 1
+def _behind(positions: tuple[int, ...], change: Change) -> tuple[int, ...]:
+    """The positions behind a change, which came after `positions`."""
+    reached = [*positions, *([0] * (change.partition + 1 - len(positions)))]
+    reached[change.partition] = change.offset + 1
     return tuple(reached)
 
 

@@ -160,7 +160,7 @@ class KafkaSink:
         while True:
             producer = AIOKafkaProducer(
                 **self._access.settings(),
-                client_id="postroom-gateway",
+                client_id=self._access.client_id,
                 acks="all",
                 enable_idempotence=True,
                 max_request_size=REQUEST_BYTES_MAX,

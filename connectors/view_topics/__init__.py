@@ -2,7 +2,7 @@
 
 from connectors.view_topics.ports import Change, Expired, Page, Views
 from connectors.view_topics.records import ViewRecords
-from connectors.view_topics.shown import RETRACTED, document
+from connectors.view_topics.shown import RETRACTED, SUPERSEDES, document
 from connectors.view_topics.topic_views import TopicViews
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Expired",
     "Page",
     "RETRACTED",
+    "SUPERSEDES",
     "TopicViews",
     "ViewRecords",
     "Views",

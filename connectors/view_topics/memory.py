@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from connectors.away import Away
 from connectors.kafka_follower import Positions
 from connectors.view_topics.ports import Change, Expired, Page
+from connectors.view_topics.shown import SUPERSEDES
 
 PARTITIONS = 3
 
@@ -48,9 +49,10 @@ class MemoryViews:
             raise Expired
         changes: list[Change] = []
         for number, records in enumerate(partitions):
-            found = records[reached[number] :][: limit - len(changes)]
-            changes += found
-            reached[number] += len(found)
+            last = {each.key: each for each in records}
+            while reached[number] < len(records) and len(changes) < limit:
+                changes += _handed_out(records[reached[number]], last)
+                reached[number] += 1
         at_end = all(at == len(records) for at, records in zip(reached, partitions, strict=True))
         return Page(changes, tuple(reached), at_end)
 
@@ -80,3 +82,14 @@ class MemoryViews:
     def _there(self) -> None:
         if self.away:
             raise Away("the broker is away")
+
+
+def _handed_out(change: Change, last: Mapping[str, Change]) -> list[Change]:
+    """What is told of one record, see `ports.Views`."""
+    now = last[change.key]
+    if change.value is None or now is change:
+        return [change]
+    told = tuple(pair for pair in change.headers if pair[0] == SUPERSEDES)
+    if not told or now.value is None:
+        return []
+    return [now._replace(headers=now.headers + told, offset=change.offset)]

@@ -35,7 +35,12 @@ class Views(Protocol):
     """The view topics, read committed. Nothing that it answers is older than the question."""
 
     async def page(self, agreement: str, positions: Positions, limit: int) -> Page:
-        """Return at most `limit` changes from there on; Expired, Away."""
+        """Return at most `limit` changes from there on; Expired, Away.
+
+        A view that a later record of its key has replaced is left out, whoever asks: its content may no
+        longer be permitted (V1). A retraction never is. What a replaced view superseded is told with the
+        view that is there now (V2), which then comes again in its own place.
+        """
 
     async def wait(self, agreement: str, positions: Positions, seconds: float) -> None:
         """Return once something lies beyond these positions, or after that time; Away."""

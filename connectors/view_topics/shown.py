@@ -8,8 +8,9 @@ from connectors.view_topics.ports import Change
 from schemas import format_instant
 
 RETRACTED = "uk.gov.postroom.view-retracted.v1"
+SUPERSEDES = "postroom_supersedes"
+"""A header of a view, once for each older key that it carries on (V2)."""
 
-_REPEATED = "postroom_supersedes"
 _SHOWN = {
     "ce_type": "type",
     "ce_id": "id",
@@ -28,5 +29,5 @@ def document(change: Change) -> dict[str, Any]:
     shown |= {name: headers[raw] for raw, name in _SHOWN.items() if raw in headers}
     shown["sequence"] = int(headers.get("postroom_sequence", 0))
     shown["published"] = format_instant(change.timestamp_ms)
-    supersedes = [value for name, value in change.headers if name == _REPEATED]
+    supersedes = [value for name, value in change.headers if name == SUPERSEDES]
     return shown | ({"supersedes": supersedes} if supersedes else {})

@@ -1,7 +1,8 @@
 """View topics of Kafka as the gateway reads them: pages by offset, and the last record under a key.
 
 Nothing of a view is kept: of each key only where its last record lies, under a hash, so that the memory of
-this process names nobody. The record itself is fetched from the topic when it is asked for.
+this process names nobody. The record itself is fetched from the topic when it is asked for. By the same
+index a page leaves out a view that has been replaced: until compaction the topic still holds it (V1).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from connectors.kafka_access import KafkaAccess
 from connectors.kafka_follower import Follower, Positions, let_go, make_consumer
 from connectors.view_topics.ports import Change, Expired, Page
 from connectors.view_topics.records import Schemas, ViewRecords
+from connectors.view_topics.shown import SUPERSEDES
 
 WITHIN_S = 10.0
 READERS_MAX = 16
@@ -25,6 +27,8 @@ IDLE_MAX = 2  # of one topic
 FETCH_BYTES = 262_144
 POLL_MS = 500
 ATTEMPTS = 5
+READ_ON_S = 2.0
+"""How long a page looks for changes where everything is replaced; then it is told empty, with its cursor."""
 _OFFSET_BITS = 48
 
 
@@ -44,6 +48,19 @@ class _Index:
     def place(self, key: bytes) -> tuple[int, int] | None:
         found = self._places.get(_digest(key))
         return None if found is None else (found >> _OFFSET_BITS, found & ((1 << _OFFSET_BITS) - 1))
+
+    def is_replaced(self, record: Any) -> bool:
+        """Tell whether a record is a view that a later one under its key has replaced; a retraction never
+        is.
+        """
+        if record.value is None or record.key is None:
+            return False
+        partition, offset = self.place(record.key) or (-1, -1)
+        return partition == record.partition and offset > record.offset
+
+    def is_handed_out(self, record: Any) -> bool:
+        """Tell whether something of a record is told: what it superseded is, though it is replaced (V2)."""
+        return record.key is not None and (not self.is_replaced(record) or bool(_superseded(record)))
 
 
 class TopicViews:
@@ -113,19 +130,36 @@ class TopicViews:
 
     async def page(self, agreement: str, positions: Positions, limit: int) -> Page:
         """Return at most `limit` changes from these positions on, see `ports.Views`."""
-        follower = self._follower(agreement)
+        follower, index = self._follower(agreement), self._indexes[agreement]
+        # INVARIANT: the index has all that was there when the question came, before anything is read: what
+        # was retracted by then is not handed out (V1).
         ends = await follower.reached_the_end(WITHIN_S)
         if len(positions) > len(ends):
             raise Expired
         reached = [*positions, *([0] * (len(ends) - len(positions)))]
         if any(at > end for at, end in zip(reached, follower.positions, strict=True)):
             raise Expired
-        records: list[Any] = []
+        changes: list[Change] = []
         if not _are_beyond(reached, ends):
             async with self._reader(follower.topic, len(ends)) as reader:
-                records = await _read(reader, follower.topic, reached, ends, limit)
-        changes = [await self._records.change(record) for record in records if record.key is not None]
+                records = await _read(reader, follower.topic, reached, ends, limit, index.is_handed_out)
+                reader.pause(*reader.assignment())
+                found = [await self._handed_out(reader, agreement, record) for record in records]
+                changes = [change for change in found if change is not None]
         return Page(changes, tuple(reached), _are_beyond(reached, ends))
+
+    async def _handed_out(self, reader: Any, agreement: str, record: Any) -> Change | None:
+        """A record as a change. A view that is replaced, and superseded other keys, is told with what is
+        under its key now: its own content may no longer be permitted (V1), and what it superseded is said
+        once (V2).
+        """
+        if not self._indexes[agreement].is_replaced(record):
+            return await self._records.change(record)
+        now = await self._last(reader, agreement, record.key)
+        if now is None or now.value is None:
+            return None
+        told = now.headers + tuple(pair for pair in _superseded(record) if pair not in now.headers)
+        return now._replace(headers=told, partition=record.partition, offset=record.offset)
 
     async def wait(self, agreement: str, positions: Positions, seconds: float) -> None:
         """Return once there is more, or after that time."""
@@ -134,19 +168,26 @@ class TopicViews:
     async def latest(self, agreement: str, key: str) -> Change | None:
         """Return the last record under a key; Away."""
         follower, raw = self._follower(agreement), key.encode()
-        index = self._indexes[agreement]
+        # INVARIANT: as fresh as the topic was when the question came.
+        partitions = len(await follower.reached_the_end(WITHIN_S))
+        if self._indexes[agreement].place(raw) is None:
+            return None
+        async with self._reader(follower.topic, partitions) as reader:
+            return await self._last(reader, agreement, raw)
+
+    async def _last(self, reader: Any, agreement: str, key: bytes) -> Change | None:
+        """Return the last record under a key that is known of; None when compaction has taken it. Away."""
+        follower, index = self._follower(agreement), self._indexes[agreement]
         for _ in range(ATTEMPTS):
-            # INVARIANT: as fresh as the topic was when the question came.
-            partitions = len(await follower.reached_the_end(WITHIN_S))
-            place = index.place(raw)
+            place = index.place(key)
             if place is None:
                 return None
-            async with self._reader(follower.topic, partitions) as reader:
-                record = await _one(reader, follower.topic, *place)
-            if record is not None and record.key == raw:
+            record = await _one(reader, follower.topic, *place)
+            if record is not None and record.key == key:
                 return await self._records.change(record)
-            if index.place(raw) == place and record is not None:
+            if index.place(key) == place and record is not None:
                 return None  # compaction has taken its tombstone
+            await follower.reached_the_end(WITHIN_S)
         raise Away("the view changes too fast to be read")
 
     @asynccontextmanager
@@ -186,9 +227,19 @@ class TopicViews:
                     await let_go(reader)
 
 
-async def _read(reader: Any, topic: str, reached: list[int], ends: Positions, limit: int) -> list[Any]:
-    """Read on from `reached`, which is moved, until the limit, the ends, or a moment without an answer."""
+async def _read(
+    reader: Any,
+    topic: str,
+    reached: list[int],
+    ends: Positions,
+    limit: int,
+    wanted_record: Callable[[Any], bool],
+) -> list[Any]:
+    """Read on from `reached`, which is moved, until the limit of wanted records, the ends, or some time."""
     from aiokafka import TopicPartition
+
+    loop, began = asyncio.get_running_loop(), list(reached)
+    until_s = loop.time() + READ_ON_S
 
     wanted = [number for number, end in enumerate(ends) if reached[number] < end]
     partitions = [TopicPartition(topic, number) for number in wanted]
@@ -200,9 +251,11 @@ async def _read(reader: Any, topic: str, reached: list[int], ends: Positions, li
         while len(records) < limit and not _are_beyond(reached, ends):
             found = await reader.getmany(*partitions, timeout_ms=POLL_MS, max_records=limit - len(records))
             for each in found.values():
-                records += each
+                records += filter(wanted_record, each)
             for partition in partitions:
                 reached[partition.partition] = await reader.position(partition)
+            if loop.time() > until_s and reached != began:
+                break  # much that is replaced lies here: the asker goes on from where this came to
     return records
 
 
@@ -214,12 +267,20 @@ async def _one(reader: Any, topic: str, partition: int, offset: int) -> Any:
     reader.seek(at, offset)
     reader.resume(at)
     found = await reader.getmany(at, timeout_ms=int(WITHIN_S * 1000), max_records=1)
+    reader.pause(at)
     records = found.get(at, [])
     return records[0] if records else None
 
 
 def _are_beyond(reached: list[int], ends: Positions) -> bool:
     return all(at >= end for at, end in zip(reached, ends, strict=True))
+
+
+def _superseded(record: Any) -> tuple[tuple[str, str], ...]:
+    """The headers of a record that name the keys it supersedes."""
+    return tuple(
+        (name, (raw or b"").decode("utf-8", "replace")) for name, raw in record.headers if name == SUPERSEDES
+    )
 
 
 def _digest(key: bytes) -> bytes:

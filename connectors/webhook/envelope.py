@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from connectors.view_topics import RETRACTED, Change, document
+from connectors.view_topics import RETRACTED, SUPERSEDES, Change, document
 from schemas import format_instant
 
 CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 SOURCE = "urn:gov:postroom:record"
-SUPERSEDES, SEQUENCE = "postroom_supersedes", "postroom_sequence"
+SEQUENCE = "postroom_sequence"
 
 _ATTRIBUTES = ("id", "type", "time", "traceparent")
 _encode = msgspec.json.Encoder(order="sorted").encode

@@ -43,6 +43,7 @@ class Topic(MemoryViews):
         contracts, agreements = load_rules_files(ROOT / "schemas", ROOT / "schemas" / "agreements")
         self._codec = ViewCodec(agreements[HOUSING], contracts)
         self.records, self.fuse, self.failed = ViewRecords(self), Fuse(), 0
+        self.newest: dict[str, int] = {}
 
     async def writer(self, _: int) -> dict[str, Any]:
         """What the registry knows."""
@@ -50,12 +51,13 @@ class Topic(MemoryViews):
 
     def give(self, key: str, number: int) -> None:
         """Write a view."""
+        self.newest[key] = number
         value = frame(1, self._codec.encode({"name": {"given_names": str(number)}}))
         self.write(HOUSING, key, value, change(key, number, {}).headers)  # type: ignore[arg-type]
 
     def give_malformed(self, secret: str) -> None:
-        """Write a record that only a broken worker writes."""
-        self.write(HOUSING, "a", secret.encode(), change("a", 99, {}).headers)  # type: ignore[arg-type]
+        """Write a record that only a broken worker writes, and that none replaces (V1)."""
+        self.write(HOUSING, "z", secret.encode(), change("z", 99, {}).headers)  # type: ignore[arg-type]
 
     def count(self) -> int:
         """How many records it holds."""
@@ -94,7 +96,8 @@ class FromTopic(Carrier):
         self.topic.give(key, number)
 
     def give_again(self, key: str, number: int) -> None:
-        self.give(key, number)
+        """A worker that says again what it said says the newest: no older view follows a newer one (V6)."""
+        self.give(key, max(number, self.topic.newest.get(key, 0)))
 
     def give_malformed(self, secret: str) -> None:
         self.topic.give_malformed(secret)
@@ -232,7 +235,6 @@ class AsSubscriber(FromTopic):
         self.state, self.told = "well", list[str]()
         self.cursor: str | None = None
         self.taken, self.held = list[tuple[str, int]](), dict[str, int]()
-        self.read = 0
         self.restart()
 
     def restart(self) -> None:
@@ -262,7 +264,7 @@ class AsSubscriber(FromTopic):
             if each["sequence"] > self.held.get(key, 0):
                 self.held[key] = each["sequence"]
                 self.taken.append((key, number))
-        self.cursor, self.read = page["cursor"], self.read + len(page["changes"])
+        self.cursor = page["cursor"]
 
     def die_at(self, touch: int) -> None:
         self.fuse.left = touch
@@ -274,7 +276,12 @@ class AsSubscriber(FromTopic):
         return self.taken
 
     def waiting(self) -> int:
-        return self.topic.count() - self.read
+        """What lies behind the cursor; what was left out on the way is not waited for."""
+        if self.cursor is None:
+            return self.topic.count()
+        return self.topic.count() - sum(
+            self.rig.cursors.read(self.cursor, "council-leeds", HOUSING).positions
+        )
 
     def reported(self) -> str:
         return "\n".join(self.told)

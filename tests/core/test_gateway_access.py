@@ -111,7 +111,8 @@ def test_an_audit_line_says_why_and_nothing_of_anybody(made: Rig, capsys: pytest
         ("leeds", "not-entitled", 404),
         (None, "no-credentials", 401),
     ]
-    assert lines[2]["route"] == "/views/{agreement}/{key}"
+    # Whoever is refused before its route is looked for, too: an operator sees what was tried.
+    assert [line["route"] for line in lines] == ["/events", "/events", "/views/{agreement}/{key}", "unknown"]
     assert "SECRET" not in said
     assert token[:20] not in said
     assert "nobody-known" not in said

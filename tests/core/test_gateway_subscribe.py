@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors.gateway import Subscribing
 from connectors.gateway.ports import Obligation
 from schemas import cloudevent_from_json
 from tests.gateway_kit import HOUSING, ISSUING, TAX, Rig, rig, view_headers
@@ -80,7 +81,7 @@ def test_a_retraction_is_as_visible_as_a_view(made: Rig):
     """In a page, in a stream, and under its key: 410 with the sequence and V2's reason, and nothing more."""
     made.views.write(HOUSING, "s-1", {"name": "A"}, view_headers(1))
     made.views.write(HOUSING, "s-1", None, view_headers(2, **RETRACTED))
-    change = made.get(CHANGES).json()["changes"][-1]
+    [change] = made.get(CHANGES).json()["changes"]  # and what it retracts is handed out to nobody (V1)
     assert (change["value"], change["reason"], change["sequence"]) == (None, "ended", 2)
     answer = made.get(f"/views/{HOUSING}/s-1")
     assert answer.status_code == 410
@@ -170,14 +171,43 @@ def test_a_stream_goes_on_from_the_last_event_that_was_read(made: Rig):
     written(made, 5)
     events = stream(made)
     names = [event["event"] for event in events]
-    assert names == ["view-updated"] * 5 + ["at-end"]
+    assert names == ["view-updated"] * 5 + ["at-end", "stream-ended"]
+    assert "a new token" in json.loads(events[-1]["data"])["mend"]
     resumed = stream(made, **{"last-event-id": events[1]["id"]})
     assert [event["data"] for event in resumed[:3]] == [event["data"] for event in events[2:5]]
-    assert not stream(made, **{"last-event-id": events[-1]["id"]})
+    again = stream(made, **{"last-event-id": events[-1]["id"]})
+    assert [event["event"] for event in again] == ["at-end", "stream-ended"]
     page = made.get(CHANGES, cursor=events[1]["id"]).json()
     assert [json.dumps(change) for change in page["changes"]] == [
         json.dumps(json.loads(event["data"])) for event in events[2:5]
     ]
+
+
+def test_a_stream_of_an_empty_view_says_that_it_is_at_the_end(made: Rig):
+    """Whoever reads to the end before it acts would wait for ever."""
+    assert [event["event"] for event in stream(made)] == ["at-end", "stream-ended"]
+
+
+def test_a_slow_reader_of_a_stream_is_not_sent_what_was_retracted_meanwhile(made: Rig):
+    """V1: a page that it takes its time over is not believed for long; the retraction comes."""
+    written(made, 5)
+
+    async def slowly() -> list[str]:
+        part = Subscribing(made.views, made.cursors, made.now_ms)
+        events = part.stream(
+            part.start(None, "council-leeds", HOUSING), "council-leeds", HOUSING, lambda: 60.0
+        )
+        taken = [await anext(events)]
+        for key in [change.key for change in (await made.views.page(HOUSING, (), 5)).changes]:
+            made.views.write(HOUSING, key, None, view_headers(2, **RETRACTED))
+        made.later_ms += 1_500
+        async for event in events:
+            if b"event: at-end" in event:
+                break
+            taken.append(event)
+        return [event.decode().split("event: ")[1].split("\n")[0] for event in taken]
+
+    assert made.http.runner.run(slowly()) == ["view-updated"] + ["view-retracted"] * 5
 
 
 def test_what_is_wrong_with_a_stream_is_said_before_it_begins(made: Rig):
