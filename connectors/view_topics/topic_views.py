@@ -56,7 +56,7 @@ class _Index:
         if record.value is None or record.key is None:
             return False
         partition, offset = self.place(record.key) or (-1, -1)
-        return partition == record.partition and offset > record.offset
+        return bool(partition == record.partition and offset > record.offset)
 
     def is_handed_out(self, record: Any) -> bool:
         """Tell whether something of a record is told: what it superseded is, though it is replaced (V2)."""

@@ -12,6 +12,7 @@ import pytest
 
 from connectors import Stack
 from connectors.doors.problems import Problem
+from connectors.kafka_access import KafkaAccess
 from postroom import gateway as module
 from postroom.composition import DISCOVER_EVERY_S
 from postroom.config import load_settings
@@ -61,7 +62,7 @@ class World:
         monkeypatch.setattr(module, "TopicLedger", lambda *_: None)
         monkeypatch.setattr(module, "registry_of", lambda _: None)
         object.__setattr__(stack, "registry", "http://127.0.0.1:1")
-        object.__setattr__(stack, "access", None)
+        object.__setattr__(stack, "access", KafkaAccess("127.0.0.1:1"))
         self.running = module.Running(settings, stack)
         self.gateway = self.running.gateway()
         self.now_s = time.monotonic()
