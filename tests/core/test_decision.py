@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from processors.decision import QUESTIONS, Decision, Permit, Question, decide, decide_closed
+from processors.decision import (
+    OF_ATTRIBUTES,
+    QUESTIONS,
+    Decision,
+    Permit,
+    Question,
+    decide,
+    decide_closed,
+    may_permit,
+    summary,
+)
 from processors.golden import Citizen, Golden
 from processors.messages import Consent, Enrolment, Entry, Objection
 from processors.outcomes import Denial
@@ -161,3 +171,38 @@ def test_an_error_while_deciding_denies_everything() -> None:
     assert decision.denied is Denial.ERROR
     assert set(decision.attributes.values()) == {Denial.ERROR}
     assert decision.key is None
+
+
+def test_a_decision_is_counted_by_its_first_denial() -> None:
+    """C6: denied as a whole, denied in every attribute, partly permitted, permitted."""
+    permit = Permit("public-task")
+    paused, withdrawn = Denial.CONSENT_PAUSED, Denial.CONSENT_WITHDRAWN
+    counted = [
+        Decision(Denial.DECEASED, None, {"name": Denial.DECEASED}),
+        Decision(None, "k", {"name": paused, "birth": withdrawn}),
+        Decision(None, "k", {"name": permit, "birth": paused, "address": withdrawn}),
+        Decision(None, "k", {"name": permit, "birth": permit}),
+    ]
+    assert [summary(each) for each in counted] == [
+        ("denied", Denial.DECEASED),
+        ("denied", paused),
+        ("partial", paused),
+        ("permitted", ""),
+    ]
+
+
+def test_every_denial_is_of_the_person_of_an_attribute_or_an_error() -> None:
+    """C6: what is asked of an attribute is what no question about the person asks."""
+    assert [*(denial for denial, _, _ in QUESTIONS), *OF_ATTRIBUTES, Denial.ERROR] == list(Denial)
+
+
+def test_what_cannot_be_told_is_decided() -> None:
+    """C6: nobody is left out of a decision because asking failed; the decision then denies."""
+
+    class Broken(Question):
+        def permit(self, attribute: str) -> Any:
+            raise RuntimeError("broken")
+
+    names = [grant.attribute for grant in HOUSING.attributes]
+    assert not may_permit(Question(HOUSING, citizen(), "p-1", RULES, NOW, False), names)
+    assert may_permit(Broken(HOUSING, citizen(), "p-1", RULES, NOW, False), names)

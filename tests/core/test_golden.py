@@ -125,6 +125,13 @@ def test_one_protected_fragment_protects_the_person() -> None:
     assert not folded(fragment(NHS), fragment(NINO)).restricted
 
 
+def test_one_overfull_fragment_makes_the_person_overfull() -> None:
+    """R8: what one of them could not remember may be a withdrawal of anything."""
+    assert not folded(fragment(NINO), fragment(NHS)).overfull
+    assert folded(fragment(NINO, overfull=True), fragment(NHS)).overfull
+    assert folded(fragment(NINO), fragment(NHS, overfull=True)).overfull
+
+
 def test_the_person_has_all_identifiers_and_those_superseded_of_each_fragment() -> None:
     """I3, C8: what any fragment knows as superseded is no key."""
     citizen = folded(fragment(NHS), fragment(NINO, superseded=(NINO,)))

@@ -125,6 +125,33 @@ def test_of_two_contents_the_greater_digest_then_time_wins() -> None:
             assert value_at(filled(*order), 100) == b'"b"'
 
 
+def test_an_id_is_used_twice_only_if_it_is_of_one_source_and_says_two_things() -> None:
+    """R2, E1: another source may use the id, and who repeats what it said has said nothing else."""
+    middle = said(1, content=b"m")
+    for source in ("urn:gov:aaa:main", "urn:gov:zzz:main"):
+        assert not register.contradicts((middle,), said(1, source=source, content=b"z"))
+    same_source = "".join(["urn:gov:", "dwp:main"])  # equal, and another object, as when it was decoded
+    assert not register.contradicts((middle,), said(1, source=same_source, content=b"m"))
+    assert register.contradicts((middle,), said(1, source=same_source, content=b"z"))
+    assert not register.contradicts((middle,), said(2, content=b"z"))
+
+
+def test_contents_outdo_each_other_within_their_own_event_only() -> None:
+    """R2, E1: two sources that use one id speak of two events, and the record hears of both."""
+    for source in ("urn:gov:aaa:main", "urn:gov:zzz:main"):
+        other = said(1, source=source, content=b"z", effective_at=20, expires=500, value=b'"other"')
+        longer = said(1, content=b"m", expires=NEVER, value=b'"longer"', effective_at=5)
+        twin = said(1, source="".join(["urn:gov:", "dwp:main"]), content=b"z", expires=600, value=b'"twin"')
+        assert sorted(sent(filled(other, longer))) == [b'"longer"', b'"other"']
+        assert sorted(sent(filled(other, longer, twin))) == [b'"other"', b'"twin"']
+        assert sent(filled(other, longer, twin), 650) == [b'"longer"']
+
+
+def test_the_digest_that_settles_two_contents_has_sixteen_bytes_of_type_and_form() -> None:
+    """R2: every worker, of whatever version, must find the same winner."""
+    assert register.content_digest("a.b.v1", b"{}").hex() == "1283aada5799b814d2b6d011186cb1b6"
+
+
 def test_the_lesser_content_counts_when_the_greater_has_expired() -> None:
     """R2, R7: what is expired does not compete."""
     held = filled(
@@ -173,6 +200,14 @@ def test_the_values_that_a_register_keeps_have_a_bound_in_bytes() -> None:
     for order in permutations(given):
         held, fallen = register.bounded(order, 100, Limits(register_bytes=10))
         assert ([a.effective_at for a in held], fallen) == ([5, 4], 2)
+
+
+def test_a_register_that_has_just_the_bytes_of_its_bound_keeps_all_of_them() -> None:
+    """R2: the bound is what a register may have; one byte more is what it may not."""
+    three = [said(n, effective_at=n, value=b'"%s"' % (b"x" * n)) for n in (1, 2, 3)]  # of 3, 4 and 5 bytes
+    for most, kept, out in ((12, 3, 0), (11, 2, 1), (9, 2, 1), (8, 1, 2)):
+        held, fallen = register.bounded(three, 100, Limits(register_bytes=most))
+        assert (len(held), fallen) == (kept, out), most
 
 
 def test_the_greatest_value_is_kept_whatever_its_size_and_what_is_not_yet_effective_too() -> None:
