@@ -20,6 +20,7 @@ from processors import (
     DEAD_LETTERS_TOPIC,
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
+    INSTALLATION_TOPIC,
     LETTER_DECISIONS_TOPIC,
     LETTER_REQUESTS_TOPIC,
     REPORTS_TOPIC,
@@ -125,7 +126,7 @@ def _worker(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
     changelogs = {changelog(stage) for stage in STAGES}
     inputs = {*contracts.by_type, ACKNOWLEDGEMENTS_TOPIC, LETTER_REQUESTS_TOPIC}
     every = {topic.name for topic in wanted_topics(contracts, agreements, 1)}
-    may = _on_topics(WORKER, Operation.READ, inputs | INTERNAL_TOPICS | changelogs)
+    may = _on_topics(WORKER, Operation.READ, inputs | INTERNAL_TOPICS | changelogs | {INSTALLATION_TOPIC})
     may |= _on_topics(WORKER, Operation.WRITE, every - inputs)
     may |= {Acl(WORKER, Resource.GROUP, f"{POSTROOM}{stage}", Operation.READ) for stage in STAGES}
     # A transactional id is a task's, and opening it fences whoever had it: nobody else may (V6).
@@ -180,7 +181,7 @@ def _files(contracts: Contracts) -> Role:
 
 
 def _auditor() -> Role:
-    reads = (DISCLOSURES_TOPIC, changelog("persons"))
+    reads = (DISCLOSURES_TOPIC, changelog("persons"), INSTALLATION_TOPIC)
     meaning = "`postroom audit`: who saw what about one citizen"
     return Role(AUDITOR, meaning, _on_topics(AUDITOR, Operation.READ, reads))
 
@@ -197,6 +198,7 @@ def _operator(contracts: Contracts, agreements: Iterable[Agreement]) -> Role:
         LETTER_DECISIONS_TOPIC,
         REPORTS_TOPIC,
         DISPUTES_TOPIC,
+        INSTALLATION_TOPIC,
         changelog("persons"),
         changelog("obligations"),
     )

@@ -236,6 +236,14 @@ class Settings:
             mend="set POSTROOM_SECRET_FILE" if self.kafka else _NO_KEY_LOCALLY,
         )
 
+    @property
+    def secret_source(self) -> str:
+        """Where the identity key came from, for a person to read."""
+        for name in ("secret", "secret_file"):
+            if self._get(name) is not None:
+                return f"{name} from {self.values[name].source}"
+        return f"the local stack's secret in {self.state_dir}"
+
     def _one_of_two(self, one: str, other: str) -> None:
         if self._get(one) is not None and self._get(other) is not None:
             raise UserError(

@@ -19,9 +19,10 @@ from connectors.metrics_reader import Sample, read_metrics
 from connectors.stack import PartStatus
 from postroom.stage_groups import groups_of
 from postroom.topics import changelog
-from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, LETTER_DECISIONS_TOPIC
+from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, INSTALLATION_TOPIC, LETTER_DECISIONS_TOPIC
 from processors.dead_letters import Decision, Letter, Standing, read_either, standings
 from processors.engine.changelog import TASK_KEY, body_of
+from processors.installation import shown_record
 from processors.node import read_dispute
 from processors.obligations import Obligation, read_obligation
 from schemas import Agreement, Contracts
@@ -70,6 +71,8 @@ class Snapshot:
     silent: Sequence[str] = ()
     """Addresses of figures that did not answer."""
     problems: Sequence[str] = ()
+    secret: str | None = None
+    """The fingerprint of the installation's secret, shortened; None while no worker has recorded one."""
 
     @property
     def open_letters(self) -> list[Standing]:
@@ -116,6 +119,7 @@ class Looking:
         self._decisions: list[Decision] = []
         self._owed: dict[bytes, Obligation] = {}
         self._disputes: dict[bytes, str] = {}
+        self._secret: str | None = None
         self._may_count = True
         self._before: tuple[float, Mapping[str, GroupFacts]] | None = None
 
@@ -139,6 +143,7 @@ class Looking:
             samples,
             silent,
             problems,
+            self._secret,
         )
 
     def _stages(self) -> list[StageFigures]:
@@ -175,6 +180,7 @@ class Looking:
     def _read(self) -> None:
         """Take what has been written since the last look."""
         topics = [DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC, changelog("obligations"), DISPUTES_TOPIC]
+        topics.append(INSTALLATION_TOPIC)
         for record in TopicReader(self._access).read(topics, since=self._ends):
             self._ends[record.topic, record.partition] = record.offset + 1
             self._take(record)
@@ -185,6 +191,8 @@ class Looking:
                 self._take_letter(record)
             case topic if topic == DISPUTES_TOPIC:
                 self._keep(self._disputes, record, lambda value: read_dispute(value)[2])
+            case topic if topic == INSTALLATION_TOPIC:
+                self._secret = None if record.value is None else shown_record(record.value)
             case _ if record.key != TASK_KEY:
                 self._keep(self._owed, record, lambda value: read_obligation(body_of(value)))
 

@@ -12,6 +12,7 @@ from processors import (
     DISCLOSURES_TOPIC,
     DISPUTES_TOPIC,
     FRAGMENTS_TOPIC,
+    INSTALLATION_TOPIC,
     LETTER_DECISIONS_TOPIC,
     LETTER_REQUESTS_TOPIC,
     OBLIGATIONS_TOPIC,
@@ -80,6 +81,8 @@ def wanted_topics(
         topic(LETTER_DECISIONS_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
         topic(REPORTS_TOPIC, _kept(90 * DAY_MS) | MESSAGE_SIZE),
         topic(DISPUTES_TOPIC, COMPACTED),
+        # One record, written once: its order with any other would matter, so one partition (C8).
+        topic(INSTALLATION_TOPIC, COMPACTED, 1),
         topic(DISCLOSURES_TOPIC, _kept(FOR_EVER_MS) | MESSAGE_SIZE),
         topic(ACKNOWLEDGEMENTS_TOPIC, _kept(FOR_EVER_MS) | FROM_OUTSIDE),
     ]

@@ -2,6 +2,7 @@
 
 from processors.disclosure import obligations_topic, view_topic
 from processors.identity import Identity
+from processors.installation import INSTALLATION_TOPIC
 from processors.intake import Intake
 from processors.messages import (
     ACKNOWLEDGEMENTS_TOPIC,
@@ -29,6 +30,7 @@ __all__ = [
     "DISCLOSURES_TOPIC",
     "DISPUTES_TOPIC",
     "FRAGMENTS_TOPIC",
+    "INSTALLATION_TOPIC",
     "LETTER_DECISIONS_TOPIC",
     "LETTER_REQUESTS_TOPIC",
     "OBLIGATIONS_TOPIC",

@@ -50,6 +50,10 @@ class Limits:
     """C1: how much earlier a withdrawal from another source may be and still win."""
 
 
+_FINGERPRINT_ROUNDS = 600_000
+"""Some tenths of a second, once a start; `installation.SCHEME` names it in the record."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """The keyed hashes of I4, C8, V3 and V5, all derived from one secret; raw bytes throughout."""
@@ -75,10 +79,14 @@ class Keys:
         """The key of the salts of the disclosure log's commitments (V5)."""
         return self.derive("commitment")
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Tell two secrets apart, no more: 32 bits of a key of its own, which nothing is made with."""
-        return self.derive("fingerprint").hex()[:8]
+    def fingerprint(self, salt: bytes) -> str:
+        """Tell two secrets apart: 128 bits in hex, of a key of its own, which nothing else is made with.
+
+        It is published, so it is slow and salted (NIST SP 800-132): of a random secret of 32 bytes nobody
+        finds anything, and whoever tries words for a weak one pays for each, and for each installation anew.
+        """
+        made = hashlib.pbkdf2_hmac("sha256", self.derive("fingerprint"), salt, _FINGERPRINT_ROUNDS, 16)
+        return made.hex()
 
     def person_id(self, anchor: str) -> str:
         """Name the person whose anchor is ``anchor`` (I4)."""

@@ -24,6 +24,8 @@ from postroom.doctor.clocks import Skew
 from postroom.doctor.ground import Ground, RegistryFacts
 from postroom.kafka_plan import Differences, wanted_of
 from postroom.stage_groups import groups_of
+from processors import Keys
+from processors.installation import record_of
 from schemas import load_agreements, load_contracts
 from tests.core.test_house import ROOT
 
@@ -80,6 +82,7 @@ def healthy(place: Path, **environ: str) -> Ground:
         },
         skews=(Skew("record-0", 12), Skew("this machine", -300)),
         registry=RegistryFacts("http://registry"),
+        recorded=record_of(Keys(KEY.encode()), b"salt"),
     )
 
 

@@ -47,17 +47,20 @@ def person(
     from connectors.kafka_reader import TopicReader
     from postroom.commands.identity import read_nodes
     from postroom.console import say
+    from postroom.installation import require_its_secret
     from postroom.settings import settings
     from processors import DISCLOSURES_TOPIC, Keys
 
+    current = settings()
+    stack = find_stack(current)
+    keys = Keys(current.secret_bytes())
+    require_its_secret(current, stack, keys)
     node = read_nodes(identifier).get(identifier)
     members = (identifier,) if node is None or node.told is None else node.told.members
-    current = settings()
-    keys = Keys(current.secret_bytes())
     persons = {keys.person_id(member) for member in members}
     entries = [
         json.loads(record.value)
-        for record in TopicReader(find_stack(current).access).read([DISCLOSURES_TOPIC])
+        for record in TopicReader(stack.access).read([DISCLOSURES_TOPIC])
         if record.value is not None and record.key is not None and record.key.decode() in persons
     ]
     entries.sort(key=lambda entry: (entry["time"], entry["agreement"], entry["sequence"]))

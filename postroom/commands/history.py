@@ -51,14 +51,15 @@ def verify(
     from connectors.kafka_history import HistoryReader
     from connectors.registry import registry_of
     from postroom.composition import load_rules_files
+    from postroom.installation import require_its_secret
     from postroom.settings import settings
     from processors import Keys, Rules
 
     current = settings()
     stack = find_stack(current)
-    rules = Rules(
-        *load_rules_files(current.contracts_dir, current.agreements_dir), Keys(current.secret_bytes())
-    )
+    keys = Keys(current.secret_bytes())
+    require_its_secret(current, stack, keys)
+    rules = Rules(*load_rules_files(current.contracts_dir, current.agreements_dir), keys)
     verdict = judge(HistoryReader(stack.access), registry_of(stack), rules, replay_max)
     _write(verdict, output)
     if not verdict.clean:

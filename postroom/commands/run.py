@@ -44,11 +44,13 @@ def run(
 
     Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
     the worker with exit 70 and nothing lost: start it again. A new contract or agreement needs no restart.
+    With another secret than the installation's a worker refuses to start, with exit 2.
 
     Example: postroom run all --instance one
     """
     from connectors import find_stack
     from postroom.composition import STAGES, engine_config, reachable_registry, stage_specs
+    from postroom.installation import claim, looked_after
     from postroom.logs import configure_logs
     from postroom.renewal import renewal_for
     from postroom.settings import settings
@@ -65,9 +67,12 @@ def run(
     registry = reachable_registry(stack)
     names = STAGES if stage is Which.ALL else (stage.value,)
     renewal, rules = renewal_for(names, current, stack, registry)
-    IDENTITY_KEY.labels(rules.keys.fingerprint).set(1)
+    # INVARIANT: before any stage runs. What another secret writes nobody can be told to delete (C8).
+    record = claim(current, stack, rules.keys)
+    IDENTITY_KEY.labels(record.short).set(1)
     signals = show_signals("worker", current, stack, READINESS.waiting_for, READINESS.is_alive)
     say("signals", url=signals.url)
     batch_max = current.batch_records_max
-    specs = stage_specs(renewal.stages, renewal.discover, rules, registry, stack.access, batch_max)
+    discover = looked_after(stack, record, renewal.discover)
+    specs = stage_specs(renewal.stages, discover, rules, registry, stack.access, batch_max)
     raise typer.Exit(run_worker(specs, engine_config(current, stack, instance, shell.value, spans)))

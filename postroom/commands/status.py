@@ -37,7 +37,7 @@ def status(
 
     What waits is counted in records; where that would take long, the offsets are told instead as `at most`,
     because each transaction leaves a marker that is an offset too. JSON has all of it in one object: ready,
-    waiting_for, stack, stages, dead_letters, obligations, disputes. Of a stage, `lag` is in offsets and
+    waiting_for, stack, stages, dead_letters, obligations, disputes, secret (its fingerprint, null until a worker ran). Of a stage, `lag` is in offsets and
     `waiting` in records, null where it was not counted.
 
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
@@ -94,6 +94,7 @@ def document(found: Snapshot) -> dict[str, Any]:
             for state in ("open", "overdue")
         },
         "disputes": found.disputes.total(),
+        "secret": found.secret,
     }
 
 
@@ -127,6 +128,7 @@ def _write(found: Snapshot, output: Form) -> None:
             f"{told['dead_letters']['open']} dead letters open, {told['obligations']['overdue']} obligations "
             f"overdue, {told['disputes']} pairs disputed"
         )
+        say(f"the installation's secret has the fingerprint {found.secret or '(none recorded yet)'}")
     say("ready" if told["ready"] else f"not ready: {'; '.join(told['waiting_for'])}")
 
 

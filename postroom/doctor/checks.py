@@ -16,6 +16,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("contracts", files.contracts),
     ("agreements", files.agreements),
     ("secret", files.secret),
+    ("installation", files.installation),
     ("private-files", files.private_files),
     ("certificates", files.certificates),
     ("gateway", files.gateway),

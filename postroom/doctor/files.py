@@ -14,6 +14,8 @@ from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, Severity, fault, note, warning
 from postroom.doctor.ground import Ground
 from postroom.errors import UserError
+from processors import INSTALLATION_TOPIC, Keys
+from processors.installation import is_its_secret
 
 SECRET_BYTES_MIN = 32
 SECRET_DISTINCT_MIN = 8
@@ -129,6 +131,32 @@ def secret(ground: Ground) -> Iterator[Finding]:
             where,
             "child processes and crash dumps show it",
             "POSTROOM_SECRET_FILE, a file of mode 600",
+        )
+
+
+def installation(ground: Ground) -> Iterator[Finding]:
+    """The secret that is configured here is the one that the installation's persons are made of (C8)."""
+    if ground.cluster is None:
+        return
+    if ground.recorded is None:
+        yield note(
+            "no worker has recorded the installation's secret",
+            INSTALLATION_TOPIC,
+            "the first worker to start does so; until then nothing refuses another one (C8)",
+            "`postroom topics apply`, then start the worker whose secret is surely right first",
+        )
+        return
+    try:
+        keys = Keys(ground.settings.secret_bytes())
+    except UserError:
+        return  # `secret` says it
+    if not is_its_secret(keys, ground.recorded):
+        yield fault(
+            "the secret that is configured here is not the installation's",
+            ground.settings.secret_source,
+            f"the installation's has the fingerprint {ground.recorded.short}; workers with this one refuse "
+            "to start, because every citizen would be another person (C8)",
+            "POSTROOM_SECRET_FILE with the file that the workers have; docs/runbooks/PostroomKeysDiffer.md",
         )
 
 

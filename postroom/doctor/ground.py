@@ -18,8 +18,10 @@ from postroom.config import Settings
 from postroom.doctor.clocks import Skew, skews
 from postroom.doctor.finding import Finding, Severity
 from postroom.errors import UserError
+from postroom.installation import recorded
 from postroom.stage_groups import groups_of
-from processors import view_topic
+from processors import INSTALLATION_TOPIC, view_topic
+from processors.installation import Recorded
 from schemas import Agreement, Contracts, view_schema
 
 Found = TypeVar("Found")
@@ -58,6 +60,8 @@ class Ground:
     groups: Mapping[str, GroupFacts] = field(default_factory=dict)
     skews: tuple[Skew, ...] = ()
     registry: RegistryFacts | None = None
+    recorded: Recorded | None = None
+    """What the installation says of its secret."""
     problems: tuple[Finding, ...] = ()
 
     @property
@@ -91,6 +95,9 @@ class _Gathering:
             differences = self._try(lambda: kafka_plan.plan(stack.access, wanted))
             groups = self._try(lambda: group_facts(stack.access, groups_of(contracts, agreements)))
             found = self._try(lambda: skews(stack.access, cluster.topics))
+        record = None
+        if stack is not None and cluster is not None and INSTALLATION_TOPIC in cluster.topics:
+            record = self._try(lambda: recorded(stack))
         registry = None
         if stack is not None and contracts is not None:
             registry = self._try(lambda: registry_facts(stack.registry, contracts, agreements))
@@ -108,6 +115,7 @@ class _Gathering:
             groups or {},
             found or (),
             registry,
+            record,
             tuple(self.problems),
         )
 

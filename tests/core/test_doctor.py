@@ -72,6 +72,12 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         "fault",
         lambda p: healthy(p, POSTROOM_SECRET_FILE=str(private(p / "word", "changeme\n"))),
     ),
+    "no worker has recorded a secret": ("installation", "note", lambda p: replace(healthy(p), recorded=None)),
+    "the secret of another installation": (
+        "installation",
+        "fault",
+        lambda p: healthy(p, POSTROOM_SECRET_FILE=str(private(p / "other", KEY[::-1]))),
+    ),
     "a secret of one letter": (
         "secret",
         "fault",
