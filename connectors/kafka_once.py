@@ -58,7 +58,7 @@ def _patiently(ask: Callable[[], Found], patience_s: float) -> Found:
             if time.monotonic() > deadline:
                 raise
             # Two that fence each other must not do so in step.
-            time.sleep(PAUSE_S * random.uniform(0.2, 1.0))
+            time.sleep(PAUSE_S * random.uniform(0.2, 1.0))  # noqa: S311 - spreads attempts, hides nothing
 
 
 def _read(access: KafkaAccess, topic: str, key: bytes) -> bytes | None:

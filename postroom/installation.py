@@ -1,4 +1,4 @@
-"""Whether this process holds the installation's secret: asked before anything is derived from it (C8, adr/0066).
+"""Whether this process holds the installation's secret, asked before it derives keys (C8, adr/0066).
 
 A worker records it at the very first start; everybody else only compares. Any doubt is a refusal.
 """

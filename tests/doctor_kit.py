@@ -19,13 +19,14 @@ from connectors.kafka_access import KafkaAccess
 from connectors.kafka_acls import AclPlan
 from connectors.kafka_facts import ClusterFacts, TopicFacts
 from connectors.kafka_groups import GroupFacts
-from postroom.config import load_settings
+from postroom.config import Settings, load_settings
 from postroom.doctor.clocks import Skew
 from postroom.doctor.ground import Ground, RegistryFacts
+from postroom.errors import UserError
 from postroom.kafka_plan import Differences, wanted_of
 from postroom.stage_groups import groups_of
 from processors import Keys
-from processors.installation import record_of
+from processors.installation import Recorded, record_of
 from schemas import load_agreements, load_contracts
 from tests.core.test_house import ROOT
 
@@ -82,8 +83,16 @@ def healthy(place: Path, **environ: str) -> Ground:
         },
         skews=(Skew("record-0", 12), Skew("this machine", -300)),
         registry=RegistryFacts("http://registry"),
-        recorded=record_of(Keys(KEY.encode()), b"salt"),
+        recorded=recorded_of(settings),
     )
+
+
+def recorded_of(settings: Settings) -> Recorded:
+    """The record of the secret that is configured, if one is."""
+    try:
+        return record_of(Keys(settings.secret_bytes()), b"salt")
+    except UserError:
+        return record_of(Keys(KEY.encode()), b"salt")
 
 
 def private(file: Path, content: str, mode: int = 0o600) -> Path:

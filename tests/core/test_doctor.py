@@ -23,6 +23,8 @@ from postroom.doctor.checks import CHECKS, examine
 from postroom.doctor.clocks import Skew
 from postroom.doctor.finding import Finding
 from postroom.doctor.ground import Ground
+from processors import Keys
+from processors.installation import record_of
 from tests.core.test_house import ROOT
 from tests.doctor_kit import (
     AGREEMENTS,
@@ -76,7 +78,7 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "the secret of another installation": (
         "installation",
         "fault",
-        lambda p: healthy(p, POSTROOM_SECRET_FILE=str(private(p / "other", KEY[::-1]))),
+        lambda p: replace(healthy(p), recorded=record_of(Keys(KEY[::-1].encode()), b"salt")),
     ),
     "a secret of one letter": (
         "secret",

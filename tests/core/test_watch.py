@@ -82,6 +82,7 @@ def test_a_snapshot_is_one_object_for_scripts():
         "dead_letters": {"open": 1, "oldest_s": 3600},
         "obligations": {"open": 1, "overdue": 1},
         "disputes": 2,
+        "secret": None,
     }
 
 
