@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -198,3 +199,18 @@ def _behind(module: str, name: str, files: dict[str, Path]) -> str:
                 own = next(a.name for a in node.names if name in (a.name, a.asname))
                 return _behind(inner, own, files) if inner in files else module
     return module
+
+
+def test_the_door_of_the_connectors_brings_the_local_stack_only_when_it_is_asked_for():
+    """Every command comes through that door; each name on it is still there, and no other."""
+    program = (
+        "import sys, connectors\n"
+        "assert 'connectors.local_stack' not in sys.modules, 'imported before anyone asked'\n"
+        "for name in connectors.__all__: getattr(connectors, name)\n"
+        "assert 'connectors.local_stack' in sys.modules\n"
+        "assert not hasattr(connectors, 'nonsense')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
