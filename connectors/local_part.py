@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from connectors import own_process
 from connectors.own_process import OwnProcess
-from connectors.ports import free_port
+from connectors.ports import free_port, is_free
 from connectors.state_files import private_directory
 from connectors.trouble import Unreachable
 
@@ -121,9 +121,13 @@ def wait_ready(part: Part, started: Started, state_dir: Path, ready_seconds: flo
         time.sleep(POLL_SECONDS)
 
 
-def port_was_taken(part: Part, state_dir: Path) -> bool:
-    """Tell whether the process ended because somebody else took its port in the meantime."""
-    return any(words in log_tail(part, state_dir, lines=40) for words in TAKEN)
+def port_was_taken(part: Part, ports: tuple[int, ...], state_dir: Path) -> bool:
+    """Tell whether the process ended because somebody else took its port in the meantime.
+
+    The log says so, unless its end is the long trace of something that followed; or whoever took it is there.
+    """
+    said = any(words in log_tail(part, state_dir, lines=40) for words in TAKEN)
+    return said or not all(is_free(port) for port in ports)
 
 
 def log_tail(part: Part, state_dir: Path, lines: int = TAIL_LINES) -> str:

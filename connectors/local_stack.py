@@ -239,7 +239,7 @@ def _start_one(part: Part, settings: StackSettings, home: Path, java: Path) -> S
             if (
                 configured
                 or attempt == PORT_ATTEMPTS
-                or not local_part.port_was_taken(part, settings.state_dir)
+                or not local_part.port_was_taken(part, ports, settings.state_dir)
             ):
                 raise
         else:
