@@ -10,7 +10,10 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import time
+from collections.abc import Mapping
 
+from connectors.certificate_ends import ends_in
 from connectors.kafka_access import KafkaAccess
 from connectors.trouble import NotLetIn, Unreachable
 
@@ -22,6 +25,19 @@ METADATA, SASL_HANDSHAKE, API_VERSIONS, SASL_AUTHENTICATE = 3, 17, 18, 36
 NO_TOPICS = struct.pack(">i", 0)
 UNSUPPORTED_MECHANISM = 33
 STATUS = "`postroom status` says what runs; `postroom up` starts a local one"
+NOT_BELIEVED = "Kafka's certificate is not believed"
+NOT_NOW: Mapping[int, tuple[str, str]] = {
+    10: (
+        "Kafka's certificate has ended",
+        "renew that of this listener, or of the CA that signed it; if neither has ended, this machine's clock "
+        "is wrong (`postroom doctor` shows both)",
+    ),
+    9: (
+        "Kafka's certificate does not count yet",
+        "set the clock of this machine or of whoever made the certificate: `chronyc tracking` on both",
+    ),
+}
+"""By OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED and X509_V_ERR_CERT_NOT_YET_VALID: what, and how to mend it."""
 WHO = "check POSTROOM_KAFKA_USERNAME and its password file; `postroom access credential` makes a new one"
 
 
@@ -44,7 +60,8 @@ def _try(access: KafkaAccess, server: str) -> Unreachable | None:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=TRY_SECONDS) as line:
             if not access.encrypted:
                 return _converse(access, server, line)
-            return _shake_hands(access, server, line)
+            problem = _shake_hands(access, server, line)
+            return problem and (_ours_has_ended(access, problem) or problem)
     except OSError as error:
         return Unreachable(UNREACHABLE, where=server, why=error.strerror or str(error), mend=STATUS)
 
@@ -55,12 +72,7 @@ def _shake_hands(access: KafkaAccess, server: str, line: socket.socket) -> Unrea
         with access.tls().wrap_socket(line, server_hostname=name) as tls:
             return _converse(access, server, tls)
     except ssl.SSLCertVerificationError as error:
-        return Unreachable(
-            "Kafka's certificate is not believed",
-            where=server,
-            why=error.verify_message,
-            mend="name the CA that signed it with POSTROOM_KAFKA_CA_FILE, and the broker by a name in it",
-        )
+        return _not_believing(server, error)
     except ssl.SSLError as error:
         if "ALERT" in str(error.reason):
             return Unreachable(
@@ -72,6 +84,32 @@ def _shake_hands(access: KafkaAccess, server: str, line: socket.socket) -> Unrea
         return _no_tls(access, server)
     except ConnectionError:
         return _no_tls(access, server)
+
+
+def _not_believing(server: str, error: ssl.SSLCertVerificationError) -> Unreachable:
+    """Tell a certificate whose time is not now from one that is strange: other people mend it."""
+    what, mend = NOT_NOW.get(
+        error.verify_code,
+        (
+            NOT_BELIEVED,
+            "name the CA that signed it with POSTROOM_KAFKA_CA_FILE, and the broker by a name in it",
+        ),
+    )
+    return Unreachable(what, where=server, why=error.verify_message, mend=mend)
+
+
+def _ours_has_ended(access: KafkaAccess, problem: Unreachable) -> Unreachable | None:
+    """A broker refuses it by an alert that rarely says why, or by ending the line; here it can be seen."""
+    theirs = {NOT_BELIEVED, *(what for what, _ in NOT_NOW.values())}
+    file, now_ms = access.cert_file, time.time_ns() // 1_000_000
+    if file is None or problem.what in theirs or all(each.ends_ms > now_ms for each in ends_in(file)):
+        return None
+    return Unreachable(
+        "our certificate for Kafka has ended",
+        where=str(file),
+        why=f"{problem.where}: {problem.what}",
+        mend="put a new one there (POSTROOM_KAFKA_CERT_FILE, POSTROOM_KAFKA_KEY_FILE) and start again",
+    )
 
 
 def _converse(access: KafkaAccess, server: str, line: socket.socket) -> Unreachable | None:

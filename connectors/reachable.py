@@ -12,8 +12,10 @@ def kafka_problem(access: KafkaAccess, timeout_ms: int = 5000) -> str | None:
     """Ask the cluster for its brokers; return why that failed, None when at least one is there."""
     try:
         return _ask(access, timeout_ms)
-    except (Trouble, ValueError) as trouble:
-        return str(trouble)
+    except Trouble as trouble:
+        return f"{trouble}; {trouble.mend}" if trouble.mend else str(trouble)
+    except ValueError as error:
+        return str(error)
 
 
 def registry_problem(url: str, timeout_seconds: float = 5.0) -> str | None:

@@ -26,6 +26,7 @@ from prometheus_client import (
 )
 from prometheus_client.registry import Collector
 
+from connectors.log_line import say
 from connectors.trouble import Misused
 
 BUILD = Gauge(
@@ -36,9 +37,26 @@ REACHABLE = Gauge(
     "1 if the system answered when this process last asked, every fifteen seconds.",
     ["system"],
 )
+CERTIFICATE_END = Gauge(
+    "postroom_certificate_end_timestamp_seconds",
+    "When a certificate ends that this process presents, believes by, or is presented by Kafka or the registry; "
+    "the soonest of several.",
+    ["certificate"],
+)
+DISK_FREE = Gauge(
+    "postroom_disk_free_bytes", "Free where this process keeps what it must keep (POSTROOM_STATE).", ["disk"]
+)
+CLOCK_AHEAD = Gauge(
+    "postroom_clock_ahead_seconds",
+    "How far this machine's clock is ahead of the registry's, which tells whole seconds.",
+    ["of"],
+)
 
 ASK_EVERY_S = 15.0
+LOOK_EVERY_S = 60.0
+"""At what changes slowly: certificates, clocks."""
 REQUEST_S_MAX = 10.0
+OF_EVERY_PROCESS = (BUILD, REACHABLE, CERTIFICATE_END, DISK_FREE, CLOCK_AHEAD)
 
 WaitingFor = Callable[[], list[str]]
 """Names what a process waits for before it does its work; nothing: it is ready."""
@@ -66,6 +84,7 @@ class Signals:
         """
         self._waiting_for, self._is_alive = waiting_for, is_alive
         self._needed, self._silent = frozenset(needed), set[str]()
+        self._problems: dict[str, str | None] = {}
         self._metrics = make_wsgi_app(_registry(metrics))
         self._ended = threading.Event()
         BUILD.labels(process, version("postroom"), platform.python_version()).set(1)
@@ -91,22 +110,32 @@ class Signals:
         self._server.shutdown()
         self._server.server_close()
 
-    def keep_asking(self, name: str, ask: Callable[[], object]) -> None:
-        """Do this at once and every fifteen seconds, in a thread of its own, as long as this is served."""
+    def keep_asking(self, name: str, ask: Callable[[], object], every_s: float = ASK_EVERY_S) -> None:
+        """Do this at once and every so many seconds, in a thread of its own, as long as this is served."""
 
         def asking() -> None:
             while not self._ended.is_set():
                 ask()
-                self._ended.wait(ASK_EVERY_S)
+                self._ended.wait(every_s)
 
         threading.Thread(target=asking, daemon=True, name=name).start()
 
     def _note(self, system: str, problem: str | None) -> None:
         REACHABLE.labels(system).set(problem is None)
+        if problem != self._problems.get(system):
+            self._tell(system, problem)
         if problem is not None and system in self._needed:
             self._silent.add(system)
         else:
             self._silent.discard(system)
+
+    def _tell(self, system: str, problem: str | None) -> None:
+        """Say once why a system does not answer, and once that it does again: clients only say that they try."""
+        if problem is not None:
+            say("system-away", "warning", system=system, why=problem)
+        elif self._problems.get(system) is not None:
+            say("system-answers", system=system)
+        self._problems[system] = problem
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -125,7 +154,7 @@ class Signals:
 def _registry(metrics: Iterable[Collector]) -> CollectorRegistry:
     """Return what is told: not the library's own registry, in which everything is that was ever imported."""
     told = CollectorRegistry()
-    for each in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, BUILD, REACHABLE, *metrics):
+    for each in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *OF_EVERY_PROCESS, *metrics):
         told.register(each)
     return told
 

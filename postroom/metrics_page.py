@@ -44,14 +44,18 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
 
 LABELS: dict[str, str] = {
     "agreement": "the agreements' files, and those that were",
+    "certificate": "`kafka-listener`, `kafka-ca`, `kafka-client`, `registry`, `gateway`, `gateway-client-ca`, "
+    "`pay`, `onelogin`",
     "cause": "`moment`, `sweep`",
     "change": "the words in the metric's description",
+    "disk": "`state`",
     "drop": "the directories of POSTROOM_DROPS",
     "endpoint": "the file of webhooks",
     "error": "the reasons for which a worker ends itself, in the code",
     "fingerprint": "one for each secret that workers were given: one",
     "group": "`postroom.<stage>`",
     "method": "HTTP's methods, `other`",
+    "of": "`registry`",
     "outcome": "the outcomes that stages, gateway, webhooks, files and doors return, in the code",
     "owner": "the owners that contracts name",
     "partition": "the number of partitions",

@@ -10,8 +10,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from connectors import Stack
 from connectors.reachable import kafka_problem, registry_problem
-from connectors.signals import IsAlive, Signals, WaitingFor
+from connectors.signals import LOOK_EVERY_S, IsAlive, Signals, WaitingFor
 from postroom.config import Settings
+from postroom.own_state import tell_certificates, tell_clock, tell_disk
 
 DECLARED_IN: Mapping[str, str] = {
     "worker": "processors.engine.metrics",
@@ -47,7 +48,7 @@ def show_signals(
     Of the metrics it tells those that its kind declares. Others' are loaded as well, with what both stand
     on, and those without labels would be there at once: a webhook process is no gateway that is not ready.
     """
-    return Signals(
+    signals = Signals(
         process,
         settings.metrics_host,
         settings.metrics_port,
@@ -60,3 +61,7 @@ def show_signals(
         needed,
         metrics_in(import_module(DECLARED_IN[process])),
     )
+    tell_disk(settings)
+    signals.keep_asking("certificates", lambda: tell_certificates(settings, stack), LOOK_EVERY_S)
+    signals.keep_asking("clock", lambda: tell_clock(stack), LOOK_EVERY_S)
+    return signals

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from connectors.doors.certificates import CERTIFICATE, Certificate
+from connectors.log_line import say
 from connectors.private_line import LOOPBACK
 from connectors.trouble import Misused
 
@@ -29,6 +30,8 @@ HEAD_S_MAX = 15
 CONNECTIONS_MAX = 2_000
 HEADERS_BYTES_MAX = 32_768
 BACKLOG = 1_024
+LOOK_EVERY_TICKS = 20
+"""Of uvicorn's, ten a second: every two seconds at a certificate's files."""
 
 
 class Tls(NamedTuple):
@@ -174,11 +177,56 @@ def server(app: ASGIApp, tls: Tls | None) -> uvicorn.Server:
             where=f"{tls.certificate}, {tls.key}" if tls else "",
             why=error.strerror or type(error).__name__,
         ) from error
-    return _Server(config)
+    return _Server(config, tls)
+
+
+def _state(tls: Tls) -> tuple[int, ...] | None:
+    """Which files lie there now; None while one is missing."""
+    try:
+        found = [file.stat() for file in (tls.certificate, tls.key)]
+    except OSError:
+        return None
+    return tuple(number for each in found for number in (each.st_ino, each.st_mtime_ns, each.st_size))
+
+
+def _take_up(config: uvicorn.Config, tls: Tls) -> None:
+    """Present what the files hold from now on; what does not fit together is told, and the old one stays."""
+    where = f"{tls.certificate}, {tls.key}"
+    try:
+        # Tried apart: a certificate that is loaded before its key turns out wrong would be half in force.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
+        if config.ssl is not None:
+            config.ssl.load_cert_chain(tls.certificate, tls.key, password="")
+    except OSError as error:
+        say("certificate-not-taken-up", "warning", where=where, why=error.strerror or "")
+        return
+    say("certificate-taken-up", where=where)
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever started it: uvicorn's own way ends the process before it is tidied up."""
+    """Leaves signals to whoever started it: uvicorn's own way ends the process before it is tidied up.
+
+    A certificate that is renewed in its files is taken up by new connections; open ones go on.
+    """
+
+    def __init__(self, config: uvicorn.Config, tls: Tls | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+        self._taken = self._seen = None if tls is None else _state(tls)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the files every few seconds; the parent's word on whether to end."""
+        if self._tls is not None and counter % LOOK_EVERY_TICKS == 0:
+            self._look(self._tls)
+        return await super().on_tick(counter)
+
+    def _look(self, tls: Tls) -> None:
+        found = _state(tls)
+        # INVARIANT: only files that lay still between two looks. The key may come after its certificate.
+        lies_still, self._seen = found == self._seen, found
+        if lies_still and found != self._taken and found is not None:
+            self._taken = found
+            _take_up(self.config, tls)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from connectors import Trouble
+from connectors.certificate_ends import End, ends_in
 from postroom.composition import STAGES
 from postroom.config import read_private
 from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, Severity, fault, note, warning
 from postroom.doctor.ground import Ground
 from postroom.errors import UserError
+from postroom.own_state import free_bytes
 from processors import INSTALLATION_TOPIC, Keys
 from processors.installation import is_its_secret
 
@@ -188,7 +189,7 @@ def certificates(ground: Ground) -> Iterator[Finding]:
         if file is None:
             continue
         try:
-            found = _certificates(Path(file))
+            found = ends_in(Path(file))
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not PEM, or broken"
             yield fault(
@@ -198,31 +199,22 @@ def certificates(ground: Ground) -> Iterator[Finding]:
                 "put the right file there",
             )
             continue
-        for name, ends_ms in found:
-            yield from _expiry(ground, f"{file}: {name}", ends_ms)
+        for end in found:
+            yield from _expiry(ground, end)
+    for end in ground.presented:
+        yield from _expiry(ground, end)
 
 
-def _expiry(ground: Ground, where: str, ends_ms: int) -> Iterator[Finding]:
-    left_ms = ends_ms - ground.now_ms
+def _expiry(ground: Ground, end: End) -> Iterator[Finding]:
+    left_ms, where = end.ends_ms - ground.now_ms, f"{end.where}: {end.subject}"
     if left_ms <= 0:
-        why, mend = "nobody who checks it believes it", "renew it, and restart what serves it"
+        why = "nobody who checks it believes it: lines that are open go on, no new one is made"
+        mend = "renew it, and have what serves it take it up (docs/runbooks/PostroomCertificateEnded.md)"
         yield fault(f"a certificate ended {-left_ms // DAY_MS} days ago", where, why, mend)
     elif left_ms < SOON_MS:
         why = "then clients are refused, all at once"
-        yield warning(f"a certificate ends in {left_ms // DAY_MS} days", where, why, "renew it")
-
-
-def _certificates(file: Path) -> list[tuple[str, int]]:
-    """The certificates of a PEM file: subject and end, UTC ms; keys are passed over."""
-    from cryptography import x509
-
-    content = file.read_bytes()
-    if b"CERTIFICATE" not in content:
-        return []
-    return [
-        (each.subject.rfc4514_string(), int(each.not_valid_after_utc.timestamp() * 1000))
-        for each in x509.load_pem_x509_certificates(content)
-    ]
+        mend = "renew it (docs/runbooks/PostroomCertificateEnds.md)"
+        yield warning(f"a certificate ends in {left_ms // DAY_MS} days", where, why, mend)
 
 
 def gateway(ground: Ground) -> Iterator[Finding]:
@@ -239,13 +231,10 @@ def gateway(ground: Ground) -> Iterator[Finding]:
         yield Finding(Severity.FAULT, error.what, error.where, error.why, error.mend or "docs/gateway.md")
 
 
-def disk(ground: Ground, usage: Callable[[Path], Any] | None = None) -> Iterator[Finding]:
+def disk(ground: Ground, look: Callable[[Path], int] = free_bytes) -> Iterator[Finding]:
     """A full disk stops the worker; nothing is lost, and nothing goes on."""
-    import shutil
-
     directory = ground.settings.state_dir
-    there = next(parent for parent in (directory, *directory.parents) if parent.exists())
-    free = (usage or shutil.disk_usage)(there).free
+    free = look(directory)
     if free < FREE_BYTES_MIN:
         yield (fault if free < FREE_BYTES_LEAST else warning)(
             f"{free >> 20} MiB are free where the stores are",

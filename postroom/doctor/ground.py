@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connectors import Stack, Trouble, find_stack, stack_status
+from connectors.certificate_ends import End
 from connectors.kafka_facts import ClusterFacts, cluster_facts
 from connectors.kafka_groups import GroupFacts, group_facts
 from connectors.registry import FULL_TRANSITIVE, Registry
@@ -19,6 +20,7 @@ from postroom.doctor.clocks import Skew, skews
 from postroom.doctor.finding import Finding, Severity
 from postroom.errors import UserError
 from postroom.installation import recorded
+from postroom.own_state import presented
 from postroom.stage_groups import groups_of
 from processors import INSTALLATION_TOPIC, view_topic
 from processors.installation import Recorded
@@ -62,6 +64,8 @@ class Ground:
     registry: RegistryFacts | None = None
     recorded: Recorded | None = None
     """What the installation says of its secret."""
+    presented: tuple[End, ...] = ()
+    """The certificates that Kafka and the registry present, believed or not."""
     problems: tuple[Finding, ...] = ()
 
     @property
@@ -116,6 +120,7 @@ class _Gathering:
             found or (),
             registry,
             record,
+            () if stack is None else tuple(end for _, ends in presented(stack) for end in ends),
             tuple(self.problems),
         )
 

@@ -7,8 +7,10 @@ stderr. What libraries say comes through here too, so that a log is of one kind.
 from __future__ import annotations
 
 import logging
+import math
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import structlog
@@ -20,6 +22,10 @@ Level = Literal["debug", "info", "warning", "error"]
 NOTICES_MAX = 20
 """Of one step: a department that sends nothing but rubbish fills topics, not the log."""
 NAME_CHARACTERS_MAX = 200
+SAY_AGAIN_S = 10.0
+"""Before the same sentence of a library is written again."""
+SAID_MAX = 200
+"""Sentences that are remembered for that."""
 
 
 def say(event: str, level: Level = "info", **fields: Any) -> None:
@@ -64,15 +70,32 @@ class Libraries(logging.Handler):
     """Says what libraries log, as far as it can hold nobody's data.
 
     Of Kafka's clients the whole message; of others the sentence without what was put into it, which may be an
-    exception's text. No traceback of any.
+    exception's text. No traceback of any. The same sentence is written once in a while: a client that is not
+    let in says so a hundred times a second, and would fill the disk.
     """
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic_s = monotonic_s
+        self._said_s: dict[tuple[str, str], float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         ours = record.name.startswith(("aiokafka", "kafka"))
         message = record.getMessage() if ours else str(record.msg)
+        if self._was_said(record.name, message):
+            return
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"
         say("library", level, logger=record.name, message=message)
+
+    def _was_said(self, logger: str, message: str) -> bool:
+        now_s = self._monotonic_s()
+        if now_s - self._said_s.get((logger, message), -math.inf) < SAY_AGAIN_S:
+            return True
+        if len(self._said_s) >= SAID_MAX:
+            self._said_s.clear()
+        self._said_s[logger, message] = now_s
+        return False
 
 
 LIBRARIES: dict[str, Any] = {

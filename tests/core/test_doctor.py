@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from connectors import Stack
+from connectors.certificate_ends import End
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_acls import Acl, AclChange, AclPlan
 from connectors.kafka_facts import Hanging
@@ -29,6 +29,7 @@ from tests.core.test_house import ROOT
 from tests.doctor_kit import (
     AGREEMENTS,
     KEY,
+    NOW_MS,
     TOPIC,
     _cluster,
     brokers,
@@ -104,6 +105,11 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         "certificates",
         "warning",
         lambda p: healthy(p, POSTROOM_KAFKA_CA_FILE=str(certificate(p / "ca.crt", 5))),
+    ),
+    "a listener whose certificate has ended": (
+        "certificates",
+        "fault",
+        lambda p: replace(healthy(p), presented=(End("kafka:9093", "CN=kafka", NOW_MS - 1),)),
     ),
     "a certificate that is not there": (
         "certificates",
@@ -305,7 +311,7 @@ def test_every_check_has_a_case():
 @pytest.mark.parametrize(("free", "severity"), [(2 << 30, None), (512 << 20, "warning"), (1 << 20, "fault")])
 def test_a_full_disk_is_told_before_it_is_full(tmp_path: Path, free: int, severity: str | None):
     """A worker that cannot write its store ends."""
-    found = list(files.disk(healthy(tmp_path), lambda _: SimpleNamespace(free=free)))
+    found = list(files.disk(healthy(tmp_path), lambda _: free))
     assert [each.severity.value for each in found] == ([severity] if severity else [])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import json
+import shutil
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -231,3 +233,39 @@ def test_a_websocket_is_closed_without_an_answer(plain: tuple[Rig, int]):
     upgrade["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
     answer = httpx.get(f"http://127.0.0.1:{port}/events", headers=upgrade, trust_env=False)
     assert answer.status_code == 401
+
+
+def test_a_renewed_certificate_is_taken_up_and_half_of_one_is_not(tmp_path: Path):
+    """Nobody restarts a gateway because a certificate was renewed; a key that is not its own changes nothing."""
+    authority = Authority(tmp_path, "ours")
+    address = x509.IPAddress(ip_address("127.0.0.1"))
+    first, second, third = (
+        authority.sign(name, address, ExtendedKeyUsageOID.SERVER_AUTH)
+        for name in ("first", "second", "third")
+    )
+    in_use = Signed(tmp_path / "use.pem", tmp_path / "use.key")
+
+    def put(certificate: Path, key: Path) -> None:
+        shutil.copy(certificate, in_use.certificate)
+        shutil.copy(key, in_use.key)
+
+    def until_served(wanted: Path) -> None:
+        der = ssl.PEM_cert_to_DER_cert(wanted.read_text())
+        deadline = time.monotonic() + 60
+        while ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port))) != der:
+            assert time.monotonic() < deadline, "the renewed certificate was not taken up"
+            time.sleep(0.2)
+
+    put(*first[:2])
+    with served(rig(tmp_path), Tls(in_use.certificate, in_use.key, None)) as port:
+        until_served(first.certificate)
+        with structlog.testing.capture_logs() as said:
+            put(second.certificate, third.key)
+            deadline = time.monotonic() + 60
+            while not any(each["event"] == "certificate-not-taken-up" for each in said):
+                assert time.monotonic() < deadline, said
+                time.sleep(0.1)
+            until_served(first.certificate)
+            put(third.certificate, third.key)
+            until_served(third.certificate)
+        assert said[-1]["event"] == "certificate-taken-up"

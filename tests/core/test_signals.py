@@ -211,3 +211,20 @@ def test_a_library_does_not_put_its_arguments_into_the_log(monkeypatch):
     for name in ("mode.services", "aiokafka.consumer"):
         Libraries().emit(logging.LogRecord(name, logging.ERROR, "", 1, "crashed: %r", ("it",), None))
     assert said == ["crashed: %r", "crashed: 'it'"]
+
+
+def test_a_library_that_says_the_same_a_hundred_times_a_second_is_written_once_in_a_while():
+    """A client that is not let in must not fill the disk; another sentence is written at once."""
+    now_s = [100.0]
+    libraries = Libraries(lambda: now_s[0])
+
+    def log(message: str) -> None:
+        libraries.emit(logging.LogRecord("aiokafka", logging.ERROR, "", 0, message, None, None))
+
+    with structlog.testing.capture_logs() as said:
+        for _ in range(500):
+            log("not let in")
+        log("no leader")
+        now_s[0] += 10
+        log("not let in")
+    assert [each["message"] for each in said] == ["not let in", "no leader", "not let in"]
