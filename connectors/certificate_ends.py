@@ -1,7 +1,7 @@
 """When certificates end: those in our files, and those that a server presents.
 
-A certificate that ends takes every new line with it at one moment, mostly at night, and lines that are open hide
-it until then. So its end is a figure that can be looked at long before.
+A certificate that ends takes every new line with it at one moment, mostly at night, and lines that are open
+hide it until then. So its end is a figure that can be looked at long before.
 """
 
 from __future__ import annotations

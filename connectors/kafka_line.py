@@ -29,8 +29,8 @@ NOT_BELIEVED = "Kafka's certificate is not believed"
 NOT_NOW: Mapping[int, tuple[str, str]] = {
     10: (
         "Kafka's certificate has ended",
-        "renew that of this listener, or of the CA that signed it; if neither has ended, this machine's clock "
-        "is wrong (`postroom doctor` shows both)",
+        "renew that of this listener, or of the CA that signed it; if neither has ended, this machine's "
+        "clock is wrong (`postroom doctor` shows both)",
     ),
     9: (
         "Kafka's certificate does not count yet",

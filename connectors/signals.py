@@ -39,8 +39,8 @@ REACHABLE = Gauge(
 )
 CERTIFICATE_END = Gauge(
     "postroom_certificate_end_timestamp_seconds",
-    "When a certificate ends that this process presents, believes by, or is presented by Kafka or the registry; "
-    "the soonest of several.",
+    "When a certificate ends that this process presents, believes by, or is presented by Kafka or the "
+    "registry; the soonest of several.",
     ["certificate"],
 )
 DISK_FREE = Gauge(
@@ -130,7 +130,7 @@ class Signals:
             self._silent.discard(system)
 
     def _tell(self, system: str, problem: str | None) -> None:
-        """Say once why a system does not answer, and once that it does again: clients only say that they try."""
+        """Say once why a system does not answer, and once that it does again: clients only try."""
         if problem is not None:
             say("system-away", "warning", system=system, why=problem)
         elif self._problems.get(system) is not None:

@@ -44,7 +44,8 @@ PROCESSES: tuple[tuple[str, ModuleType], ...] = (
 
 LABELS: dict[str, str] = {
     "agreement": "the agreements' files, and those that were",
-    "certificate": "`kafka-listener`, `kafka-ca`, `kafka-client`, `registry`, `gateway`, `gateway-client-ca`, "
+    "certificate": "`kafka-listener`, `kafka-ca`, `kafka-client`, `registry`, `gateway`, "
+    "`gateway-client-ca`, "
     "`pay`, `onelogin`",
     "cause": "`moment`, `sweep`",
     "change": "the words in the metric's description",

@@ -236,7 +236,7 @@ def test_a_websocket_is_closed_without_an_answer(plain: tuple[Rig, int]):
 
 
 def test_a_renewed_certificate_is_taken_up_and_half_of_one_is_not(tmp_path: Path):
-    """Nobody restarts a gateway because a certificate was renewed; a key that is not its own changes nothing."""
+    """Nobody restarts a gateway for a renewed certificate; a key that is not its own changes nothing."""
     authority = Authority(tmp_path, "ours")
     address = x509.IPAddress(ip_address("127.0.0.1"))
     first, second, third = (

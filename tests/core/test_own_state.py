@@ -1,4 +1,4 @@
-"""What a process tells of certificates, its disk and its clock, and how a line says which of them is wrong."""
+"""What a process tells of certificates, its disk and its clock, and how a line says what is wrong."""
 
 from __future__ import annotations
 
