@@ -51,12 +51,12 @@ def person(
     from postroom.settings import settings
     from processors import DISCLOSURES_TOPIC, Keys
 
+    node = read_nodes(identifier).get(identifier)
+    members = (identifier,) if node is None or node.told is None else node.told.members
     current = settings()
     stack = find_stack(current)
     keys = Keys(current.secret_bytes())
     require_its_secret(current, stack, keys)
-    node = read_nodes(identifier).get(identifier)
-    members = (identifier,) if node is None or node.told is None else node.told.members
     persons = {keys.person_id(member) for member in members}
     entries = [
         json.loads(record.value)
