@@ -15,7 +15,7 @@ from connectors import Stack
 from connectors.registered_schemas import RegisteredSchemas
 from connectors.registry import registry_of
 from connectors.state_files import locked
-from connectors.view_topics import ViewRecords
+from connectors.view_topics import TopicViews, ViewRecords
 from connectors.webhook import (
     Courier,
     Desk,
@@ -96,13 +96,16 @@ class Sending:
 
     def __init__(self, settings: Settings, stack: Stack) -> None:
         self._settings, self._access = settings, stack.access.of("webhook")
-        self._records = ViewRecords(RegisteredSchemas(registry_of(stack)))
+        schemas = RegisteredSchemas(registry_of(stack))
+        self._records = ViewRecords(schemas)
+        self._views = TopicViews(self._access, frozenset(), view_topic, schemas)
         self._journal = journal_of(settings)
         self._tell = spans_of("webhook", "client", settings)
         self.rounds = Rounds(lambda: endpoints_of(settings), self._courier)
 
     def _courier(self, endpoint: Endpoint) -> Courier:
         begin(webhook_series(endpoint.name))
+        self._views.follow(frozenset(endpoint.agreements))
 
         def readers(outbox: Outbox) -> list[Reader]:
             return [
@@ -117,10 +120,14 @@ class Sending:
             ]
 
         def desk() -> Desk:
-            return Desk(endpoint, self._journal, readers, random.SystemRandom())
+            return Desk(endpoint, self._journal, readers, self._views.is_replaced, random.SystemRandom())
 
         line = line_to(endpoint, self._settings)
         return Courier(endpoint, line, self._journal.secret, desk, self._tell)
+
+    def waiting_for(self) -> list[str]:
+        """Name what is waited for: views leave once it is known which of them have been replaced."""
+        return [*self.rounds.waiting_for(), *(f"{each} to be read" for each in self._views.waiting_for)]
 
     async def run(self) -> None:
         """Deliver until SIGTERM or Ctrl-C."""
@@ -132,6 +139,7 @@ class Sending:
             with suppress(asyncio.CancelledError):
                 await delivering
         finally:
+            await self._views.stop()
             self._journal.close()
 
 
@@ -143,7 +151,7 @@ def run(settings: Settings, stack: Stack) -> None:
     sending: list[Sending] = []
 
     def waiting_for() -> list[str]:
-        return sending[0].rounds.waiting_for() if sending else ["its turn: another process delivers"]
+        return sending[0].waiting_for() if sending else ["its turn: another process delivers"]
 
     signals = show_signals("webhook", settings, stack, waiting_for, needed=("kafka",))
     say("signals", url=signals.url)

@@ -81,6 +81,12 @@ class Topic:
         self.live[key] = value is not None
         return made
 
+    def is_replaced(self, agreement: str, change: Change) -> bool | None:
+        """As `view_topics.TopicViews` knows it."""
+        return any(
+            each.key == change.key and each.offset > change.offset for each in self.records[change.partition]
+        )
+
     def compact(self) -> None:
         """Drop what must be gone by now: superseded for a day, a tombstone for 30 days and that day (V1)."""
         now_ms = self._now_ms()

@@ -49,14 +49,16 @@ class _Index:
         found = self._places.get(_digest(key))
         return None if found is None else (found >> _OFFSET_BITS, found & ((1 << _OFFSET_BITS) - 1))
 
+    def is_later(self, key: bytes, partition: int, offset: int) -> bool:
+        """Tell whether a later record under a key is known of."""
+        found, at = self.place(key) or (-1, -1)
+        return found == partition and at > offset
+
     def is_replaced(self, record: Any) -> bool:
-        """Tell whether a record is a view that a later one under its key has replaced; a retraction never
-        is.
-        """
+        """Tell whether a record is a view that a later one has replaced; a retraction never is."""
         if record.value is None or record.key is None:
             return False
-        partition, offset = self.place(record.key) or (-1, -1)
-        return bool(partition == record.partition and offset > record.offset)
+        return self.is_later(record.key, record.partition, record.offset)
 
     def is_handed_out(self, record: Any) -> bool:
         """Tell whether something of a record is told: what it superseded is, though it is replaced (V2)."""
@@ -97,12 +99,26 @@ class TopicViews:
         for follower in self._followers.values():
             follower.start()
 
-    async def renew(self, agreements: frozenset[str], within_s: float = WITHIN_S) -> None:
-        """Follow these topics from now on: new ones are read to their end first, others let go."""
+    def follow(self, agreements: frozenset[str]) -> frozenset[str]:
+        """Follow these topics too; return those that were not followed yet."""
         new = agreements - self._followers.keys()
         self._add(new)
         for name in new:
             self._followers[name].start()
+        return new
+
+    def is_replaced(self, agreement: str, change: Change) -> bool | None:
+        """Tell whether a view has been replaced or retracted since; None while that is not known. It is as
+        new as what was read, which follows the topic closely; nothing is asked.
+        """
+        follower = self._followers.get(agreement)
+        if follower is None or not follower.is_ready:
+            return None
+        return self._indexes[agreement].is_later(change.key.encode(), change.partition, change.offset)
+
+    async def renew(self, agreements: frozenset[str], within_s: float = WITHIN_S) -> None:
+        """Follow these topics from now on: new ones are read to their end first, others let go."""
+        new = self.follow(agreements)
         deadline = asyncio.get_running_loop().time() + within_s
         while any(not self._followers[name].is_ready for name in new):
             if asyncio.get_running_loop().time() > deadline:

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from connectors.backoff import pause_s
 from connectors.log_line import say
+from connectors.view_topics import Change
 from connectors.webhook import metrics
 from connectors.webhook.answers import Answer, Outcome
 from connectors.webhook.endpoints import Endpoint
@@ -34,6 +35,9 @@ AS_FAST_AS_WE_LIKE = 10**9
 Readers = Callable[[Outbox], list[Reader]]
 """Makes the readers of an endpoint's agreements, which fill this outbox."""
 
+IsReplaced = Callable[[str, Change], bool | None]
+"""Tells of an agreement's view whether a later record of its key is known; None while nothing is known."""
+
 
 class Desk:
     """One life of an endpoint: from the journal to the next time that it must begin from there."""
@@ -43,12 +47,13 @@ class Desk:
         endpoint: Endpoint,
         journal: Journal,
         readers: Readers,
+        is_replaced: IsReplaced,
         chance: random.Random,
         monotonic_s: Callable[[], float] = time.monotonic,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.endpoint, self.name = endpoint, endpoint.name
-        self._journal, self._chance = journal, chance
+        self._journal, self._is_replaced, self._chance = journal, is_replaced, chance
         self._monotonic_s, self._now_ms = monotonic_s, now_ms
         self.standing = journal.begin(self.name, now_ms())
         self.outbox = Outbox(RECORDS_MAX, BYTES_MAX)
@@ -98,8 +103,10 @@ class Desk:
 
     def next(self) -> Parcel | None:
         """Return what is sent next; None when nothing is now. It counts as perhaps received from here on."""
-        parcel = self.outbox.next(self._monotonic_s())
-        if parcel is None:
+        while (parcel := self.outbox.next(self._monotonic_s())) is not None:
+            if self._may_go(parcel):
+                break
+        else:
             return None
         self._pace.take(self._monotonic_s())
         if not parcel.has_vanished:  # else it is known already, and must stay what it is
@@ -107,6 +114,19 @@ class Desk:
             number = 0 if parcel.is_retraction else self._reader_of[agreement].number
             self._journal.sending(self.name, agreement, key, sequence_of(parcel.change), number)
         return parcel
+
+    def _may_go(self, parcel: Parcel) -> bool:
+        """Tell whether a change may leave; what may not is passed over, or put off.
+
+        INVARIANT: a view that is known to be retracted does not leave, however long it lay here (V1). While
+        that is not known it waits; a retraction discloses nothing and never waits.
+        """
+        replaced = not parcel.is_retraction and self._is_replaced(parcel.place.agreement, parcel.change)
+        if replaced is None:
+            self.outbox.put_off(parcel, self._monotonic_s() + LOOK_S)
+        elif replaced:
+            self.outbox.passed_over(parcel)
+        return replaced is False
 
     def idle_s(self) -> float:
         """How long nothing can happen unless something comes."""
@@ -207,4 +227,5 @@ def agreed_with(endpoint: Endpoint) -> str:
 
 
 def _said(answer: Answer) -> str:
-    return answer.outcome.value if answer.status is None else f"{answer.outcome.value} ({answer.status})"
+    said = answer.outcome.value if answer.status is None else f"{answer.outcome.value} ({answer.status})"
+    return said if answer.retry_after_s is None else f"{said}, asks for {round(answer.retry_after_s)} s"

@@ -14,7 +14,7 @@ from itertools import count
 from typing import NamedTuple
 
 from connectors.kafka_follower import Positions
-from connectors.view_topics import Change
+from connectors.view_topics import SUPERSEDES, Change
 from connectors.webhook.envelope import carried_on, sequence_of
 
 OVERHEAD_BYTES = 1_024
@@ -63,6 +63,7 @@ class Outbox:
         self._later: list[tuple[float, int, Place]] = []
         self._turn = count()
         self._offsets: dict[tuple[str, int], dict[int, None]] = {}
+        self._passed: dict[Place, Change] = {}
         self.records = self.bytes = self.in_flight = 0
 
     @property
@@ -73,6 +74,9 @@ class Outbox:
     def take(self, agreement: str, change: Change, size_bytes: int) -> None:
         """Owe a change that was read; those of one partition come in the order of their offsets."""
         place = Place(agreement, change.key)
+        if (before := self._passed.pop(place, None)) is not None:
+            self._offset_left(agreement, before)
+            change = carried_on(before, change)
         lane = self._lanes.get(place)
         if lane is None:
             lane = self._lanes[place] = _Lane()
@@ -115,8 +119,12 @@ class Outbox:
 
     def failed(self, parcel: Parcel, again_at_s: float) -> int:
         """It may or may not have arrived: the lane waits until then. Return its failures in a row."""
+        self._lanes[parcel.place].failures += 1
+        return self.put_off(parcel, again_at_s)
+
+    def put_off(self, parcel: Parcel, again_at_s: float) -> int:
+        """Let the lane wait until then. Return its failures in a row."""
         lane = self._back(parcel)
-        lane.failures += 1
         if len(lane.queue) > 1 and lane.queue[0][0].value is not None:
             # What came meanwhile replaces it, as if it had come now.
             dropped, dropped_bytes = lane.queue.popleft()
@@ -125,6 +133,24 @@ class Outbox:
             lane.queue[0] = (carried_on(dropped, newer), newer_bytes)
         heapq.heappush(self._later, (again_at_s, next(self._turn), parcel.place))
         return lane.failures
+
+    def passed_over(self, parcel: Parcel) -> None:
+        """It is not sent: what has replaced it lies further along the topic. What it superseded is told with
+        that; until then the topic would be read again from here.
+        """
+        lane = self._back(parcel)
+        change, size_bytes = lane.queue.popleft()
+        self._size_left(size_bytes)
+        if lane.queue:
+            newer, newer_bytes = lane.queue[0]
+            lane.queue[0] = (carried_on(change, newer), newer_bytes)
+            self._ready.append(parcel.place)
+        else:
+            del self._lanes[parcel.place]
+            if SUPERSEDES in dict(change.headers):
+                self._passed[parcel.place] = change._replace(value=None)
+                return
+        self._offset_left(parcel.place.agreement, change)
 
     def owes(self, agreement: str, key: str) -> bool:
         """Tell whether something under a key is owed."""
@@ -159,8 +185,14 @@ class Outbox:
         return lane
 
     def _left(self, agreement: str, change: Change, size_bytes: int) -> None:
+        self._size_left(size_bytes)
+        self._offset_left(agreement, change)
+
+    def _size_left(self, size_bytes: int) -> None:
         self.records -= 1
         self.bytes -= size_bytes
+
+    def _offset_left(self, agreement: str, change: Change) -> None:
         if change.partition >= 0:
             self._offsets[agreement, change.partition].pop(change.offset, None)
 

@@ -176,7 +176,7 @@ class ByWebhook(FromTopic):
             return [Reader("leeds", HOUSING, PagesOf(self.topic), self.journal, outbox)]
 
         def desk() -> Desk:
-            return Desk(self.endpoint, self.journal, readers, random.Random(3))
+            return Desk(self.endpoint, self.journal, readers, lambda *_: False, random.Random(3))
 
         courier = Courier(self.endpoint, self.receiver, self.journal.secret, desk)  # type: ignore[arg-type]
         life = asyncio.create_task(courier.run())

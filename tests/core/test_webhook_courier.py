@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Installation:
             def readers(outbox):
                 return [Reader(made.name, name, self.topic, self.journal, outbox) for name in made.agreements]
 
-            return Desk(made, self.journal, readers, random.Random(3))
+            return Desk(made, self.journal, readers, self.topic.is_replaced, random.Random(3))
 
         line = Line(
             made.url,
@@ -230,13 +231,21 @@ def test_410_disables_and_nothing_is_lost(own: Installation):
     assert own.sequences()[-1] == ("s-1", 2, False)
 
 
-def test_retry_after_is_kept_for_the_whole_endpoint(own: Installation):
-    """429 with Retry-After: until then nothing is sent, of any key."""
+@pytest.mark.parametrize(
+    ("status", "form"), [(429, "seconds"), (429, "date"), (503, "seconds"), (503, "date")]
+)
+def test_retry_after_is_kept_for_the_whole_endpoint(own: Installation, status: int, form: str):
+    """Until then nothing is sent, of any key; meanwhile the status says what the receiver asked for."""
     moments: list[float] = []
+    said: list[str] = []
 
     def answer(_: dict[str, Any]) -> tuple[int, dict[str, str]]:
         moments.append(time.monotonic())
-        return (429, {"retry-after": "2"}) if len(moments) == 1 else (204, {})
+        if len(moments) > 1:
+            said.append(getattr(own.journal.standing("leeds"), "why", ""))
+            return 204, {}
+        after = "2" if form == "seconds" else formatdate(time.time() + 3, usegmt=True)  # whole seconds
+        return status, {"retry-after": after}
 
     async def story() -> None:
         own.receiver.answer = answer
@@ -246,8 +255,49 @@ def test_retry_after_is_kept_for_the_whole_endpoint(own: Installation):
             await own.until(lambda: len(own.receiver.got) == 3)
 
     asyncio.run(story())
-    assert moments[1] - moments[0] >= 2
+    assert moments[1] - moments[0] >= 1.9
+    assert said[0].startswith(f"throttled ({status}), asks for ")
     assert own.state() == ACTIVE
+
+
+def test_a_receiver_that_throttles_holds_up_no_other(own: Installation, tmp_path: Path):
+    """Each endpoint has its courier: one waits for its moment, the other has everything meanwhile."""
+    (tmp_path / "other").mkdir()
+    other = Installation(tmp_path / "other")
+    other.topic = own.topic
+
+    async def story() -> None:
+        own.receiver.answer = lambda _: (429, {"retry-after": "3600"})
+        for number in range(20):
+            own.topic.publish(f"s-{number}", {"n": 1})
+        async with own.sending(), other.sending():
+            await other.until(lambda: len(other.receiver.got) == 20)
+            await own.until(lambda: bool(own.receiver.got))
+
+    try:
+        asyncio.run(story())
+    finally:
+        other.close()
+    assert len(own.receiver.got) <= 4  # what was on its way together
+
+
+def test_a_view_that_was_retracted_while_it_waited_is_not_sent(own: Installation):
+    """V1: at the beginning, and after a receiver that was away; its retraction is sent all the same."""
+
+    async def story() -> None:
+        own.topic.publish("s-1", {"n": 1})
+        own.topic.publish("s-1", None)
+        own.topic.publish("s-2", {"n": 1})
+        own.receiver.answer = lambda _: (503, {"retry-after": "1"})
+        async with own.sending(in_flight_max=1):
+            await own.until(lambda: bool(own.receiver.got))
+            own.receiver.got.clear()
+            own.topic.publish("s-2", None)
+            own.receiver.answer = lambda _: (204, {})
+            await own.until(lambda: len(own.receiver.got) == 2)
+
+    asyncio.run(story())
+    assert sorted(own.sequences()) == [("s-1", 2, False), ("s-2", 2, False)]
 
 
 def test_a_slow_receiver_costs_its_time_out_and_memory_stays_bounded(own: Installation):

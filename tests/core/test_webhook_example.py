@@ -61,7 +61,7 @@ async def _deliver(port: int, place: Path, said: Path) -> None:
         def readers(outbox):
             return [Reader(made.name, name, topic, journal, outbox) for name in made.agreements]
 
-        return Desk(made, journal, readers, random.Random(1))
+        return Desk(made, journal, readers, lambda *_: False, random.Random(1))
 
     line = Line(made.url, trusted(None), read_networks("127.0.0.0/8"), connections_max=2, timeout_s=10)
     task = asyncio.create_task(Courier(made, line, journal.secret, desk).run())

@@ -51,6 +51,7 @@ class Webhooks(RuleBasedStateMachine):
         self.messages: dict[str, str] = {}
         self.on_way: list[Parcel] = []
         self.stuck = KEYS[0]
+        self.knows = True
         self.begin()
 
     def begin(self) -> None:
@@ -65,6 +66,7 @@ class Webhooks(RuleBasedStateMachine):
             ENDPOINT,
             self.journal,
             readers,
+            lambda agreement, view: self.topic.is_replaced(agreement, view) if self.knows else None,
             random.Random(7),
             lambda: self.now_ms / 1000,
             lambda: self.now_ms,
@@ -110,6 +112,7 @@ class Webhooks(RuleBasedStateMachine):
         if self.desk.must_ask and self.desk.may_send and not self.on_way:
             self.desk.granted(Granted(None))
         if self.desk.may_send and (parcel := self.desk.next()) is not None:
+            assert parcel.is_retraction or not self.topic.is_replaced(AGREEMENT, parcel.change), "V1"
             if arrives:
                 self.arrive(parcel)
             self.on_way.append(parcel)
@@ -150,6 +153,11 @@ class Webhooks(RuleBasedStateMachine):
                 self.arrive(parcel)
                 self.desk.delivered(parcel)
 
+    @rule(knows=st.booleans())
+    def knowledge_comes_and_goes(self, knows):
+        """Of what lies further along the topic: as at a start, or when the topic is made anew."""
+        self.knows = knows
+
     @rule()
     def killed(self):
         self.begin()
@@ -189,6 +197,7 @@ class Webhooks(RuleBasedStateMachine):
             while self.on_way:  # what did not arrive by now never did
                 self.desk.failed(self.on_way.pop(), FAILURES[0])
             self.operator_releases()
+            self.knows = True
             for _ in range(200):
                 self.now_ms += 60_000
                 self.read_once(4)

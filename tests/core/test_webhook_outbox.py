@@ -132,3 +132,66 @@ def test_what_was_delivered_is_no_news():
     assert is_news(change("a", 3, {}), 3)
     assert not is_news(change("a", 3, {}), 4)
     assert is_news(change("a", 3, {})._replace(headers=()), 4)
+
+
+def superseding(key: str, sequence: int, offset: int, old: str):
+    """A view that carries an older key on (V2)."""
+    made = change(key, sequence, {}, offset)
+    return made._replace(headers=(*made.headers, ("postroom_supersedes", old)))
+
+
+def test_what_is_passed_over_is_owed_no_longer_and_holds_no_position():
+    """V1: its successor lies further along the topic, so going on behind it loses nothing."""
+    box = outbox(change("a", 1, {}, 0), change("b", 1, {}, 1))
+    first = box.next(0)
+    assert first is not None
+    box.passed_over(first)
+    assert (box.records, box.in_flight, box.owes(AGREEMENT, "a")) == (1, 0, False)
+    assert box.low_water(AGREEMENT, (2,)) == (1,)
+    other = box.next(0)
+    assert other is not None
+    assert other.place.key == "b"
+
+
+def test_what_a_view_that_is_passed_over_superseded_is_told_with_the_next():
+    """V2 says it once. Until the next was read the position stays before it, so that a restart reads it
+    again; then it is free. A retraction has no successor to tell of.
+    """
+    for value, told in (({}, "old"), (None, None)):
+        box = outbox(superseding("a", 1, 0, "old"))
+        first = box.next(0)
+        assert first is not None
+        box.passed_over(first)
+        assert (box.records, box.low_water(AGREEMENT, (5,))) == (0, (0,))
+        box.take(AGREEMENT, change("a", 2, value, 5), 10)
+        then = box.next(0)
+        assert then is not None
+        assert dict(then.change.headers).get("postroom_supersedes") == told
+        assert box.low_water(AGREEMENT, (6,)) == (5,)
+        box.delivered(then)
+        assert (box.records, box.low_water(AGREEMENT, (6,))) == (0, (6,))
+
+
+def test_what_is_passed_over_hands_on_to_what_waits_behind_it():
+    """It had been on its way in vain, and its successor has come meanwhile."""
+    box = outbox(superseding("a", 1, 0, "old"))
+    first = box.next(0)
+    assert first is not None
+    box.take(AGREEMENT, change("a", 2, {}, 1), 10)
+    box.passed_over(first)
+    then = box.next(0)
+    assert then is not None
+    assert dict(then.change.headers)["postroom_supersedes"] == "old"
+    assert (box.records, box.low_water(AGREEMENT, (2,))) == (1, (1,))
+
+
+def test_what_is_put_off_waits_without_having_failed():
+    """Nobody refused it."""
+    box = outbox(change("a", 1, {}, 0))
+    first = box.next(0)
+    assert first is not None
+    assert box.put_off(first, 10.0) == 0
+    assert (box.next(9.9), box.in_flight) == (None, 0)
+    again = box.next(10.0)
+    assert again is not None
+    assert again.failures == 0

@@ -29,7 +29,7 @@ def desk_on(journal: Journal, topic: Topic) -> Desk:
     def readers(outbox: Outbox) -> list[Reader]:
         return [Reader("leeds", AGREEMENT, topic, journal, outbox)]
 
-    return Desk(endpoint(), journal, readers, random.Random(1))
+    return Desk(endpoint(), journal, readers, topic.is_replaced, random.Random(1))
 
 
 def test_it_is_ready_once_the_topic_was_read_to_its_end(tmp_path: Path):
