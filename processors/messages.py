@@ -1,8 +1,7 @@
 """What the stages say to each other: compact msgpack structs on the internal topics.
 
 Array-like and without garbage-collector bookkeeping, because a stage decodes one for every message. Fields
-are
-only ever appended, each with a default, so that yesterday's bytes decode for ever (`tests/golden`).
+are only ever appended, each with a default, so that yesterday's bytes decode for ever (`tests/golden`).
 """
 
 from __future__ import annotations

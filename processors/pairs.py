@@ -87,8 +87,7 @@ def exposed(statements: Sequence[PairStatement], contested: bool) -> tuple[PairS
     """What one side needs to tell persons of a pair: the hundredth repetition changes nothing (§7).
 
     Every link and unlink, and the earliest of each other kind; all of it once an unlink is known, because
-    then
-    only what came after the link that undid it counts, and that need not be the earliest.
+    then only what came after the link that undid it counts, and that need not be the earliest.
     """
     if contested or any(s.kind == "unlink" for s in statements):
         return tuple(sorted(statements))

@@ -1,8 +1,7 @@
 """What the `postroom` attribute of a schema says, read by the table of E4.
 
 One reader per contract file. It collects every problem before it gives up, so that a department mends a
-contract
-in one round.
+contract in one round.
 """
 
 from __future__ import annotations

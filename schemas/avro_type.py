@@ -2,10 +2,9 @@
 Declaration").
 
 The codec, the comparison of attributes, the compatibility check and the generated views all walk this tree,
-so
-none of them has to know how Avro spells names, namespaces and references. What Postroom cannot treat safely
-is
-refused here: a recursive type, an array of items without a size, a logical type without a plain-JSON form.
+so none of them has to know how Avro spells names, namespaces and references. What Postroom cannot treat
+safely is refused here: a recursive type, an array of items without a size, a logical type without a
+plain-JSON form.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Whether data written with one schema can be read with another (Avro 1.11, "Schema Resolution"; E6).
 
 FULL_TRANSITIVE is this question in both directions against every earlier version. The registry asks it too;
-here
-it is answered without one, from the committed history. Three points are stricter than Avro, because an event
-means
-its plain JSON: a logical type never changes, text never becomes bytes, and a named type keeps its full name.
+here it is answered without one, from the committed history. Three points are stricter than Avro, because an
+event means its plain JSON: a logical type never changes, text never becomes bytes, and a named type keeps its
+full name.
 """
 
 from __future__ import annotations
@@ -75,8 +74,7 @@ def obstacles(reader: AvroType, writer: AvroType, path: str = "") -> Iterator[Ob
 
 
 def _promotes(writer: Primitive, reader: Primitive) -> bool:
-    # INVARIANT: no promotion across logical types, or a number of days would be read as a number of something
-    # else.
+    # INVARIANT: no promotion across logical types, or a number of days would be read as one of another kind.
     plain = writer.logical is None and reader.logical is None
     # What stands beside a wider number is told apart by its branch, which a lone number does not have.
     plain = plain and not (writer.beside_wider or reader.beside_wider)

@@ -81,8 +81,7 @@ def check(contracts: Contracts, history: History) -> list[Problem]:
 
 def unfrozen(contracts: Contracts, history: History) -> dict[str, Mapping[str, object]]:
     """The files that the history lacks, by path below the contracts directory: one for each contract that is
-    not
-    as its latest version was.
+    not as its latest version was.
     """
     missing: dict[str, Mapping[str, object]] = {}
     for contract in contracts.by_type.values():

@@ -1,10 +1,8 @@
 """How one value without parts is written in plain JSON, and how in Avro (E3).
 
 *Plain* is JSON data as E3 has it (dates `YYYY-MM-DD`, decimals as text, bytes as base64); *raw* is what Avro
-has
-when logical types are left aside (a day as the number of days). A check returns the one form in which a value
-is
-kept, so that the same event as a JSON line and as an Avro record ends in the same data.
+has when logical types are left aside (a day as the number of days). A check returns the one form in which a
+value is kept, so that the same event as a JSON line and as an Avro record ends in the same data.
 """
 
 from __future__ import annotations

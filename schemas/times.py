@@ -1,8 +1,7 @@
 """Instants, London days and calendar durations (DESIGN §1, R7).
 
 An *instant* is an int: milliseconds since 1970-01-01T00:00:00Z. A *date* is a day in Europe/London.
-Everything
-here is on the path of every event, so days are looked up rather than computed twice.
+Everything here is on the path of every event, so days are looked up rather than computed twice.
 """
 
 from __future__ import annotations

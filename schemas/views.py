@@ -26,8 +26,7 @@ def view_schema(agreement: Agreement, contracts: Contracts) -> Schema:
     """The record schema of `view.<agreement>`: a nullable field with default null for each attribute (V1).
 
     Nothing in it depends on the agreement's version or on the names in the contracts: a type's name is the
-    path to
-    it. Docs may change; types under their names do not.
+    path to it. Docs may change; types under their names do not.
     """
     own = f"{NAMESPACE}.{agreement.agreement.replace('-', '_')}"
     return {
@@ -69,8 +68,7 @@ def _record(path: str, fields: list[Schema]) -> Schema:
 
 def generate(type_: AvroType, path: str, only: tuple[str, ...] | None = None) -> object:
     """A contract's type as a view has it: no enums and no fixed, because their symbols and sizes would be
-    promises
-    about types that departments own; every field of a record nullable; unions without their null.
+    promises about types that departments own; every field of a record nullable; unions without their null.
     """
     match without_null(type_):
         case Primitive(name=name, logical=None):
@@ -128,8 +126,7 @@ class ViewCodec:
 
     def encode(self, view: Mapping[str, object]) -> bytes:
         """Avro binary of a view. What the schema does not name is left out and what is missing is null: a
-        value
-        kept since an earlier contract never stops a view, and nothing unpermitted gets through.
+        value kept since an earlier contract never stops a view, and nothing unpermitted gets through.
         """
         try:
             return self._write(view)

@@ -1,6 +1,5 @@
 """YAML with line numbers, as a person who writes an agreement expects it: only `true` and `false` are
-booleans,
-a date stays the text that was written, and a key that stands twice is an error.
+booleans, a date stays the text that was written, and a key that stands twice is an error.
 """
 
 from __future__ import annotations

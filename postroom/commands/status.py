@@ -37,9 +37,9 @@ def status(
 
     What waits is counted in records; where that would take long, the offsets are told instead as `at most`,
     because each transaction leaves a marker that is an offset too. JSON has all of it in one object: ready,
-    waiting_for, stack, stages, dead_letters, obligations, disputes,
-    secret (its fingerprint, null while no worker has recorded one). Of a stage, `lag` is in offsets and
-    `waiting` in records, null where it was not counted.
+    waiting_for, stack, stages, dead_letters, obligations, disputes, secret (its fingerprint, null while no
+    worker has recorded one). Of a stage, `lag` is in offsets and `waiting` in records, null where it was not
+    counted.
 
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
 

@@ -50,8 +50,8 @@ class TaskMemory(msgspec.Struct):
     ``log`` names this changelog, so that a local store of an earlier one is recognised. ``positions`` says
     where the task reads on, ``told`` what of that the group was told last, in the same transaction (brokers
     forget it after a week without members). ``sent`` counts what was written to each destination partition,
-    ``seen`` what was read from each sender, both by topic.
-    ``tallies`` is what the states of this task hold together, as ``tallied`` says how (``tallies.py``).
+    ``seen`` what was read from each sender, both by topic. ``tallies`` is what the states of this task hold
+    together, as ``tallied`` says how (``tallies.py``).
     """
 
     log: str = msgspec.field(default_factory=lambda: uuid4().hex)

@@ -16,8 +16,8 @@ MESSAGE_BYTES_MAX = 32 << 20
 """The largest record between stages, and the largest state.
 
 An event of 1 MiB (E7) is up to six as a message: a byte may need six characters of JSON. A record holds up to
-32 fragments of 512 KiB (I3, R8). A broker takes 100 MiB in one
-request. Topics are made with it (`postroom/topics.py`).
+32 fragments of 512 KiB (I3, R8). A broker takes 100 MiB in one request. Topics are made with it
+(`postroom/topics.py`).
 """
 
 Discover = Callable[[], Awaitable[frozenset[str]]]

@@ -191,6 +191,21 @@ def test_a_contract_stays_compatible_with_its_earlier_version(
         assert all("history/uk.gov.civil.name.v1/1.avsc" in problem.why for problem in found)
 
 
+@pytest.mark.parametrize("default", [None, "ANNUAL"])
+def test_an_enum_takes_a_new_symbol_if_it_had_a_default_all_along(tmp_path: Path, default: str | None):
+    """E6: whoever reads with the earlier version reads it as the default; the mend says when to give one."""
+
+    def term(*symbols: str) -> dict:
+        enum = {"type": "enum", "name": "Term", "symbols": list(symbols)}
+        return field("kind", enum | ({} if default is None else {"default": default}), {"operational": True})
+
+    write(tmp_path, {PATH: record(NAME, term("ANNUAL", "DAY", "WEEK"))})
+    version(tmp_path, 1, record(NAME, term("ANNUAL", "DAY")))
+    found = [p for p in check_directory(tmp_path)[1] if p.reason is Reason.NOT_COMPATIBLE]
+    assert [problem.field for problem in found] == ([] if default else ["kind"])
+    assert all("default since its first version" in problem.mend for problem in found)
+
+
 def test_a_contract_stays_compatible_with_every_version_not_only_the_last(tmp_path: Path):
     """E6: TRANSITIVE; each step is fine, the whole way is not."""
     number, text = (
