@@ -2,7 +2,8 @@
 
 jgo fetches without Maven. What to fetch stands in `jars.yaml` with sizes and SHA-256, so nothing is resolved
 at run time and nothing unexpected is started. The repositories are jgo's own, or those of its configuration
-file (`[repositories]` in jgo.conf) on a network that has a mirror.
+file (`[repositories]` in jgo.conf) on a network that has a mirror. Whoever the machine trusts is trusted, for
+many networks of offices read what comes in, and answer by a certificate of their own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ LIST = Path(__file__).with_name("jars.yaml")
 PARALLEL_DOWNLOADS = 6
 ATTEMPTS = 4
 TIMEOUT_SECONDS = 60
+NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""What OpenSSL says of a certificate that nobody vouches for, and not of a line that broke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def fetch(program: Program, cache: Path, report: Report) -> Path:
             report.transfer(f"{program.title} {program.version}", total_bytes) as advance,
         ):
             whole = private_directory(Path(staging) / "whole")
-            with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
+            with _systems_trust(), ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
                 context = _context(Path(staging) / "maven", advance)
                 for path in pool.map(lambda jar: _checked(context, jar), program.jars):
                     _put(path, whole)
@@ -127,8 +130,25 @@ def _context(repository: Path, advance: Advance) -> Any:
     )
 
 
+@contextmanager
+def _systems_trust() -> Iterator[None]:
+    """Believe whom the machine believes, beside requests' own list, as pip does.
+
+    What is fetched is told by its SHA-256, so nobody who is believed can put in anything else.
+    """
+    import truststore
+
+    truststore.inject_into_ssl()
+    try:
+        yield
+    finally:
+        truststore.extract_from_ssl()
+
+
 def _checked(context: Any, jar: Jar) -> Path:
     """Fetch one file, again after a passing fault, and compare its SHA-256 with the list."""
+    from requests.exceptions import SSLError
+
     group, artifact, version, classifier, kind = (*jar.coordinate.split(":"), "", "")[:5]
     wanted = context.project(group, artifact).at_version(version).artifact(classifier, kind or "jar")
     for attempt in range(1, ATTEMPTS + 1):
@@ -137,12 +157,18 @@ def _checked(context: Any, jar: Jar) -> Path:
             break
         except Exception as error:  # jgo lets any fault of its network library through
             Path(wanted.cached_path).unlink(missing_ok=True)  # half a file would be taken for the whole
+            if isinstance(error, SSLError) and NOT_TRUSTED in str(error):  # trying again changes nothing
+                raise Unreachable(
+                    f"{jar.coordinate} could not be fetched",
+                    why="whoever answered has a certificate that this machine does not trust",
+                    mend="put your network's certificate authority into the machine's store, or name its "
+                    "file: REQUESTS_CA_BUNDLE=FILE",
+                ) from error
             if attempt == ATTEMPTS:
                 raise Unreachable(
                     f"{jar.coordinate} could not be fetched",
                     why=f"{type(error).__name__} after {ATTEMPTS} attempts: {error}",
-                    mend="check the network; a mirror goes under [repositories] in ~/.config/jgo.conf, "
-                    "your network's own certificate authority into REQUESTS_CA_BUNDLE",
+                    mend="check the network; a mirror goes under [repositories] in ~/.config/jgo.conf",
                 ) from error
             time.sleep(2 ** (attempt - 1))
     with path.open("rb") as content:
