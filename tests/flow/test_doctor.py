@@ -125,7 +125,7 @@ def test_watch_ends_cleanly_on_ctrl_c(own: Installation):
 
 
 def test_on_a_spoiled_installation_exactly_the_faults_are_found(own: Installation):
-    """Fourteen of them, from a guessable secret to a stranger in a stage's group; each with why and mend."""
+    """Fifteen of them, from a guessable secret to a stranger in a stage's group; each with why and mend."""
     assert set(own.stop().values()) == {0}
     environ = spoil_files(own)
     spoil_topics(own)
@@ -143,6 +143,7 @@ def test_on_a_spoiled_installation_exactly_the_faults_are_found(own: Installatio
         [
             ("settings", "warning", told_of(found, "settings")),
             ("secret", "fault", "the identity key can be guessed"),
+            ("installation", "fault", "the secret that is configured here is not the installation's"),
             ("private-files", "fault", "the state directory is open to others"),
             ("certificates", "fault", told_of(found, "certificates")),
             ("gateway", "fault", "the file of clients is wrong"),
