@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from connectors import Stack, Trouble, ensure_stack, stop_stack
@@ -42,6 +43,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 GIVEN: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Structlog's `capture_logs` leaves it configured, and what comes after would write no JSON."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ def test_a_null_is_told_whether_the_field_may_be_left_out():
         ("$.must", "text, not null"),
         ("$.may", "text, not null; the field may be left out"),
     )
-    assert problems(codec, {"must": 7}) == (("$.must", "text"),)
+    assert problems(codec, {"must": 7}) == (("$.must", "text, which stands in quotes"),)
+    assert problems(codec, {"must": []}) == (("$.must", "text"),)
 
 
 @settings(max_examples=150)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.request
 from importlib import import_module
 from pathlib import Path
@@ -149,7 +150,13 @@ def test_an_outbox_a_sink_and_webhooks_begin_before_anything_answers(settings: S
     """Kafka and the database may be away: what is counted is told all the same."""
     RunningOutbox(settings, STACK, DATABASE, "dwp")
     RunningSink(settings, STACK, DATABASE, AGREEMENT)
-    Sending(settings, STACK)._courier(ENDPOINT)
+
+    async def begin_webhooks() -> None:
+        sending = Sending(settings, STACK)
+        sending._courier(ENDPOINT)
+        await sending._views.stop()
+
+    asyncio.run(begin_webhooks())
     assert (
         told("postroom_outbox_published_total", owner="dwp", type="uk.gov.benefits.claimant.v1") is not None
     )
