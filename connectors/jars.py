@@ -147,8 +147,6 @@ def _systems_trust() -> Iterator[None]:
 
 def _checked(context: Any, jar: Jar) -> Path:
     """Fetch one file, again after a passing fault, and compare its SHA-256 with the list."""
-    from requests.exceptions import SSLError
-
     group, artifact, version, classifier, kind = (*jar.coordinate.split(":"), "", "")[:5]
     wanted = context.project(group, artifact).at_version(version).artifact(classifier, kind or "jar")
     for attempt in range(1, ATTEMPTS + 1):
@@ -157,7 +155,7 @@ def _checked(context: Any, jar: Jar) -> Path:
             break
         except Exception as error:  # jgo lets any fault of its network library through
             Path(wanted.cached_path).unlink(missing_ok=True)  # half a file would be taken for the whole
-            if isinstance(error, SSLError) and NOT_TRUSTED in str(error):  # trying again changes nothing
+            if NOT_TRUSTED in str(error):  # trying again changes nothing
                 raise Unreachable(
                     f"{jar.coordinate} could not be fetched",
                     why="whoever answered has a certificate that this machine does not trust",
