@@ -268,11 +268,16 @@ def with_null(type_: Any) -> list[Any]:
 
 
 def spoil(data: st.DataObject, plain: Any) -> Any:
-    """Data with unknown fields in its objects and some of the known ones gone."""
+    """Data with unknown fields in its objects and some of the known ones gone.
+
+    What is unknown is a value of another field, so that in a map it is what the map may hold.
+    """
     match plain:
         case dict():
             kept = {key: spoil(data, value) for key, value in plain.items() if data.draw(st.booleans())}
-            return kept | ({"unknown": "x"} if data.draw(st.booleans()) else {})
+            if plain and data.draw(st.booleans()):
+                kept["unknown"] = next(iter(plain.values()))
+            return kept
         case list():
             return [spoil(data, item) for item in plain]
         case _:
