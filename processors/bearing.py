@@ -6,10 +6,9 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from processors.concern import Matter, enrolled_in
+from processors.consent import ANY
 from processors.golden import PersonFragment
 from processors.messages import Cause, Caused, Fragment, register_parts
-
-ANY = "*"
 
 
 class Touch(NamedTuple):

@@ -42,9 +42,7 @@ def read_lines(stream: IO[bytes], bytes_max: int = EVENT_BYTES_MAX) -> Iterator[
         while not piece.endswith(b"\n") and (piece := stream.readline(bytes_max)):
             size += len(piece)
         content = first.removesuffix(b"\n").removesuffix(b"\r")
-        if (
-            number == 1
-        ):  # spreadsheets and editors of Windows write one (RFC 8259 §8.1 lets readers ignore it)
+        if number == 1:  # editors of Windows write one, and readers may ignore it (RFC 8259 §8.1)
             content = content.removeprefix(BOM_UTF8)
         whole = size == len(first) and len(content) <= bytes_max
         yield Line(number, content if whole else None, size)
