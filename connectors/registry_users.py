@@ -8,6 +8,7 @@ of its own: then the settings say where our token is.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ READS, WRITES, EVERYTHING = "sr-readonly", "sr-developer", "sr-admin"
 ROLE_OF: Mapping[str, str] = {ADMIN: EVERYTHING, "postroom.worker": WRITES}
 """The administrator registers contracts, a worker the schemas of its views (V1); everybody else reads."""
 VALID_S = 300
+RENEWED_S = 60
+"""How old a token may be before the next request gets another."""
 KEY_BITS = 3072
 TENANT = "quarkus.oidc.local"
 NOWHERE = "http://127.0.0.1:9"
@@ -57,26 +60,38 @@ def registry_settings(security: LocalSecurity) -> dict[str, str]:
     }
 
 
-def local_token(security: LocalSecurity, user: str) -> Token:
-    """Return what makes this user's tokens: short-lived, with the role that the user has."""
+def local_token(security: LocalSecurity, user: str, now_s: Callable[[], float] = time.time) -> Token:
+    """Return what makes this user's tokens: short-lived, with the role that the user has.
+
+    One serves for `RENEWED_S`: OpenSSL takes a fifth of a second to read such a key, and who registers every
+    contract asks hundreds of times.
+    """
+    made, made_s = "", -math.inf
 
     def token() -> str:
-        import jwt
-
-        now_s = int(time.time())
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": user,
-            "preferred_username": user,
-            "roles": [ROLE_OF.get(user, READS)],
-            "iat": now_s,
-            "exp": now_s + VALID_S,
-            "jti": secrets.token_hex(8),
-        }
-        return jwt.encode(claims, _key_file(security).read_bytes(), algorithm="RS256")
+        nonlocal made, made_s
+        now = now_s()
+        if not made_s <= now < made_s + RENEWED_S:  # also when the clock was set back
+            made, made_s = _signed(security, user, int(now)), now
+        return made
 
     return token
+
+
+def _signed(security: LocalSecurity, user: str, now_s: int) -> str:
+    import jwt
+
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "sub": user,
+        "preferred_username": user,
+        "roles": [ROLE_OF.get(user, READS)],
+        "iat": now_s,
+        "exp": now_s + VALID_S,
+        "jti": secrets.token_hex(8),
+    }
+    return jwt.encode(claims, _key_file(security).read_bytes(), algorithm="RS256")
 
 
 def _public(security: LocalSecurity) -> str:
