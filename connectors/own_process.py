@@ -20,6 +20,7 @@ import psutil
 
 TERMINATE_SECONDS = 20.0
 KILL_SECONDS = 5.0
+KNOWN_SECONDS = 20.0
 
 # What a process inherits. Options for other JVMs, and settings of other registries, stay outside.
 INHERITED = ("PATH", "HOME", "USER", "TZ")
@@ -62,7 +63,20 @@ def start(command: Sequence[str], token: str, *, cwd: Path, out: Path) -> OwnPro
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
     _children.append(child)
-    return OwnProcess(child.pid, token, time.time())
+    own = OwnProcess(child.pid, token, time.time())
+    _wait_known(own, child)
+    return own
+
+
+def _wait_known(own: OwnProcess, child: subprocess.Popen[bytes]) -> None:
+    """Return when the process can be told by its token, or has ended.
+
+    The kernel says that a program has begun before its command line can be read: who looked at once, on
+    a busy machine, took a process that was just starting for one that had ended.
+    """
+    deadline = time.monotonic() + KNOWN_SECONDS
+    while find(own) is None and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def find(own: OwnProcess) -> psutil.Process | None:
