@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from connectors import class_archive
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_users import Users
 from connectors.local_security import ADMIN, BROKER, LocalSecurity
@@ -133,7 +134,8 @@ class LocalKafka:
     def _format(self, home: Path, jars: Path, java: Path) -> None:
         # 16 bytes in base64url; the first is zero, for an id that begins with "-" is taken for an option
         cluster = base64.urlsafe_b64encode(bytes(1) + secrets.token_bytes(15)).decode().rstrip("=")
-        command = [str(java), "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
+        command = [str(java), *class_archive.options(jars), "-Xmx128m", "-XX:+UseSerialGC"]
+        command += ["-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         command += ["kafka.tools.StorageTool", "format", "--cluster-id", cluster]
         command += ["--config", "server.properties", "--ignore-formatted"]
         done = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603

