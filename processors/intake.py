@@ -37,6 +37,7 @@ from schemas import (
     NotACloudEvent,
     cloudevent_from_headers,
     cloudevent_from_json,
+    json_value,
     unframe,
 )
 
@@ -175,7 +176,7 @@ class Intake:
         if len(line) > self.rules.limits.value_bytes:
             return Rejected(Rejection.OVERSIZED)
         try:
-            event = cloudevent_from_json(msgspec.json.decode(line))
+            event = cloudevent_from_json(json_value(line))
         except (msgspec.DecodeError, NotACloudEvent, RecursionError, UnicodeDecodeError):
             return Rejected(Rejection.UNDECODABLE)
         if event.attributes_bytes > self.rules.limits.attributes_bytes:
@@ -279,7 +280,7 @@ def read_acknowledgement(value: bytes | None, bytes_max: int) -> Acknowledged | 
     if value is None or len(value) > bytes_max:
         return None
     try:
-        event = cloudevent_from_json(msgspec.json.decode(value))
+        event = cloudevent_from_json(json_value(value))
     except (msgspec.DecodeError, NotACloudEvent, RecursionError, UnicodeDecodeError):
         return None
     obligation = event.data.get("obligation") if isinstance(event.data, dict) else None

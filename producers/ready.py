@@ -23,12 +23,14 @@ from schemas import (
     ContractMismatch,
     Contracts,
     Found,
+    KeyTwice,
     NotACloudEvent,
     Rejection,
     Warned,
     cloudevent_from_json,
     diagnose,
     how_to_mend,
+    json_value,
     near_hint,
     to_headers,
 )
@@ -107,9 +109,11 @@ def _make_ready(
     if line is None or len(line) > EVENT_BYTES_MAX:
         return refuse(Rejection.OVERSIZED, "the line is longer than 1 MiB")
     try:
-        event = cloudevent_from_json(msgspec.json.decode(line))
+        event = cloudevent_from_json(json_value(line))
     except NotACloudEvent as error:
         return refuse(Rejection.UNDECODABLE, error.problem)
+    except KeyTwice as twice:
+        return refuse(Rejection.UNDECODABLE, str(twice))
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
         return refuse(Rejection.UNDECODABLE, f"the line is not JSON: {error}")
     except (UnicodeDecodeError, RecursionError):

@@ -35,7 +35,7 @@ from .cloudevents import (
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
-from .diagnosis import IN_A_FILE, Bounds, Door, Found, diagnose, how_to_mend
+from .diagnosis import IN_A_FILE, Bounds, Door, Found, diagnose, how_to_mend, json_path, key_twice
 from .gate import (
     History,
     Version,
@@ -47,6 +47,7 @@ from .gate import (
     unfrozen,
 )
 from .identifiers import ANY_SCHEME, DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
+from .json_text import KeyTwice, json_value
 from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason, few_of, near_hint
@@ -64,6 +65,8 @@ __all__ = [
     "IN_A_FILE", "Bounds", "Door", "Found", "diagnose", "few_of", "how_to_mend", "near_hint",
     "ATTRIBUTES_BYTES_MAX", "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type",
     "to_headers", "trace_or_none",
+    # JSON
+    "KeyTwice", "json_path", "json_value", "key_twice",
     # Avro
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts

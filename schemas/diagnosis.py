@@ -7,7 +7,7 @@ one round. Whoever refuses a line asks here what to say of it: nothing here hold
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from .catalogue import Contracts
 from .cloudevents import CloudEvent, NotACloudEvent
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import Contract
+from .json_text import KeyTwice, Step, json_value
 from .problem import near_hint
 from .rejection import ATTRIBUTES_BYTES_MAX, EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Rejection
 
@@ -44,6 +45,9 @@ _HOW: Mapping[str, str] = {
 _NO_OBJECT = "expected a CloudEvent, which is a JSON object"
 _AN_ARRAY = f"{_NO_OBJECT}, not an array"
 _NO_UTF8 = "expected text in UTF-8"
+_TWICE = "expected this key once in its object"
+_NAMES_SHOWN_TO = 2  # the keys of an event and of its data; what is deeper can be a map, whose keys are data
+_SHOWABLE_KEY = re.compile(r"[A-Za-z_]{1,64}")
 _BEGINNINGS: Mapping[bytes, str] = {
     b"\xef\xbb\xbf": "expected JSON, not a byte order mark",
     b"\xff\xfe": f"{_NO_UTF8}, not in UTF-16",
@@ -149,6 +153,8 @@ def how_to_mend(found: Found, door: Door = IN_A_FILE) -> str:
     """Say what to do about it, in the words of the door that the event came to."""
     match found.reason:
         case Rejection.UNDECODABLE:
+            if found.problem == _TWICE:
+                return "write each key once in its object: of two values nobody knows which was meant"
             attribute = _HOW.get(found.path.removeprefix("$."))
             if attribute is None:
                 return _whole(found.problem, door)
@@ -170,7 +176,9 @@ def _whole(problem: str, door: Door) -> str:
 def _parsed(line: bytes) -> dict[str, object] | Found:
     """The JSON object of a line, or why there is none."""
     try:
-        parsed = msgspec.json.decode(line)
+        parsed = json_value(line)
+    except KeyTwice as twice:
+        return key_twice(twice)
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
         begins = (what for beginning, what in _BEGINNINGS.items() if line.startswith(beginning))
         said = "expected JSON, and nothing is there" if not line.strip() else f"expected JSON: {error}"
@@ -182,6 +190,23 @@ def _parsed(line: bytes) -> dict[str, object] | Found:
     if not isinstance(parsed, dict):
         return Found("$", _AN_ARRAY if isinstance(parsed, list) else _NO_OBJECT, Rejection.UNDECODABLE)
     return parsed
+
+
+def key_twice(twice: KeyTwice) -> Found:
+    """What to say of an event in JSON that says a key twice: where."""
+    return Found(json_path(twice.path), _TWICE, Rejection.UNDECODABLE)
+
+
+def json_path(steps: Sequence[Step], names_shown_to: int = _NAMES_SHOWN_TO) -> str:
+    """The JSON path of a key, with the names in it that can be no data: those above a depth."""
+    path = "$"
+    for depth, step in enumerate(steps, start=1):
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            shown = depth <= names_shown_to and _SHOWABLE_KEY.fullmatch(step)
+            path += f".{step}" if shown else ".*"
+    return path
 
 
 def _with_what_is_near(

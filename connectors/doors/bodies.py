@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from connectors.doors.limits import SMALL_BYTES_MAX, read_body
 from connectors.doors.problems import Problem
+from schemas import json_value
 
 
 def json_answer(content: object, status: int = 200) -> Response:
@@ -26,7 +27,7 @@ async def one_text(request: Request, name: str) -> str:
     declared = request.headers.get("content-length")
     body = await read_body(request.stream(), declared, SMALL_BYTES_MAX, "too-large")
     try:
-        given: Any = msgspec.json.decode(body)
+        given: Any = json_value(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         given = None
     if not isinstance(given, dict) or given.keys() != {name} or not isinstance(given[name], str):

@@ -18,7 +18,11 @@ from schemas import (
     EVENT_BYTES_MAX,
     ContractMismatch,
     Contracts,
+    KeyTwice,
     Rejection,
+    how_to_mend,
+    json_value,
+    key_twice,
     unframe,
 )
 
@@ -126,7 +130,11 @@ def _text(raw: bytes, attribute: str) -> str:
 
 def _data(body: bytes) -> object:
     try:
-        return msgspec.json.decode(body)
+        return json_value(body)
+    except KeyTwice as twice:
+        found = key_twice(KeyTwice(("data", *twice.path)))
+        problem = {"path": found.path, "problem": found.problem}
+        raise Problem(Rejection.UNDECODABLE, how_to_mend(found), problems=[problem]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _undecodable("the body is not JSON in UTF-8") from None
 

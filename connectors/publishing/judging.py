@@ -34,6 +34,7 @@ from schemas import (
     cloudevent_from_json,
     diagnose,
     how_to_mend,
+    json_value,
     to_headers,
     trace_or_none,
 )
@@ -152,7 +153,7 @@ def _read(line: bytes) -> CloudEvent | Refused:
     if len(line) > EVENT_BYTES_MAX:
         return Refused(Rejection.OVERSIZED)
     try:
-        parsed = msgspec.json.decode(line)
+        parsed = json_value(line)
         if is_too_deep(line, parsed):
             return _refused(Rejection.UNDECODABLE, "$", f"expected at most {DEPTH_MAX} levels")
         event = cloudevent_from_json(parsed)

@@ -28,7 +28,7 @@ from processors.messages import (
     Said,
 )
 from processors.stage import Record
-from schemas import NotACloudEvent, cloudevent_from_headers, cloudevent_from_json
+from schemas import NotACloudEvent, cloudevent_from_headers, cloudevent_from_json, json_value
 
 ANSWERED_MAX = 200_000
 """How many answered events are remembered, to tell one that was taken in twice from one never published."""
@@ -127,7 +127,7 @@ class Arrivals:
             return None
         try:
             if value is not None and (dict(record.headers).get("content-type") or b"").startswith(STRUCTURED):
-                event = cloudevent_from_json(msgspec.json.decode(value))
+                event = cloudevent_from_json(json_value(value))
             else:
                 event = cloudevent_from_headers(record.headers)
         except (msgspec.DecodeError, NotACloudEvent, RecursionError, UnicodeDecodeError):

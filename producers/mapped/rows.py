@@ -18,6 +18,7 @@ from producers.files import read_lines
 from producers.mapped.conversions import AT_SOURCE
 from producers.mapped.forms import MappingForm
 from producers.mapped.records import QuoteNeverCloses, Record, read_records
+from schemas import KeyTwice, json_path, json_value
 
 ROW_BYTES_MAX = 1_048_576
 """What a row may hold, as an event (E7)."""
@@ -179,7 +180,10 @@ def _json_row(place: Place, behind: Place, content: bytes | None) -> Row:
     if content is None:
         return Row(place, behind, None, None, *_TOO_LONG)
     try:
-        cells = msgspec.json.decode(content)
+        cells = json_value(content)
+    except KeyTwice as twice:
+        problem = f"has {json_path(twice.path, names_shown_to=1)} twice"
+        return Row(place, behind, None, content, problem, "write each key once in its object")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Row(place, behind, None, content, "is not JSON in UTF-8", "one object of JSON a line")
     if not isinstance(cells, dict):

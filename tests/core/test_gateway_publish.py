@@ -119,6 +119,14 @@ def test_the_trace_of_the_request_goes_on_with_the_event(made: Rig):
 REFUSED: dict[str, tuple[Any, int, Rejection, list[str]]] = {
     "not JSON": (b"{", 400, Rejection.UNDECODABLE, ["$"]),
     "not an object": (b"[1]", 400, Rejection.UNDECODABLE, ["$"]),
+    "a key twice": (
+        json.dumps(claimant()).replace('"nino"', '"nino": "NC000017A", "nino"').encode(),
+        400, Rejection.UNDECODABLE, ["$.data.nino"],
+    ),
+    "an attribute twice": (
+        json.dumps(claimant()).replace('"id"', '"id": "x", "id"').encode(),
+        400, Rejection.UNDECODABLE, ["$.id"],
+    ),
     "not UTF-8": (b'{"id": "\xff"}', 400, Rejection.UNDECODABLE, ["$"]),
     "no id": (changed(claimant(), id=None), 400, Rejection.UNDECODABLE, ["$.id"]),
     "a foreign source": (changed(claimant(), source="urn:x"), 400, Rejection.UNDECODABLE, ["$.source"]),
@@ -171,6 +179,10 @@ SAID: dict[str, tuple[Any, str, str]] = {
     "two lines": (b'{"id": "a"}\n{"id": "b"}', "trailing characters", "the body is one CloudEvent"),
     "an array": ([claimant()], "not an array", "application/cloudevents-batch+json"),
     "nothing": (b"", "nothing is there", "the body is one CloudEvent"),
+    "a key twice": (
+        json.dumps(claimant()).replace('"id"', '"id": "x", "id"').encode(),
+        "expected this key once", "write each key once",
+    ),
     "Latin-1": (b'{"id": "\xe9"}', "expected text in UTF-8", "send it in UTF-8"),
     "a type misspelt": (
         changed(claimant(), type="uk.gov.benefits.claimnt.v1"),
@@ -204,6 +216,18 @@ def test_a_refusal_says_what_was_expected_and_what_to_do(made: Rig, name: str):
     assert problem in said["problems"][0]["problem"]
     assert mend in said["detail"]
     assert "`postroom" not in json.dumps(said)
+
+
+def test_a_key_twice_in_the_body_of_binary_mode_is_refused_as_in_an_event(made: Rig):
+    """E3: the body becomes an event before it is judged, and its second value would have gone unseen."""
+    body = b'{"nino": "NC000017A", "name": {"family_name": "A", "family_name": "B"}, "nino": "NC000018A"}'
+    headers = {"content-type": "application/json", **ce(claimant()), **made.auth()}
+    answer = made.http.post("/events", content=body, headers=headers)
+    assert (answer.status_code, type_of(answer)) == (400, Rejection.UNDECODABLE)
+    [problem] = answer.json()["problems"]
+    assert problem["path"] == "$.data.name.*"
+    assert "write each key once" in answer.json()["detail"]
+    assert not made.sink.sent
 
 
 def test_every_problem_of_a_refused_event_has_the_reason_of_its_own(made: Rig):

@@ -129,6 +129,16 @@ def test_what_is_no_event_is_undecodable(value: bytes):
     assert reason(intake().accept_json(value, NOW_MS)) is Rejection.UNDECODABLE
 
 
+@pytest.mark.parametrize("key", ["id", "nino", "data"])
+def test_an_event_that_says_a_key_twice_is_undecodable(key: str):
+    """E3, E7: of two values nobody knows which was meant; on Kafka in structured mode too."""
+    twice = line(award()).replace(f'"{key}"'.encode(), f'"{key}": null, "{key}"'.encode(), 1)
+    assert twice != line(award())
+    assert reason(intake().accept_json(twice, NOW_MS)) is Rejection.UNDECODABLE
+    record = structured(award())._replace(value=twice)
+    assert reason(intake().accept_record(record)) is Rejection.UNDECODABLE
+
+
 @pytest.mark.parametrize("name", ["id", "source", "type", "time"])
 def test_each_of_the_four_names_of_an_event_is_needed(name: str):
     """E1, E7: `undecodable` without it, by every way in."""

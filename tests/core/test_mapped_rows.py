@@ -172,13 +172,14 @@ def test_a_file_without_header_has_the_columns_that_the_mapping_names():
 
 
 def test_json_lines_are_rows_of_any_json():
-    """Blank lines count; what is no object is named."""
-    found = rows(b'\xef\xbb\xbf{"a": 1, "b": [2]}\n\n[1]\n{"a"\n{"a": "\xff"}\n', format="jsonl")
+    """Blank lines count; what is no object, or says a key twice (E3), is named."""
+    found = rows(b'\xef\xbb\xbf{"a": 1, "b": [2]}\n\n[1]\n{"a"\n{"a": "\xff"}\n{"a": 1, "a": 2}\n', format="jsonl")
     assert said(found) == [
         (1, 1, {"a": 1, "b": [2]}),
         (3, 3, "is no object of JSON"),
         (4, 4, "is not JSON in UTF-8"),
         (5, 5, "is not JSON in UTF-8"),
+        (6, 6, "has $.a twice"),
     ]
     (long,) = rows(b'{"a": "' + b"x" * ROW_BYTES_MAX + b'"}\n', format="jsonl")
     assert (long.cells, long.raw, long.problem) == (None, None, "is longer than 1 MiB")

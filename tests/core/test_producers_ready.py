@@ -76,6 +76,16 @@ def test_a_good_line_becomes_binary_mode():
     assert b"traceparent" in " ".join(headers).encode()
 
 
+def test_a_key_twice_is_told_with_its_place():
+    """E3: of two values nobody knows which was meant, so neither goes."""
+    line = json.dumps(GOOD).replace('"id"', '"id": "2", "id"').encode()
+    answer = make_ready(line, contracts(), T)
+    assert isinstance(answer, Refused)
+    assert answer.reason is Rejection.UNDECODABLE
+    assert [each.path for each in answer.problems] == ["$.id"]
+    assert answer.mend.startswith("write each key once")
+
+
 def test_nothing_is_normalised_away():
     """What is on the wire is what the department wrote; intake normalises (I1)."""
     from io import BytesIO
