@@ -19,11 +19,12 @@ from postroom.output import Form, Output, write_json, write_line, write_rows
 
 if TYPE_CHECKING:
     from processors import Rules
-    from processors.trial import Change, Verdict
+    from processors.trial import Change, Unchanged, Verdict
     from schemas import Agreement, Contract, Contracts, Problem
 
 LINE_COLUMNS = ("line", "verdict", "reason", "path", "problem")
 VIEW_COLUMNS = ("agreement", "field", "gain", "lose", "changed", "needs")
+UNCHANGED_COLUMNS = ("agreement", "field", "reason", "because", "persons")
 GATE_COLUMNS = ("file", "field", "reason", "why", "mend")
 SAMPLE_AT = "2026-06-01T12:00:00Z"
 """The moment of samples unless another is given: the same samples and the same answer on every day."""
@@ -63,7 +64,8 @@ def try_events(
 
     Each line is accepted, or rejected with intake's reason and every problem by its JSON path. Then, field by
     field, how many views would be gained, lost or changed by these events: as things are, and (`needs`) once
-    the persons have consented or are enrolled. Lines of other types stand beside. Exit 1 if the gate refuses
+    the persons have consented or are enrolled; and why what an agreement grants does not change, as
+    `agreement explain` says it. Lines of other types stand beside. Exit 1 if the gate refuses
     the contract, a line is rejected, or no line is of the type.
 
     Example: postroom contract test uk.gov.benefits.claimant.v1 --sample
@@ -71,7 +73,7 @@ def try_events(
     from postroom.composition import TRIAL_SECRET
     from postroom.console import say
     from processors import Keys, Rules
-    from processors.trial import examine, would_change
+    from processors.trial import examine, why_unchanged, would_change
 
     if sample == (file is not None):
         raise UserError("either EVENTS.jsonl or --sample", mend="`postroom contract test --help`")
@@ -90,7 +92,8 @@ def try_events(
     before += [each.content for each in tried if each.content is not None and each.verdict.type != type_]
     events = [each.content for each in tried if each.content is not None and each.verdict.type == type_]
     changes = list(would_change(before, events, rules, at_ms))
-    _write(refused, tried, changes, output)
+    unchanged = why_unchanged(before, events, rules, at_ms, changes)
+    _write(refused, tried, changes, unchanged, output)
     found = _tell(contract, rules, tried, changes)
     if refused:
         say(f"the gate refuses the contract: {len(refused)} to mend")
@@ -125,7 +128,7 @@ def _unreadable(
         near = near_hint(type_, known.by_type).removeprefix("; ")
         mend = near or "`postroom contract new` writes one"
         raise UserError("there is no such contract", where=f"{type_} in {directory}", mend=mend)
-    _write(refused, (), (), output)
+    _write(refused, (), (), (), output)
     say("the gate refuses the contract, so no event was tried")
     raise typer.Exit(Exit.FOUND)
 
@@ -193,7 +196,11 @@ def _terms(rules: Rules) -> list[Mapping[str, str]]:
 
 
 def _write(
-    refused: Sequence[Problem], tried: Sequence[Tried], changes: Sequence[Change], output: Form
+    refused: Sequence[Problem],
+    tried: Sequence[Tried],
+    changes: Sequence[Change],
+    unchanged: Sequence[Unchanged],
+    output: Form,
 ) -> None:
     """Write all of it: three tables, or one document."""
     gate = [
@@ -201,13 +208,20 @@ def _write(
         for p in refused
     ]
     views = [each._asdict() for each in changes]
+    still = [each._asdict() for each in unchanged]
     if output is Form.TABLE:
-        tables = (gate, GATE_COLUMNS), (list(_rows(tried)), LINE_COLUMNS), (views, VIEW_COLUMNS)
+        tables = (
+            (gate, GATE_COLUMNS),
+            (list(_rows(tried)), LINE_COLUMNS),
+            (views, VIEW_COLUMNS),
+            (still, UNCHANGED_COLUMNS),
+        )
         for rows, columns in tables:
             if rows:
                 write_rows(rows, output, columns)
         return
     document = {"gate": gate, "lines": [_plain(each) for each in tried], "views": views}
+    document["unchanged"] = still
     (write_line if output is Form.JSONL else write_json)(document)
 
 

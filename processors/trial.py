@@ -7,15 +7,18 @@ wants to mend all of them in one round. The verdict is intake's all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
 
-from processors.explain import Difference, compare_views
+from processors.citizen_state import RecordState
+from processors.consent import ANY
+from processors.decision import OF_ATTRIBUTES
+from processors.explain import WITHHELD, Answer, Difference, compare_views, explain, person_state
 from processors.intake import Intake
-from processors.messages import Said
+from processors.messages import FRAGMENTS_TOPIC, Said
 from processors.outcomes import Rejection
 from processors.replay import run_lines
 from processors.rules import Rules
@@ -53,6 +56,21 @@ class Change(NamedTuple):
     lose: int
     changed: int
     needs: str
+
+
+class Unchanged(NamedTuple):
+    """An attribute that an agreement grants and of which no view changes: of how many persons, and why."""
+
+    agreement: str
+    field: str
+    reason: str
+    because: str
+    persons: int
+
+
+NO_VALUE = "no-value", "nothing is said of it that holds at this moment"
+NO_NEWS = "no-news", "the view has it already, or has another owner's word that goes before (R5)"
+"""Why nothing changes where nothing is denied."""
 
 
 def examine(line: bytes | None, rules: Rules, at_ms: int) -> Verdict:
@@ -94,6 +112,56 @@ def would_change(
     for each in _differences(before, events, replace(rules, agreements=willing), at_ms):
         if (each.agreement, each.field) not in known and needs[each.agreement]:
             yield Change(*each, needs=needs[each.agreement])
+
+
+def why_unchanged(
+    before: Sequence[bytes],
+    events: Sequence[bytes],
+    rules: Rules,
+    at_ms: int,
+    changes: Iterable[Change],
+) -> list[Unchanged]:
+    """What of an agreement that these events are about does not change, and why: C6's reason, if it denies.
+
+    Of agreements that grant none of it, or that a statement does not name, nothing is said.
+    """
+    told = {(each.agreement, each.field.partition(".")[0]) for each in changes}
+    replayed = run_lines([*before, *events], rules, at_ms)
+    intake, states = Intake(rules), replayed.pipeline.states[FRAGMENTS_TOPIC]
+    persons: dict[tuple[str, str, str, str], set[str]] = {}
+    for said in (intake.accept_json(line, at_ms) for line in events):
+        if not isinstance(said, Said):
+            continue
+        person = replayed.person_of(said.subject)
+        state = person_state(states, person) or RecordState(person)
+        stated = {each.attribute for each in rules.contracts.by_type[said.type].attributes}
+        for agreement in rules.agreements.values():
+            about = {
+                grant.attribute for grant in agreement.attributes if grant.attribute in stated or not stated
+            }
+            about -= {attribute for name, attribute in told if name == agreement.agreement}
+            if about and _names(said, agreement):
+                for answer in explain(rules, agreement, state, at_ms):
+                    if answer.attribute in about:
+                        reason = (agreement.agreement, answer.attribute, *_unmoved(answer))
+                        persons.setdefault(reason, set()).add(person)
+    return [Unchanged(*reason, len(whose)) for reason, whose in sorted(persons.items())]
+
+
+def _names(said: Said, agreement: Agreement) -> bool:
+    """Whether what a statement of consent, objection or enrolment names is this agreement (C1, C2, C4)."""
+    stated = said.consent or said.objection
+    if stated is not None:
+        subscriber, purpose = agreement.subscriber, agreement.purpose
+        return stated.subscriber in (ANY, subscriber) and stated.purpose in (ANY, purpose)
+    return said.enrolment is None or said.enrolment.agreement == agreement.agreement
+
+
+def _unmoved(answer: Answer) -> tuple[str, str]:
+    """Why a field that did not change is as it is: withheld, without a value, or shown already."""
+    if answer.answer == WITHHELD and (answer.lineage or answer.reason not in OF_ATTRIBUTES):
+        return answer.reason, answer.because
+    return NO_NEWS if answer.lineage else NO_VALUE
 
 
 def _differences(

@@ -104,6 +104,7 @@ def test_an_accepted_event_and_the_views_that_it_would_change(tried: Try):
             {"agreement": "leeds-asks", "field": "name", "gain": 1, "lose": 0, "changed": 0}
             | {"needs": "consent"},
         ],
+        "unchanged": [],
     }
     assert "1 accepted, 0 rejected" in words
     assert "name: in leeds-asks, leeds-power" in words
@@ -245,6 +246,63 @@ def test_what_the_persons_have_consented_to_already_needs_nothing_more(tried: Tr
         ("leeds-asks", ""),
         ("leeds-power", ""),
     ]
+
+
+def test_what_does_not_change_is_told_with_the_reason_of_the_decision(tried: Try, directory: Path):
+    """C6: of each agreement that grants what the contract states, in the words of `agreement explain`."""
+    where = directory.parent / "agreements"
+    power = {"basis": "public_task", "gateway": "Libraries Act, s 7"}
+    agreement(where, "leeds-nhs", **power, subject="nhs")
+    agreement(where, "leeds-old", **power, valid={"from": "2020-01-01", "until": "2021-01-01"})
+    agreement(where, "leeds-grace", **power, scope={"where": {"attribute": "name", "in": ["Grace"]}})
+    moved = field("address", "string", {"attribute": "address"})
+    write(directory, {PATH: CARD, "civil/moved.v1.avsc": record(moved)})
+    agreement(where, "leeds-post", **power, attributes=[{"attribute": "address"}])
+    _, document, _ = tried([EVENT])
+    assert [(u["agreement"], u["field"], u["reason"], u["persons"]) for u in document["unchanged"]] == [
+        ("leeds-grace", "name", "out-of-scope", 1),
+        ("leeds-nhs", "name", "no-subject-identifier", 1),
+        ("leeds-old", "name", "agreement-not-in-force", 1),
+    ]
+    assert "no live identifier of the scheme" in document["unchanged"][1]["because"]
+    assert not {"leeds-post"} & {v["agreement"] for v in document["views"] + document["unchanged"]}
+    _, document, _ = tried([EVENT | {"data": EVENT["data"] | {"nhs": "9990000018"}}])
+    assert "leeds-nhs" not in {u["agreement"] for u in document["unchanged"]}
+
+
+def test_what_is_said_already_or_not_yet_in_force_changes_nothing_and_says_so(tried: Try, directory: Path):
+    """R4, R5: a value of next month, and the same value once more."""
+    later = data(issued_on="2026-07-01")
+    _, document, _ = tried([later])
+    assert {u["reason"] for u in document["unchanged"]} == {"no-value"}
+    beside = directory.parent / "beside.jsonl"
+    beside.write_text(json.dumps(EVENT) + "\n")
+    _, document, _ = tried([EVENT | {"id": "card-2"}], "--beside", str(beside))
+    reasons = {u["agreement"]: u["reason"] for u in document["unchanged"]}
+    assert reasons == {"leeds-power": "no-news", "leeds-asks": "no-consent"}
+
+
+def test_a_withdrawal_says_of_the_agreement_that_it_names_that_nothing_is_shown(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+):
+    """C1: a statement is about the agreements that it names; others are not spoken of."""
+    state = {"type": "enum", "name": "State", "symbols": ["GRANTED", "WITHDRAWN"]}
+    terms = {"subscriber": "string", "purpose": "string", "categories": {"type": "array", "items": "string"}}
+    made = [field(name, type_, {"term": name}) for name, type_ in (terms | {"state": state}).items()]
+    write(directory, {PATH: CARD, "consent/decision.v1.avsc": record(*made, kind="consent")})
+    agreement(directory.parent / "agreements", "leeds-other", basis="consent", purpose="parking")
+    said = {"subscriber": "council-leeds", "purpose": "reading", "categories": [], "state": "WITHDRAWN"}
+    event = changed(id="w-1", type="uk.gov.consent.decision.v1", data={"nino": "NC123456C"} | said)
+    files = {"w": event, "card": EVENT}
+    for name, each in files.items():
+        (directory.parent / name).write_text(json.dumps(each) + "\n")
+    told = {}
+    for beside in ([], ["--beside", str(directory.parent / "card")]):
+        file = str(directory.parent / "w")
+        _, document, _ = command(capsys, directory, event["type"], file, "--at", AT, *beside)
+        told[len(beside)] = {u["agreement"]: u["reason"] for u in document["unchanged"]}
+    assert told[0] == {"leeds-asks": "no-value", "leeds-power": "no-value"}
+    assert told[2] == {"leeds-asks": "no-consent", "leeds-power": "no-news"}
 
 
 def test_the_gate_comes_first(tried: Try, directory: Path):

@@ -173,7 +173,9 @@ def test_a_file_without_header_has_the_columns_that_the_mapping_names():
 
 def test_json_lines_are_rows_of_any_json():
     """Blank lines count; what is no object, or says a key twice (E3), is named."""
-    found = rows(b'\xef\xbb\xbf{"a": 1, "b": [2]}\n\n[1]\n{"a"\n{"a": "\xff"}\n{"a": 1, "a": 2}\n', format="jsonl")
+    found = rows(
+        b'\xef\xbb\xbf{"a": 1, "b": [2]}\n\n[1]\n{"a"\n{"a": "\xff"}\n{"a": 1, "a": 2}\n', format="jsonl"
+    )
     assert said(found) == [
         (1, 1, {"a": 1, "b": [2]}),
         (3, 3, "is no object of JSON"),
