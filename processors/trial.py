@@ -33,6 +33,7 @@ from schemas import (
     Warned,
     cloudevent_from_json,
     diagnose,
+    warnings,
 )
 
 CONSENT, ENROLMENT = "consent", "enrolment"
@@ -91,7 +92,7 @@ def examine(line: bytes | None, rules: Rules, at_ms: int) -> Verdict:
 def _warnings(line: bytes, rules: Rules, addressees: Addressees) -> tuple[Warned, ...]:
     event = cloudevent_from_json(msgspec.json.decode(line))
     contract = rules.contracts.by_type[event.type]
-    return addressees.warnings(contract, contract.from_json(event.data))
+    return warnings(contract, contract.from_json(event.data), event.time, addressees)
 
 
 def would_change(

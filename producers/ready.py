@@ -33,6 +33,7 @@ from schemas import (
     json_value,
     near_hint,
     to_headers,
+    warnings,
 )
 
 PROBLEMS_TOLD_MAX = 3
@@ -162,5 +163,4 @@ def _encode(
         return refuse(Rejection.TIME_TOO_OLD, "`time` is before the year 2000", event.type)
     if event.time > now_ms + FUTURE_MS_MAX:
         return refuse(Rejection.TIME_IN_FUTURE, "`time` is more than 5 minutes ahead", event.type)
-    warnings = () if addressees is None else addressees.warnings(contract, plain)
-    return Ready(contract, body, to_headers(event), warnings)
+    return Ready(contract, body, to_headers(event), warnings(contract, plain, event.time, addressees))

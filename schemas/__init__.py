@@ -48,6 +48,7 @@ from .gate import (
 )
 from .identifiers import ANY_SCHEME, DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
 from .json_text import KeyTwice, json_value
+from .oddness import warnings
 from .page import page
 from .plain_containers import Plain
 from .problem import ContractProblems, Problem, Reason, few_of, near_hint
@@ -64,7 +65,7 @@ __all__ = [
     "OWNER_PATTERN", "CloudEvent", "NotACloudEvent", "cloudevent_from_headers", "cloudevent_from_json",
     "IN_A_FILE", "Bounds", "Door", "Found", "diagnose", "few_of", "how_to_mend", "near_hint",
     "ATTRIBUTES_BYTES_MAX", "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type",
-    "to_headers", "trace_or_none",
+    "to_headers", "trace_or_none", "warnings",
     # JSON
     "KeyTwice", "json_path", "json_value", "key_twice",
     # Avro

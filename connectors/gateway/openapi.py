@@ -65,7 +65,7 @@ SCHEMAS: Mapping[str, Schema] = {
             "known": {**_WHOLE, "description": "were here already, and are not written again"},
             "warnings": {
                 **_list(_object({"path": _TEXT, "problem": _TEXT})),
-                "description": "taken, and does nothing yet: a name that no agreement knows",
+                "description": "taken, and odd: a name that no agreement knows, an end before the beginning",
             },
         },
         ("written", "known"),

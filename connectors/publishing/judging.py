@@ -37,6 +37,7 @@ from schemas import (
     json_value,
     to_headers,
     trace_or_none,
+    warnings,
 )
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -120,9 +121,9 @@ class Judge:
         if reason is not None:
             return Refused(reason, _where(contract, reason))
         judged = _judged(event, contract, plain, headers)
-        if isinstance(judged, Refused) or self._addressees is None:
+        if isinstance(judged, Refused):
             return judged
-        return judged._replace(warnings=self._addressees.warnings(contract, plain))
+        return judged._replace(warnings=warnings(contract, plain, event.time, self._addressees))
 
     def _plain(self, event: CloudEvent, contract: Contract, now_ms: int) -> Plain | Rejection:
         try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PANEL = "Events"
 COLUMNS = ("type", "published", "refused")
-UNHEARD = "it goes, and does nothing until an agreement knows these names; look for a typing error"
+ODD = "it goes all the same; look for a typing error"
 NO_CONTRACT = "(no contract)"
 ALIKE_TOLD = 5
 """Lines with the very same mistakes that a person is told one by one; the others are counted."""
@@ -101,7 +101,7 @@ class Tally:
                 if result.warnings:
                     self.warned += 1
                     problems = [each._asdict() for each in result.warnings]
-                    self._tell({"line": result.number, "warning": UNHEARD, "problems": problems})
+                    self._tell({"line": result.number, "warning": ODD, "problems": problems})
                 continue
             number, refused = result
             # A type without a contract is the file's own text: it is not shown back as a row.

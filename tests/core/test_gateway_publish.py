@@ -81,6 +81,28 @@ def test_a_withdrawal_from_nobody_is_taken_with_a_warning(made: Rig):
     assert warning["path"] == "$[0].data.subscriber"
 
 
+def test_a_fact_that_ends_before_it_begins_is_taken_with_a_warning(made: Rig):
+    """R4: it holds at no moment; whoever mixed two fields up hears of it in the 202 (ADR 0071)."""
+    ended = AWARD | {
+        "data": AWARD["data"]
+        | {
+            "award_ends": "2025-02-28",
+            "award": {
+                "benefit": "OTHER",
+                "status": "IN_PAYMENT",
+                "amount_pence": 1,
+                "payment_period": "WEEKLY",
+            },
+        }
+    }
+    answer = made.publish(ended, client="dwp-cis")
+    assert answer.status_code == 202, answer.json()
+    [warning] = answer.json()["warnings"]
+    assert warning["path"] == "$.data.award_ends"
+    assert "it holds at no moment" in warning["problem"]
+    assert "2025" not in warning["problem"]
+
+
 def test_the_three_modes_write_the_same_bytes(made: Rig, tmp_path: Path):
     """How an event came cannot be seen from what was written."""
     event = claimant()
