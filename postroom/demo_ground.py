@@ -18,8 +18,8 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files, register_views
 from postroom.config import Settings
 from postroom.console import ConsoleReport, say
-from postroom.demo_interrupt import Interruption
 from postroom.errors import Exit, UserError
+from postroom.interruption import Interruption
 from postroom.kafka_plan import apply, wanted_of
 from schemas import Agreement, Contracts, check_directory
 

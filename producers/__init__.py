@@ -9,6 +9,7 @@ from producers.departments import Event
 from producers.files import Line, read_lines, to_lines
 from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect, disconnect
 from producers.ready import Ready, Reason, Refused, Undelivered, make_ready
+from producers.reused import Seen, reused
 
 __all__ = [
     # files
@@ -21,6 +22,8 @@ __all__ = [
     "Undelivered",
     "Refused",
     "make_ready",
+    "Seen",
+    "reused",
     # to Kafka
     "BrokerUnreachable",
     "NotPublished",

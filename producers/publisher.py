@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from producers.files import Line
 from producers.ready import Ready, Refused, Undelivered, make_ready, refuse
+from producers.reused import Seen, reused
 from schemas import EVENT_BYTES_MAX, Addressees, Contract, Contracts, Warned, frame
 
 CONNECT_SECONDS = 10
@@ -133,24 +134,27 @@ class Publisher:
         self._destinations: dict[str, int | Refused] = {}
         self._waiting: deque[_Waiting] = deque()
 
-    def publish(self, lines: Iterable[Line]) -> Iterator[Result]:
+    def publish(self, lines: Iterable[Line], seen: Seen | None = None) -> Iterator[Result]:
         """One result for each line that is not blank: refusals at once, acknowledgements as they come.
+        Of two lines with one name that differ the second is refused, if `seen` remembers the names.
 
         BrokerUnreachable once Kafka has stopped answering; the lines that were under way come first, each as
         not delivered.
         """
         for line in lines:
             if not line.blank:
-                refused = self._send(line)
+                refused = self._send(line, seen)
                 if refused is not None:
                     yield NotPublished(line.number, refused)
             yield from self._settle(self._in_flight_max)
         yield from self._settle(0)
 
-    def _send(self, line: Line) -> Refused | None:
+    def _send(self, line: Line, seen: Seen | None) -> Refused | None:
         ready = make_ready(line.content, self._contracts, self._now_ms(), self._speaks_for, self._addressees)
         if isinstance(ready, Refused):
             return ready
+        if seen is not None and (refused := reused(ready, line.number, seen)) is not None:
+            return refused
         topic = ready.contract.type
         schema_id = self._destination(ready.contract)
         if isinstance(schema_id, Refused):

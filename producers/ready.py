@@ -40,16 +40,22 @@ PROBLEMS_TOLD_MAX = 3
 
 
 class Undelivered(StrEnum):
-    """The one reason that only a publisher can have."""
+    """The reasons that only a publisher can have."""
 
     NOT_DELIVERED = "not-delivered"
+    ID_REUSED = "id-reused"
 
 
 Reason = Rejection | Undelivered
-"""Why a line was not published: intake's reasons (E7), or that it did not arrive."""
+"""Why a line was not published: intake's reasons (E7), that it did not arrive, or that it was held back."""
 
 AGAIN = "publish the file again: an event that did arrive counts once"
 """What to do about what did not arrive."""
+
+_MEND = {
+    Undelivered.NOT_DELIVERED: AGAIN,
+    Undelivered.ID_REUSED: "give each event an id of its own, also a correction: its `prior` is the earlier",
+}
 
 
 class Refused(NamedTuple):
@@ -76,7 +82,7 @@ class Ready(NamedTuple):
 def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None = None) -> Refused:
     """A refusal with the usual advice, or with better."""
     if mend is None:
-        mend = AGAIN if isinstance(reason, Undelivered) else how_to_mend(Found("$", why, reason))
+        mend = _MEND[reason] if isinstance(reason, Undelivered) else how_to_mend(Found("$", why, reason))
     return Refused(reason, why, mend, type_)
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from postroom.config import Settings
     from postroom.demo_citizen import Rosa
     from postroom.demo_ground import TimedReport
-    from postroom.demo_interrupt import Interruption
     from postroom.demo_page import Page
+    from postroom.interruption import Interruption
 
 PANEL = "The local stack"
 
@@ -40,8 +40,8 @@ def demo(
     Example: postroom demo --keep
     """
     from postroom.demo_ground import TimedReport, alone, standing_stack
-    from postroom.demo_interrupt import Interruption
     from postroom.demo_page import Page
+    from postroom.interruption import Interruption
     from postroom.settings import settings
 
     current, page, report, interruption = settings(), Page(), TimedReport(), Interruption()

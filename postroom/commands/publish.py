@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections import Counter
@@ -19,7 +20,8 @@ from postroom.output import Form, Output, write_json, write_line, write_rows
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from producers import Line
+    from postroom.interruption import Interruption
+    from producers import Line, Seen
     from producers.publisher import Result
     from schemas import Addressees, Contracts
 
@@ -44,35 +46,40 @@ def publish(
 ) -> None:
     """Publish CloudEvents, one a line, to the topics of their types.
 
-    A bad line is named with its number, the reason and what to do about it; the others go. Publishing a file
-    again does no harm: the same source and id are the same event. Exit 1 if a line was refused, 3 if
-    Kafka or the registry is unreachable.
+    A bad line is named with its number, the reason and what to do about it; the others go. Of two lines with
+    the same source and id that differ the second is refused. Ctrl-C or SIGTERM: what is under way is waited
+    for, and up to which line it went is said. Publishing a file again does no harm, and is not noticed: the
+    same source and id are the same event. Exit 1 if a line was refused, 3 if Kafka or the registry is
+    unreachable.
 
     Example: postroom publish docs/examples/first-event.jsonl
     """
+    from connectors.files.seen import seen_ids
     from postroom.console import say
     from postroom.inputs import addressees_at, contracts_at
+    from postroom.interruption import Interruption
     from postroom.settings import settings
 
     current = settings()
     contracts = contracts_at(current.contracts_dir)
     addressees = addressees_at(current.agreements_dir, contracts)
-    tally = Tally(output, contracts)
-    with _opened(file) as stream, _progress(stream) as advance:
-        lines = _told(stream, advance)
+    tally, interruption = Tally(output, contracts), Interruption()
+    with interruption.listening(), _opened(file) as stream, _progress(stream) as advance:
+        lines = Lines(stream, advance, interruption)
         try:
-            if dry_run:
-                tally.take(_checked(lines, contracts, addressees))
-            else:
-                _publish(lines, contracts, addressees, current, tally)
-        except BaseException as ended:
+            with interruption.gently(), seen_ids() as seen:
+                if dry_run:
+                    tally.take(_checked(lines, contracts, addressees, seen))
+                else:
+                    _publish(lines, contracts, addressees, current, tally, seen)
+        except BaseException:
             if tally.published or tally.refused:  # what did go is said even when the rest did not
                 tally.write(dry_run=dry_run)
-            if isinstance(ended, KeyboardInterrupt):
-                say("interrupted: the rest was not published; publish the file again, nothing counts twice")
             raise
         tally.write(dry_run=dry_run)
-        if not tally.published and not tally.refused:
+        if lines.stopped:
+            say(lines.where_it_stopped(file, dry_run=dry_run))
+        elif not tally.published and not tally.refused:
             say(f"no event stands in {'what came on stdin' if file == '-' else file}")
     if tally.refused:
         raise typer.Exit(Exit.FOUND)
@@ -162,6 +169,7 @@ def _publish(
     addressees: Addressees | None,
     current: Any,
     tally: Tally,
+    seen: Seen,
 ) -> None:
     from connectors import find_stack
     from connectors.registry import registry_of
@@ -172,30 +180,63 @@ def _publish(
     registry.ping()  # before the first line: a department should not publish half a file to learn this
     mend = "`postroom status` says what runs; then publish the file again, nothing counts twice"
     with publishing(stack, registry, contracts, mend, addressees) as publisher:
-        tally.take(publisher.publish(lines))
+        tally.take(publisher.publish(lines, seen))
 
 
-def _checked(lines: Iterable[Line], contracts: Contracts, addressees: Addressees | None) -> Iterator[Result]:
+def _checked(
+    lines: Iterable[Line], contracts: Contracts, addressees: Addressees | None, seen: Seen
+) -> Iterator[Result]:
     """What would become of each line."""
-    from producers import NotPublished, Published, Refused, make_ready
+    from producers import NotPublished, Published, Ready, make_ready, reused
 
     for line in lines:
         if line.blank:
             continue
         ready = make_ready(line.content, contracts, time.time_ns() // 1_000_000, addressees=addressees)
-        if isinstance(ready, Refused):
-            yield NotPublished(line.number, ready)
-        else:
+        refused = reused(ready, line.number, seen) if isinstance(ready, Ready) else ready
+        if refused is not None:
+            yield NotPublished(line.number, refused)
+        elif isinstance(ready, Ready):
             yield Published(line.number, ready.contract.type, ready.warnings)
 
 
-def _told(stream: IO[bytes], advance: Callable[[int], None]) -> Iterator[Line]:
-    """The lines of the file, while the bar moves."""
-    from producers import read_lines
+class Lines:
+    """The lines of the file while the bar moves, until its end or until somebody asks to stop.
 
-    for line in read_lines(stream):
-        advance(line.size_bytes)
-        yield line
+    Stopping is no error here: whoever reads finds an end, and waits for what is under way as at any end.
+    """
+
+    def __init__(self, stream: IO[bytes], advance: Callable[[int], None], interruption: Interruption) -> None:
+        self._stream, self._advance, self._interruption = stream, advance, interruption
+        self.stopped = False
+        self._given = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        """Give each line once."""
+        from producers import read_lines
+
+        lines = read_lines(self._stream)
+        while True:
+            try:
+                with self._interruption.at_once():  # reading may wait for ever for who writes to a pipe
+                    line = next(lines, None)
+            except KeyboardInterrupt:
+                self.stopped = True
+                return
+            if line is None:
+                return
+            self._advance(line.size_bytes)
+            self._given = line.number
+            yield line
+
+    def where_it_stopped(self, file: str, *, dry_run: bool) -> str:
+        """Up to which line something became of each, and how to go on."""
+        done = "checked" if dry_run else "published"
+        told = f"stopped behind line {self._given}: all before is counted above, nothing behind it was {done}"
+        if dry_run or file == "-":
+            return told if dry_run else f"{told}; send it all again, nothing counts twice"
+        go_on = f"`tail -n +{self._given + 1} {shlex.quote(file)} | postroom publish -` goes on behind it"
+        return f"{told}; publish the file again, nothing counts twice; or {go_on}"
 
 
 def _opened(file: str) -> AbstractContextManager[IO[bytes]]:

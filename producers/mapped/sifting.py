@@ -9,21 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from producers.mapped.conversions import AT_SOURCE
 from producers.mapped.mapping import Event, FileFacts, RowMapping
 from producers.mapped.problem import RowProblem
 from producers.mapped.rows import Row
 from producers.ready import Refused, make_ready
+from producers.reused import Seen
 from schemas import Addressees, Contracts, Warned
-
-
-class Seen(Protocol):
-    """The ids of a file so far; it may lie on a disk."""
-
-    def first(self, id_: str, content: bytes, row: int) -> tuple[int, bool]:
-        """The row that had this id first, and whether it said the same."""
 
 
 class Good(NamedTuple):

@@ -2,7 +2,10 @@
 
 import gzip
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,8 @@ import pytest
 
 from postroom.cli import run
 from postroom.settings import settings
-from producers import Line, NotPublished
-from producers.ready import refuse
-from schemas import Rejection
+from producers import Line, Published
+from schemas import Contracts
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "first-event.jsonl"
@@ -211,19 +213,83 @@ def test_the_same_mistake_in_every_line_is_told_of_five_and_counted(publish: Run
     assert [json.loads(line).get("line") for line in out.splitlines()][:-1] == list(range(1, 302))
 
 
-def test_whoever_interrupts_is_told_that_publishing_again_is_right(
-    publish: Run, mixed: Path, monkeypatch: pytest.MonkeyPatch
+class Ending(BytesIO):
+    """A stream behind whose second line somebody asks the process to end."""
+
+    def __init__(self, content: bytes, number: signal.Signals) -> None:
+        super().__init__(content)
+        self._number, self._read = number, 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self._read += 1
+        if self._read == 3:
+            os.kill(os.getpid(), self._number)
+        return super().readline(-1 if size is None else size)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_it_in_the_middle_is_told_how_far_it_went(
+    publish: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ):
-    """E1: what did go counts once. Exit 130."""
-
-    def stopped(lines: Iterable[Line], *_: object) -> Iterator[Any]:
-        yield NotPublished(1, refuse(Rejection.UNDECODABLE, "it is so"))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("postroom.commands.publish._checked", stopped)
-    code, _, err = publish("--dry-run", str(mixed))
+    """§8, E1: the counts of what went, the line behind which nothing did, and how to go on. Exit 130, and
+    the signal means again what it meant before.
+    """
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(Ending(EXAMPLE.read_bytes(), number)))
+    before = signal.getsignal(number)
+    code, out, err = publish("--dry-run", "-", "-o", "json")
     assert code == 130
-    assert "publish the file again, nothing counts twice" in err
+    assert json.loads(out)["published"] == 2
+    assert "stopped behind line 2" in err
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_under_way_when_it_is_ended_is_waited_for(
+    publish: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+):
+    """E1: each line that was handed to Kafka is counted by what Kafka said of it, and a signal that comes
+    while it is waited for breaks nothing off.
+    """
+
+    def published(
+        lines: Iterable[Line], contracts: Contracts, named: object, of: object, tally: Any, seen: object
+    ) -> None:
+        under_way = [line.number for line in lines]
+        os.kill(os.getpid(), number)
+        tally.take(Published(each, "uk.gov.benefits.claimant.v1") for each in under_way)
+
+    monkeypatch.setattr("postroom.commands.publish._publish", published)
+    stream = TextIOWrapper(Ending(EXAMPLE.read_bytes(), number))
+    monkeypatch.setattr("sys.stdin", stream)
+    code, out, err = publish("-", "-o", "json")
+    assert (code, json.loads(out)["published"]) == (130, 2)
+    assert "send it all again, nothing counts twice" in err
+    monkeypatch.setattr("postroom.commands.publish._opened", lambda _: nullcontext(fresh(number)))
+    code, _, err = publish("my events.jsonl")
+    assert code == 130
+    assert "`tail -n +3 'my events.jsonl' | postroom publish -` goes on behind it" in err
+
+
+def fresh(number: signal.Signals) -> Ending:
+    return Ending(EXAMPLE.read_bytes(), number)
+
+
+def test_one_id_with_two_contents_in_one_file_is_told_with_both_lines(publish: Run, tmp_path: Path):
+    """E1: the backbone would keep one of the two, whichever was meant; the same again is no matter."""
+    first = json.loads(EXAMPLE.read_text().splitlines()[0])
+    other = first | {"time": "2026-03-03T09:00:00Z"}
+    elsewhere = other | {"source": first["source"] + "-2"}
+    (tmp_path / "twice.jsonl").write_text("\n".join(map(json.dumps, [first, first, "", elsewhere, other])))
+    code, out, err = publish("--dry-run", "twice.jsonl", "-o", "json")
+    told = json.loads(out)
+    assert (code, told["published"]) == (1, 3), err
+    [no_event, reused] = told["lines"]
+    assert (no_event["line"], reused["line"], reused["reason"]) == (3, 5, "id-reused")
+    assert reused["why"].startswith("line 1 has the same source and id")
+    assert "an id of its own" in reused["mend"]
+    _, _, err = publish("--dry-run", "twice.jsonl")
+    assert "line 5: id-reused: line 1 has the same source and id" in err
+    assert first["id"] not in err
 
 
 @pytest.mark.parametrize("file", ["missing.jsonl", "."])

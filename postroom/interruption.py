@@ -1,8 +1,8 @@
-"""Ctrl-C, `kill` and a closed terminal end the demo in order, wherever it is.
+"""Ctrl-C, `kill` and a closed terminal end a command in order, wherever it is.
 
 An exception that breaks in anywhere leaves a Kafka client that never answers again, or a worker that nobody
-remembers starting (both were seen). So once there is something to clean up, a request is only noted, and
-heeded where the demo waits.
+remembers starting (both were seen). So once there is something to clean up or to tell, a request is only
+noted, and heeded where the command waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
-    """Whether somebody asked the demo to end, and whether that may break in."""
+    """Whether somebody asked the command to end, and whether that may break in."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -44,6 +44,16 @@ class Interruption:
             yield
         finally:
             self._gentle -= 1
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within `gently`, let a request break in after all, one that was noted before too."""
+        self.heed()
+        self._gentle -= 1
+        try:
+            yield
+        finally:
+            self._gentle += 1
 
     def heed(self) -> None:
         """KeyboardInterrupt if somebody has asked."""
