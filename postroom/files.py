@@ -21,6 +21,7 @@ from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
 from postroom.files_round import Bar, Office, Round, Ruled, Told, logged
+from postroom.files_waiting import Waiting, waiting_in
 from postroom.first_series import begin, files_series
 from postroom.inputs import producing, publisher_on
 from postroom.lasting import Progress
@@ -50,6 +51,19 @@ def journal_of(settings: Settings) -> Journal:
 
 def _place(settings: Settings) -> Path:
     return settings.state_dir / "files"
+
+
+def waiting(settings: Settings, complain: Callable[[Trouble], None]) -> list[Waiting]:
+    """What lies in the drops and has not been taken, each with why; what cannot be looked at is complained
+    of.
+    """
+    try:
+        drops = drops_in(_drops(settings))
+    except Trouble as trouble:
+        complain(trouble)
+        return []
+    journal = journal_of(settings).all()
+    return [each for drop in drops for each in waiting_in(drop, journal, complain)]
 
 
 def _drops(settings: Settings) -> Path:

@@ -25,7 +25,7 @@ RETRY_S = 5.0
 """How long a drop waits whose contract or topic is not there; the others go on meanwhile."""
 
 NO_CHECKSUM = "it has no checksum beside it yet"
-_LEFT: dict[str, str] = {
+LEFT: dict[str, str] = {
     NO_CHECKSUM: "write it when the file is whole: sha256sum FILE > FILE.sha256, in the same directory",
     NotTaken.WRONG: MEND_CHECKSUM,
     Odd.NAME: "name it with A-Z, a-z, 0-9, ., _, - and blanks; the first is a letter or a digit",
@@ -184,8 +184,8 @@ class Round:
     def _say_once(self, seen: Seen, why: str) -> None:
         """Of what lies there and is not taken the log has once why."""
         if self._said.get(seen.name) != why:
-            say("files-left", file=seen.shown, why=str(why), mend=_LEFT[why], **self._where)
-            self._office.told.left.append(f"{seen.shown} is not taken: {why}; {_LEFT[why]}")
+            say("files-left", file=seen.shown, why=str(why), mend=LEFT[why], **self._where)
+            self._office.told.left.append(f"{seen.shown} is not taken: {why}; {LEFT[why]}")
         self._said[seen.name] = why
 
     @property

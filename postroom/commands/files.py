@@ -103,12 +103,16 @@ def send(
 
 
 def status(output: Output = Form.TABLE) -> None:
-    """List every file that was taken and how it stands; exit 1 if one was refused.
+    """List every file that was taken and how it stands, and what lies in the drops and waits, with why.
+
+    Exit 1 if one was refused.
 
     Example: postroom files status -o json
     """
     from connectors.files.journal import State
-    from postroom.files import journal_of
+    from postroom.console import complain
+    from postroom.errors import of_trouble
+    from postroom.files import journal_of, waiting
     from postroom.settings import settings
     from schemas import format_instant
 
@@ -127,6 +131,9 @@ def status(output: Output = Form.TABLE) -> None:
         }
         for each in found
     ]
+    for left in waiting(settings(), lambda trouble: complain(of_trouble(trouble))):
+        still = {"state": "waiting", "published": 0, "bad": 0, "since": ""}
+        rows.append(left._asdict() | still | {"sha256": left.sha256[:12]})
     write_rows(rows, output, STATUS_COLUMNS, none="no file has been seen yet")
     if any(each.state == State.REFUSED for each in found):
         raise typer.Exit(Exit.FOUND)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.files.journal import Journal, Standing, State
 from tests.command_kit import postroom
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,3 +128,57 @@ def test_send_ends_with_3_when_the_systems_are_away_and_takes_nothing(tmp_path: 
     done = postroom(tmp_path, "files", "send", **RULES)
     assert done.returncode == 2
     assert "line 1: contract" in done.stderr
+
+
+def test_status_says_of_what_lies_in_a_drop_why_it_waits(tmp_path: Path):
+    """No file is read for it; what is whole is next, and each of the others says what its sender does."""
+    drop = tmp_path / "drops" / "carers"
+    incoming = drop / "incoming"
+    incoming.mkdir(parents=True)
+    shutil.copy(MAPPING, drop / "mapping.yaml")
+    checksum = hashlib.sha256(SAMPLE.read_bytes()).hexdigest()
+    for name in ("whole.csv", "unmarked.csv", "misnamed.csv", "Müller.csv"):
+        shutil.copy(SAMPLE, incoming / name)
+    (incoming / "whole.csv.sha256").write_text(f"{checksum}  whole.csv\n")
+    (incoming / "misnamed.csv.sha256").write_text(f"{checksum}  other.csv\n")
+    (incoming / "alone.csv.sha256").write_text(f"{checksum}  alone.csv\n")
+    (incoming / "link.csv").symlink_to(SAMPLE)
+    done = postroom(tmp_path, "files", "status", "-o", "json", **RULES)
+    rows = {row["file"]: (row["state"], row["why"]) for row in json.loads(done.stdout)}
+    assert done.returncode == 0, done.stderr
+    assert rows == {
+        "whole.csv": ("waiting", "it is whole, and next"),
+        "unmarked.csv": ("waiting", "it has no checksum beside it yet"),
+        "misnamed.csv": ("waiting", "its checksum is not that of the file beside it"),
+        "(a name that is not shown)": ("waiting", "odd-name"),
+        "link.csv": ("waiting", "link"),
+        "alone.csv.sha256": ("waiting", "its file is not there, or has another name"),
+    }
+    assert all(row["mend"] for row in json.loads(done.stdout))
+
+
+def test_status_of_a_drop_in_use_lists_each_file_once(tmp_path: Path):
+    """What is under way stands in the journal; what was published before is said to be."""
+    drop = tmp_path / "drops" / "carers"
+    (drop / "incoming").mkdir(parents=True)
+    shutil.copy(MAPPING, drop / "mapping.yaml")
+    shutil.copy(SAMPLE, drop / "incoming" / "a.csv")
+    sha256 = hashlib.sha256(SAMPLE.read_bytes()).hexdigest()
+    (drop / "incoming" / "a.csv.sha256").write_text(f"{sha256}  a.csv\n")
+    told = []
+    for state in State:
+        (tmp_path / ".state" / "files" / "journal.db").unlink(missing_ok=True)
+        (tmp_path / ".state" / "files").mkdir(parents=True, exist_ok=True)
+        journal = Journal(tmp_path / ".state" / "files" / "journal.db")
+        standing = Standing("carers", sha256, "a.csv", 7, State.TAKEN, 0)
+        journal.take(standing)
+        if state is not State.TAKEN:
+            journal.end(standing, state, 0)
+        journal.close()
+        rows = json.loads(postroom(tmp_path, "files", "status", "-o", "json", **RULES).stdout)
+        told.append((state.value, [(row["state"], row["why"]) for row in rows]))
+    assert dict(told) == {
+        "taken": [("taken", "")],
+        "published": [("published", ""), ("waiting", "it was published before")],
+        "refused": [("refused", ""), ("waiting", "it is whole, and next")],
+    }

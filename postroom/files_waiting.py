@@ -1,0 +1,59 @@
+"""What lies in the drops and has not been taken: what it waits for, and what whoever put it there does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from connectors import Trouble
+from connectors.files.desk import NotTaken
+from connectors.files.journal import Standing, State
+from connectors.files.place import INCOMING, NAME, NOT_SHOWN, SIDECAR, Drop, Seen
+from postroom.files_round import LEFT, NO_CHECKSUM
+
+NO_FILE = "its file is not there, or has another name"
+MEND_NO_FILE = "put the file beside it, named as the checksum without .sha256"
+NEXT = "it is whole, and next"
+MEND_NEXT = "`postroom files run` takes it while it runs, `postroom files send` takes it now"
+MEND_KNOWN = "nothing: it is put away and not published again, unless `postroom files forget` comes first"
+
+
+class Waiting(NamedTuple):
+    """One thing in a drop's `incoming`; `sha256` is what its checksum says, if that is one."""
+
+    drop: str
+    file: str
+    sha256: str
+    why: str
+    mend: str
+
+
+def waiting_in(
+    drop: Drop, journal: Collection[Standing], complain: Callable[[Trouble], None]
+) -> Iterator[Waiting]:
+    """Look at one drop as it lies there; no file is read, so a wrong checksum shows when it is taken."""
+    if not (drop.directory / INCOMING).exists():
+        return  # nobody could put anything there yet
+    try:
+        seen, alone = drop.incoming(), drop.lone_checksums()
+    except Trouble as trouble:
+        complain(trouble)
+        return
+    known = {each.sha256: each.state for each in journal if each.drop == drop.name}
+    for each in seen:
+        sha256 = "" if each.print is None else drop.checksum(each.name) or ""
+        if known.get(sha256) != State.TAKEN:  # that one is listed as it stands
+            why, mend = _why(each, sha256, known.get(sha256))
+            yield Waiting(drop.name, each.shown, sha256, why, mend)
+    for name in alone:
+        shown = f"{name}{SIDECAR}" if NAME.fullmatch(name) else NOT_SHOWN
+        yield Waiting(drop.name, shown, "", NO_FILE, MEND_NO_FILE)
+
+
+def _why(seen: Seen, sha256: str, state: State | None) -> tuple[str, str]:
+    if seen.print is None:
+        left = seen.odd or NO_CHECKSUM
+        return str(left), LEFT[left]
+    if not sha256:
+        return str(NotTaken.WRONG), LEFT[NotTaken.WRONG]
+    return (str(NotTaken.KNOWN), MEND_KNOWN) if state == State.PUBLISHED else (NEXT, MEND_NEXT)
