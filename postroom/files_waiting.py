@@ -50,7 +50,7 @@ def waiting_in(
         yield Waiting(drop.name, shown, "", NO_FILE, MEND_NO_FILE)
 
 
-def _why(seen: Seen, sha256: str, state: State | None) -> tuple[str, str]:
+def _why(seen: Seen, sha256: str, state: str | None) -> tuple[str, str]:
     if seen.print is None:
         left = seen.odd or NO_CHECKSUM
         return str(left), LEFT[left]

@@ -21,7 +21,8 @@ from producers.mapped.mapping import Event, FileFacts, RowMapping
 from producers.mapped.problem import RowProblem
 from producers.mapped.reading import read_mapping
 from producers.mapped.rows import START, FileWrong, Header, Place, Row, read_header, read_rows
-from producers.mapped.sifting import Bad, Counts, Good, Repeated, Seen, Verdict, sift
+from producers.mapped.sifting import Bad, Counts, Good, Repeated, Verdict, sift
+from producers.reused import Seen
 
 __all__ = [
     # a mapping

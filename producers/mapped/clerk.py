@@ -17,9 +17,10 @@ from typing import IO, NamedTuple, Protocol
 from producers.files import Line
 from producers.mapped.mapping import Event, FileFacts, RowMapping
 from producers.mapped.rows import FileWrong, Header, Place, Row, read_header, read_rows
-from producers.mapped.sifting import Bad, Counts, Seen, sift
+from producers.mapped.sifting import Bad, Counts, sift
 from producers.publisher import NotPublished, Publisher, Result
 from producers.ready import Refused
+from producers.reused import Seen
 from schemas import Contracts
 
 NOTED_EVERY_ROWS = 500
