@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from connectors import Stack
 from connectors.kafka_positions import topic_positions
 from connectors.postgres import sink_metrics
-from connectors.postgres.keeper import Decoder, Keeper, fitted, take_away
+from connectors.postgres.decoder import Decoder
+from connectors.postgres.keeper import Keeper, fitted, take_away
 from connectors.postgres.line import Database
 from connectors.postgres.sink import Differences, SinkTable
 from connectors.postgres.view_table import Rows

@@ -1,26 +1,32 @@
 """Keeps a table equal to its view topic: on from where it stopped, or everything anew when that is not
 enough.
 
-Reading anew happens aside, in a stage that nobody else sees, and becomes the table in one transaction. So
-what was withdrawn while the reader was away is never shown on the way from an old state to the present one.
+The table goes from what the topic was to what it is, with nothing between: all up to the topic's end is
+read before any of it is shown. What is more than a batch is read aside, in a stage that nobody else sees,
+and becomes the table in one transaction. So what was withdrawn while the reader was away is never shown on
+the way (V1). Retractions alone do not wait for that.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from connectors.kafka_positions import PositionsGone, are_beyond
 from connectors.kafka_reader import RawRecord
 from connectors.postgres import sink_metrics
+from connectors.postgres.decoder import Decoder
 from connectors.postgres.sink import Change, Differences, Moved, SinkState, SinkTable
-from connectors.postgres.view_table import Rows, without_nul
+from connectors.postgres.view_table import Rows
 from connectors.trouble import Misused, Trouble
-from schemas import ContractMismatch, PlainCodec, unframe
 
 RECORDS_MAX = 1_000
 WAIT_MS = 200
+SHORT_WAIT_MS = 20
+"""For the rest of what is already there, which may be a transaction's marker alone: no record comes of it."""
+LOOKS = 5
+"""How often the end is asked for while reading aside: each time what came meanwhile is a fraction."""
 QUIET_S = 30.0
 """How often a sink that has nothing to write says that it is still at the end."""
 LOOK_S = 10.0
@@ -44,52 +50,6 @@ class Topic(Protocol):
     def poll(self, records_max: int, wait_ms: int) -> list[RawRecord]: ...
     def positions(self) -> list[int]: ...
     def ends(self) -> list[int]: ...
-
-
-class Decoder:
-    """View records as changes of a table; `schema_by_id` asks the registry."""
-
-    def __init__(self, schema_by_id: Callable[[int], Mapping[str, Any] | None]) -> None:
-        self._schema_by_id = schema_by_id
-        self._schemas: dict[int, tuple[Mapping[str, Any], PlainCodec]] = {}
-
-    def change(self, record: RawRecord, rows: Rows) -> Change | None:
-        """One record; None for one without a key, which no view has. Trouble when it is no view."""
-        if record.key is None:
-            return None
-        headers = [(name, value.decode("utf-8", "replace")) for name, value in record.headers]
-        first = dict(reversed(headers))
-        try:
-            row = None if record.value is None else self._row(record.value, rows)
-            sequence = int(first["postroom_sequence"])
-        except (ContractMismatch, ValueError, KeyError):
-            raise Trouble(
-                "a record of the view's topic is not a view",
-                where=f"{record.topic}, partition {record.partition}, offset {record.offset}",
-                mend="whoever wrote it is not Postroom: look who may (`postroom access list`)",
-            ) from None
-        return Change(
-            str(without_nul(record.key.decode("utf-8", "replace"))),
-            row,
-            sequence,
-            first.get("postroom_agreement", ""),
-            record.timestamp_ms,
-            tuple(value for name, value in headers if name == "postroom_supersedes"),
-        )
-
-    def _row(self, framed: bytes, rows: Rows) -> dict[str, object]:
-        schema_id, body = unframe(framed)
-        if schema_id not in self._schemas:
-            schema = self._schema_by_id(schema_id)
-            if schema is None:
-                raise Trouble(
-                    "the registry does not know a view's schema",
-                    where=f"schema id {schema_id}",
-                    mend="POSTROOM_REGISTRY must be the one that the workers use",
-                )
-            self._schemas[schema_id] = schema, PlainCodec(schema)
-        schema, codec = self._schemas[schema_id]
-        return rows.row(codec.decode(body), schema)
 
 
 class Keeper:
@@ -137,29 +97,48 @@ class Keeper:
         return None
 
     def step(self) -> int:
-        """Write what has come meanwhile; return how many records that was."""
+        """Bring the table to the topic's end as it is now; return how many records were read for that."""
         try:
             records = self._topic.poll(RECORDS_MAX, WAIT_MS)
+            still = self._topic.positions() == self._state.positions
+            if still and self._now_ms() - self._told_ms < QUIET_S * 1000:
+                return 0
+            return self._to_the_end(records)
         except PositionsGone:
             self._read_anew("positions-gone")
-            return 0
-        changes = self._changes(records)
-        positions = self._topic.positions()
-        if positions == self._state.positions and self._now_ms() - self._told_ms < QUIET_S * 1000:
-            return 0
-        ends = self._topic.ends()
-        at_end = are_beyond(positions, ends)
-        try:
-            self._state = self._table.apply(self._state, changes, positions, at_end=at_end)
-            self._told_ms = self._now_ms()
-            sink_metrics.show_behind(self._agreement, positions, ends)
-            if at_end:
-                self._was_at_end(self._told_ms)
         except Moved:
             self._say("sink-moved", agreement=self._agreement)
             self.begin()
-            return 0
-        return len(records)
+        return 0
+
+    def _to_the_end(self, records: list[RawRecord]) -> int:
+        """Write these records and what comes behind them; Moved, PositionsGone."""
+        # INVARIANT: the end is asked for once these are read, and nothing is written before all up to it was
+        # read: a later record may take back what these hold (V1).
+        ends = self._topic.ends()
+        while not are_beyond(self._topic.positions(), ends) and len(records) < RECORDS_MAX:
+            records += self._topic.poll(RECORDS_MAX - len(records), SHORT_WAIT_MS)
+        positions = self._topic.positions()
+        if are_beyond(positions, ends):
+            self._state = self._table.apply(self._state, self._changes(records), positions)
+            count = len(records)
+        else:
+            count = self._catch_up(records)
+        self._told_ms = self._now_ms()
+        sink_metrics.show_behind(self._agreement, self._state.positions or [], ends)
+        self._was_at_end(self._told_ms)
+        return count
+
+    def _catch_up(self, records: Sequence[RawRecord]) -> int:
+        """Read aside from these records on to the end, then write all of it at once; Moved, PositionsGone."""
+        self._table.begin_stage()
+        try:
+            count = len(records) + self._stage(records)
+            self._state = self._table.catch_up(self._state, self._topic.positions())
+        finally:
+            self._table.end_stage()
+        self._say("sink-caught-up", agreement=self._agreement, records=count)
+        return count
 
     def lacks(self) -> set[str]:
         """The columns that the agreement grants and the table does not have: they wait for the DDL."""
@@ -178,8 +157,10 @@ class Keeper:
         """Make the table what the topic holds now, and go on from there."""
         self._say("sink-reads-anew", agreement=self._agreement, why=why)
         self._reads_anew(True)
-        count = self._stage()
+        self._table.begin_stage()
         try:
+            self._topic.go_to_beginning()
+            count = self._stage()
             positions = self._topic.positions()
             self._state = self._table.replace(self._state, self._topic.topic_id, positions)
         except Moved:
@@ -198,21 +179,36 @@ class Keeper:
     def _was_at_end(self, at_ms: int) -> None:
         sink_metrics.AT_END.labels(self._agreement).set(at_ms / 1000)
 
-    def _stage(self) -> int:
-        """Read the topic to what is now its end into the stage."""
-        self._table.begin_stage()
-        self._topic.go_to_beginning()
-        return self._stage_on(self._topic.ends())
+    def _stage(self, records: Sequence[RawRecord] = ()) -> int:
+        """Take these records and all behind them into the stage; what is retracted leaves the table at once.
 
-    def _stage_on(self, ends: Sequence[int]) -> int:
+        The end is asked for again after it was reached: much may have been taken back while much was read.
+        """
+        self._stage_records(records, taking_back=True)
+        count = 0
+        for _ in range(LOOKS):
+            ends = self._topic.ends()
+            if are_beyond(self._topic.positions(), ends):
+                break
+            count += self._stage_on(ends, taking_back=True)
+        return count
+
+    def _stage_on(self, ends: Sequence[int], *, taking_back: bool) -> int:
         count = 0
         while not are_beyond(self._topic.positions(), ends):
             records = self._topic.poll(RECORDS_MAX, WAIT_MS)
-            if records:
-                self._table.stage(self._changes(records))
-                count += len(records)
+            self._stage_records(records, taking_back=taking_back)
+            count += len(records)
             sink_metrics.show_behind(self._agreement, self._topic.positions(), ends)
         return count
+
+    def _stage_records(self, records: Sequence[RawRecord], *, taking_back: bool) -> None:
+        if not records:
+            return
+        changes = self._changes(records)
+        if taking_back:
+            self._table.take_back(changes)
+        self._table.stage(changes)
 
     def _changes(self, records: Sequence[RawRecord]) -> list[Change]:
         found = (self._decoder.change(record, self._rows) for record in records)
@@ -240,10 +236,13 @@ class Keeper:
         """Compare the table with its topic, both as they are at one moment; Trouble when the sink is behind.
 
         The topic goes on while one reads. So it is read on until the table, looked at in one snapshot, is
-        exactly as far.
+        exactly as far. While there is more, a difference may be what the sink has taken back already.
         """
         began_ms = self._now_ms()
-        self._stage()
+        found: Differences | None = None
+        self._table.begin_stage()
+        self._topic.go_to_beginning()
+        self._stage_on(self._topic.ends(), taking_back=False)
         for _ in range(CHECK_ATTEMPTS):
             reached = self._topic.positions()
             while not self._is_at(reached):
@@ -252,16 +251,22 @@ class Keeper:
                 wait(0.2)
             with self._table.unchanging():
                 state = self._table.state()
-                if are_beyond(reached, state.positions or []):
-                    found = self._table.differences()
-                    left = self._table.filled(self._rows.table.withdrawn(self._table.present()))
-                    return found._replace(columns={**found.columns, **left})
-            self._stage_on(self._topic.ends())
+                found = self._differences() if are_beyond(reached, state.positions or []) else None
+            if found is not None and found.none:
+                return found
+            more = self._stage_on(self._topic.ends(), taking_back=False)
+            if found is not None and not more:
+                return found
         raise Trouble(
             "the view changes too fast to be compared",
             where=self._agreement,
             mend="try again later",
         )
+
+    def _differences(self) -> Differences:
+        found = self._table.differences()
+        left = self._table.filled(self._rows.table.withdrawn(self._table.present()))
+        return found._replace(columns={**found.columns, **left})
 
     def _is_at(self, positions: Sequence[int]) -> bool:
         state = self._table.state()

@@ -1,5 +1,8 @@
 """A view's table as its sink writes it: rows and positions in one transaction, so that both always agree.
 
+What is more than a batch is staged: read aside, into a table that this session alone sees, of each key what
+is last, and becomes rows in one transaction. So no row holds what the topic, read that far, has replaced.
+
 Whoever commits must find the positions that it started from. Two sinks, or one that was thought dead, can
 therefore never write over each other: the later one hears `Moved` and begins again from what is there.
 """
@@ -31,6 +34,8 @@ _STATE = (
     f"FROM {STATE} WHERE agreement = %s"
 )
 STAGE = "pg_temp.postroom_stage"
+GONE, FIRST = "postroom_gone", "postroom_first"
+"""Columns of the stage alone: that a key was retracted, and when the first of its records that count came."""
 
 
 class Change(NamedTuple):
@@ -135,24 +140,22 @@ class SinkTable:
                 raise Moved
             yield
 
-    def _moved_on(self, topic_id: str | None, positions: Sequence[int], at_end: bool) -> None:
+    def _moved_on(self, topic_id: str | None, positions: Sequence[int]) -> None:
         self._connection.execute(
             f"UPDATE {STATE} SET topic_id = %s, positions = %s, shape = %s, "  # noqa: S608 - ours
-            "at_end = CASE WHEN %s THEN clock_timestamp() ELSE at_end END WHERE agreement = %s",
-            [topic_id, list(positions), self.table.shape, at_end, self.table.agreement],
+            "at_end = clock_timestamp() WHERE agreement = %s",
+            [topic_id, list(positions), self.table.shape, self.table.agreement],
         )
 
-    def apply(
-        self, state: SinkState, changes: Sequence[Change], positions: Sequence[int], *, at_end: bool
-    ) -> SinkState:
-        """Write the last change of each key, in their order, and the positions behind them; Moved."""
+    def apply(self, state: SinkState, changes: Sequence[Change], positions: Sequence[int]) -> SinkState:
+        """Write all up to the topic's end, of each key what is last, and the positions behind it; Moved."""
         last = _last_of_each(changes)
         gone = [change for change in last if change.row is None]
         come = [change for change in last if change.row is not None]
         with self._writing(state):
-            superseded = self._supersede(last)
+            superseded = self._supersede(changes)
             deleted, upserted = self._retract(gone), self._write(come)
-            self._moved_on(state.topic_id, positions, at_end)
+            self._moved_on(state.topic_id, positions)
         ignored = len(last) - deleted - upserted
         self._count(upserted=upserted, deleted=superseded + deleted, ignored=ignored)
         return state._replace(positions=list(positions))
@@ -176,10 +179,13 @@ class SinkTable:
         ).rowcount
 
     def _retract(self, changes: Sequence[Change]) -> int:
+        return self._delete_older(self.table.qualified, changes)
+
+    def _delete_older(self, table: str, changes: Sequence[Change]) -> int:
         if not changes:
             return 0
         return self._connection.execute(
-            f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
+            f"DELETE FROM {table} held "  # noqa: S608 - quoted
             "USING unnest(%s::text[], %s::bigint[]) AS gone(key, sequence) "
             f"WHERE held.{KEY} = gone.key AND held.{SEQUENCE} <= gone.sequence",
             [[change.key for change in changes], [change.sequence for change in changes]],
@@ -197,13 +203,17 @@ class SinkTable:
             [Jsonb([_row(change) for change in changes])],
         ).rowcount
 
-    # -- everything at once ------------------------------------------------------------------------------
+    # -- aside, and then at once -------------------------------------------------------------------------
 
     def begin_stage(self) -> None:
-        """Make room, in this session alone, for what the topic holds."""
+        """Make room, in this session alone, for what the topic holds: of each key its last view, when its
+        first one came, or that it is gone.
+        """
         self._connection.execute(f"DROP TABLE IF EXISTS {STAGE}")
-        self._connection.execute(f"CREATE TEMP TABLE postroom_stage (LIKE {self.table.qualified})")
-        self._connection.execute(f"CREATE UNIQUE INDEX ON {STAGE} ({KEY})")
+        self._connection.execute(
+            f"CREATE TEMP TABLE postroom_stage (LIKE {self.table.qualified}, {GONE} boolean NOT NULL, "
+            f"{FIRST} timestamp with time zone NOT NULL, PRIMARY KEY ({KEY}))"
+        )
 
     def end_stage(self) -> None:
         """Let go of it."""
@@ -211,43 +221,78 @@ class SinkTable:
 
     def stage(self, changes: Sequence[Change]) -> None:
         """Take some records of the topic, in their order: of each key the last one counts."""
-        last = _last_of_each(changes)
-        rows = [_row(change) for change in last if change.row is not None]
-        columns = ", ".join(map(quoted, self.table.every_column))
+        last, first = _last_of_each(changes), {each.key: each.published_ms for each in reversed(changes)}
+        rows = [
+            {**_row(each), GONE: each.row is None, FIRST: format_instant(first[each.key])} for each in last
+        ]
+        names = list(self.table.every_column)
+        columns = ", ".join([*map(quoted, names), GONE, FIRST])
         with self._connection.transaction():
+            self._delete_older(STAGE, [change for change in last if change.row is None])
             self._connection.execute(
-                f"DELETE FROM {STAGE} held USING unnest(%s::text[], %s::bigint[]) AS come(key, sequence) "  # noqa: S608 - ours
-                f"WHERE held.{KEY} = come.key AND held.{SEQUENCE} <= come.sequence",
-                [[change.key for change in last], [change.sequence for change in last]],
-            )
-            self._connection.execute(
-                f"INSERT INTO {STAGE} ({columns}) SELECT {columns} "  # noqa: S608 - quoted
-                f"FROM jsonb_populate_recordset(NULL::{STAGE}, %s) ON CONFLICT ({KEY}) DO NOTHING",
+                f"INSERT INTO {STAGE} AS held ({columns}) SELECT {columns} "  # noqa: S608 - quoted
+                f"FROM jsonb_populate_recordset(NULL::{STAGE}, %s) ON CONFLICT ({KEY}) DO UPDATE SET "
+                f"{conflict_update(names)}, {GONE} = EXCLUDED.{GONE} "
+                f"WHERE held.{SEQUENCE} <= EXCLUDED.{SEQUENCE}",
                 [Jsonb(rows)],
             )
+
+    def take_back(self, changes: Sequence[Change]) -> None:
+        """Delete at once what these records retract, however long it takes to read what comes behind them.
+
+        No position moves: a row's sequence says that it is older; reading them again deletes nothing more.
+        """
+        gone = [change for change in changes if change.row is None]
+        self._count(deleted=self._retract(gone))
+
+    def catch_up(self, state: SinkState, positions: Sequence[int]) -> SinkState:
+        """Write what was staged, from the state's positions to these, as `apply` does; Moved."""
+        with self._writing(state):
+            superseded = self._connection.execute(
+                f"DELETE FROM {self.table.qualified} held USING "  # noqa: S608 - quoted
+                f"(SELECT unnest(postroom_supersedes) AS key, {FIRST} AS at FROM {STAGE}) old "
+                f"WHERE held.{KEY} = old.key AND held.postroom_published <= old.at"
+            ).rowcount
+            deleted = self._connection.execute(
+                f"DELETE FROM {self.table.qualified} held USING {STAGE} gone "  # noqa: S608 - quoted
+                f"WHERE gone.{GONE} AND held.{KEY} = gone.{KEY} AND held.{SEQUENCE} <= gone.{SEQUENCE}"
+            ).rowcount
+            upserted = self._write_staged(f"held.{SEQUENCE} < EXCLUDED.{SEQUENCE}")
+            self._moved_on(state.topic_id, positions)
+        ignored = self._staged() - deleted - upserted
+        self._count(upserted=upserted, deleted=superseded + deleted, ignored=ignored)
+        return state._replace(positions=list(positions))
 
     def replace(self, state: SinkState, topic_id: str, positions: Sequence[int]) -> SinkState:
         """Make the table what was staged, whatever it was, and go on from these positions; Moved.
 
         Here the topic is the truth, not the sequence: what it does not have is deleted (V1).
         """
-        names = list(self.table.every_column)
-        columns = ", ".join(map(quoted, names))
-        held = ", ".join(f"held.{quoted(name)}" for name in names)
-        taken = ", ".join(f"EXCLUDED.{quoted(name)}" for name in names)
+        names = [quoted(name) for name in self.table.every_column]
+        held, taken = (", ".join(f"{side}.{name}" for name in names) for side in ("held", "EXCLUDED"))
         with self._writing(state):
             deleted = self._connection.execute(
-                f"DELETE FROM {self.table.qualified} held "  # noqa: S608 - quoted
-                f"WHERE NOT EXISTS (SELECT FROM {STAGE} found WHERE found.{KEY} = held.{KEY})"
+                f"DELETE FROM {self.table.qualified} held WHERE NOT EXISTS "  # noqa: S608 - quoted
+                f"(SELECT FROM {STAGE} found WHERE found.{KEY} = held.{KEY} AND NOT found.{GONE})"
             ).rowcount
-            upserted = self._connection.execute(
-                f"INSERT INTO {self.table.qualified} AS held ({columns}) SELECT {columns} FROM {STAGE} "  # noqa: S608 - quoted
-                f"ON CONFLICT ({KEY}) DO UPDATE SET {conflict_update(names)} "
-                f"WHERE ({held}) IS DISTINCT FROM ({taken})"
-            ).rowcount
-            self._moved_on(topic_id, positions, at_end=True)
+            upserted = self._write_staged(f"({held}) IS DISTINCT FROM ({taken})")
+            self._moved_on(topic_id, positions)
         self._count(upserted=upserted, deleted=deleted)
         return SinkState(topic_id, list(positions), self.table.shape, state.at_end_ms)
+
+    def _write_staged(self, newer: str) -> int:
+        """Write the views that were staged over rows for which this condition holds."""
+        names = list(self.table.every_column)
+        columns = ", ".join(map(quoted, names))
+        return self._connection.execute(
+            f"INSERT INTO {self.table.qualified} AS held ({columns}) SELECT {columns} FROM {STAGE} "  # noqa: S608 - quoted
+            f"WHERE NOT {GONE} ON CONFLICT ({KEY}) DO UPDATE SET {conflict_update(names)} WHERE {newer}"
+        ).rowcount
+
+    def _staged(self) -> int:
+        row = self._connection.execute(f"SELECT count(*) FROM {STAGE}").fetchone()  # noqa: S608 - ours
+        assert row is not None  # noqa: S101 - an aggregate has a row
+        return int(row[0])
 
     @contextmanager
     def unchanging(self) -> Iterator[None]:
@@ -268,7 +313,8 @@ class SinkTable:
             row = cursor.execute(
                 f"SELECT count(*) FILTER (WHERE held.{KEY} IS NULL) AS "  # noqa: S608 - quoted
                 f'"missing rows", count(*) FILTER (WHERE found.{KEY} IS NULL) AS "surplus rows", {counted} '
-                f"FROM {self.table.qualified} held FULL JOIN {STAGE} found ON held.{KEY} = found.{KEY}"
+                f"FROM {self.table.qualified} held FULL JOIN (SELECT * FROM {STAGE} WHERE NOT {GONE}) found "
+                f"ON held.{KEY} = found.{KEY}"
             ).fetchone()
         assert row is not None  # noqa: S101 - an aggregate has a row
         missing, surplus = row.pop("missing rows"), row.pop("surplus rows")
@@ -276,12 +322,17 @@ class SinkTable:
 
 
 def _last_of_each(changes: Sequence[Change]) -> list[Change]:
-    """Of each key what has the greatest sequence, of equals the last."""
+    """Of each key what has the greatest sequence, of equals the last; with it what the views before it
+    superseded, which is said once (V2).
+    """
     last: dict[str, Change] = {}
     for change in changes:
         before = last.get(change.key)
-        if before is None or before.sequence <= change.sequence:
+        if before is None:
             last[change.key] = change
+        elif before.sequence <= change.sequence:
+            said = () if change.row is None else tuple(dict.fromkeys(before.supersedes + change.supersedes))
+            last[change.key] = change._replace(supersedes=said)
     return list(last.values())
 
 

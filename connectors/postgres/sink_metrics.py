@@ -26,7 +26,7 @@ AT_END = Gauge(
 )
 READING_ANEW = Gauge(
     "postroom_sink_reading_anew",
-    "1 while everything is read anew, beside the table: retractions wait until it is done.",
+    "1 while everything is read anew, beside the table: until it is done only retractions reach that.",
     ["agreement"],
 )
 DATABASE_REACHABLE = Gauge(

@@ -298,12 +298,11 @@ COMMIT;
 
 
 def conflict_update(columns: Sequence[str]) -> str:
-    """`SET` of what an update takes from the new row; the keys that a row once had stay with it."""
+    """`SET` of what an update takes from the new row; the keys that a row carries on stay with it."""
     held = "postroom_supersedes"
+    both = f"(SELECT array_agg(DISTINCT old) FROM unnest(held.{held} || EXCLUDED.{held}) AS old)"  # noqa: S608 - ours
     return ", ".join(
-        f"{quoted(name)} = coalesce(EXCLUDED.{quoted(name)}, held.{quoted(name)})"
-        if name == held
-        else f"{quoted(name)} = EXCLUDED.{quoted(name)}"
+        f"{quoted(name)} = {both if name == held else f'EXCLUDED.{quoted(name)}'}"
         for name in columns
         if name != KEY
     )

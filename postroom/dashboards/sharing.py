@@ -188,7 +188,7 @@ SUBSCRIBERS = Board(
                 ),
                 Panel(
                     "Still to be written",
-                    "Offsets of the view. While all is read anew, retractions wait.",
+                    "Offsets of the view. While all is read anew, nothing but retractions is written.",
                     (
                         Query("max by (agreement) (postroom_sink_behind_records)", "{{agreement}}"),
                         Query("max by (agreement) (postroom_sink_reading_anew)", "{{agreement}} read anew"),

@@ -5,23 +5,28 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from connectors.kafka_reader import RawRecord
+from connectors.postgres import keeper as keeping
 from connectors.postgres import sink_metrics
-from connectors.postgres.keeper import Decoder, Keeper
+from connectors.postgres.decoder import Decoder
+from connectors.postgres.keeper import Keeper
 from connectors.postgres.line import Database
 from connectors.postgres.sink import SinkTable
 from connectors.postgres.view_table import Rows, sink_ddl
 from connectors.trouble import Misused, Trouble
 from postroom.composition import load_rules_files
 from schemas import ViewCodec, frame
-from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse
+from tests.contract.connector_contract import Carrier, ConnectorContract, Died, Fuse
 from tests.postgres_kit import Postgres, postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +51,8 @@ class ListTopic:
     def __init__(self, partitions: int = 3) -> None:
         self.topic_id = uuid.uuid4().hex
         self.logs: list[list[RawRecord]] = [[] for _ in range(partitions)]
+        self.meanwhile: list[Callable[[], None]] = []
+        """What somebody does between two polls, one after the other."""
         self.at = [0] * partitions
         self.fuse = Fuse()
 
@@ -60,7 +67,8 @@ class ListTopic:
         log = self.logs[partition]
         named = {"postroom_sequence": str(sequence), "postroom_agreement": f"{HOUSING}@1"} | headers
         pairs = tuple((name, text.encode()) for name, text in named.items())
-        log.append(RawRecord("view", partition, len(log), 1_000 * len(log), key.encode(), value, pairs))
+        at_ms = 1_000 * sum(map(len, self.logs))
+        log.append(RawRecord("view", partition, len(log), at_ms, key.encode(), value, pairs))
 
     def go_to(self, positions: Any) -> None:
         self.at = list(positions)
@@ -73,9 +81,11 @@ class ListTopic:
         self.fuse.touch()
         found: list[RawRecord] = []
         for number, log in enumerate(self.logs):
-            taken = log[self.at[number] :][: 2 - len(found)]
+            taken = log[self.at[number] :][: min(2, records_max) - len(found)]
             found += taken
             self.at[number] += len(taken)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         return found
 
     def positions(self) -> list[int]:
@@ -83,6 +93,12 @@ class ListTopic:
 
     def ends(self) -> list[int]:
         return [len(log) for log in self.logs]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three records are a batch, so that a test of a few has what is read aside."""
+    monkeypatch.setattr(keeping, "RECORDS_MAX", 3)
 
 
 class IntoTable(Carrier):
@@ -98,6 +114,7 @@ class IntoTable(Carrier):
         self.topic, self.fuse, self.told = ListTopic(), Fuse(), list[str]()
         self.seen: list[tuple[str, int]] = []
         self.away = False
+        self._asked: list[int] = []
         self.slow: psycopg.Connection[Any] | None = None
 
     def restart(self) -> None:
@@ -128,22 +145,26 @@ class IntoTable(Carrier):
         with Database(url, "sink").connection() as connection:
             connection.execute("SET lock_timeout = '200ms'")
             table = SinkTable(connection, self.rows.table)
-            apply, replace = table.apply, table.replace
 
             def touched(write: Callable[..., Any]) -> Callable[..., Any]:
                 def wrapped(*words: Any, **named: Any) -> Any:
                     self.fuse.touch()
                     found = write(*words, **named)
                     self._look()
+                    if write.__name__ != "take_back":
+                        self._require_nothing_replaced()
                     self.fuse.touch()
                     return found
 
                 return wrapped
 
-            table.apply, table.replace = touched(apply), touched(replace)  # type: ignore[method-assign]
+            for name in ("apply", "take_back", "catch_up", "replace"):
+                setattr(table, name, touched(getattr(table, name)))
             keeper = Keeper(self.topic, table, self.rows, Decoder(lambda _: self.schema), self._say)
+            self._asked = self.topic.ends()
             keeper.begin()
             while self.topic.at != self.topic.ends():
+                self._asked = self.topic.ends()
                 keeper.step()
 
     def _say(self, event: str, **fields: object) -> None:
@@ -173,6 +194,14 @@ class IntoTable(Carrier):
             if (key, number) not in self.seen[-20:] or self.last(key) != number:
                 self.seen.append((key, number))
 
+    def _require_nothing_replaced(self) -> None:
+        """No row is a value of which the topic held something newer when the sink began to read on (V1)."""
+        rows = self.table()
+        for log, end in zip(self.topic.logs, self._asked, strict=True):
+            for record in log[:end]:
+                shown = rows.get((record.key or b"").decode())
+                assert shown is None or shown >= _sequence(record), "a value that had been replaced"
+
     def last(self, key: str) -> int | None:
         """What the table last showed under a key."""
         return next((number for each, number in reversed(self.seen) if each == key), None)
@@ -189,10 +218,37 @@ class IntoTable(Carrier):
         return "\n".join(self.told)
 
 
+def _sequence(record: RawRecord) -> int:
+    return int(dict(record.headers)["postroom_sequence"])
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     with postgres() as found:
         yield found
+
+
+class Day(NamedTuple):
+    """What is said before the sink works, and between its polls; what befell its positions; where it dies."""
+
+    before: list[tuple[str, str]]
+    meanwhile: list[tuple[str, str]]
+    accident: str
+    dies_at: int
+
+
+SAID = st.tuples(st.sampled_from("abc"), st.sampled_from(["says", "says", "ends", "carries on"]))
+ACCIDENTS = {
+    "set back": "UPDATE postroom_sink.views SET positions = '{0,0,0}' WHERE positions IS NOT NULL",
+    "long away": "UPDATE postroom_sink.views SET at_end = now() - interval '31 days'",
+}
+DAY = st.builds(
+    Day,
+    st.lists(SAID, max_size=12),
+    st.lists(SAID, max_size=4),
+    st.sampled_from(["", "", *ACCIDENTS]),
+    st.integers(0, 20),
+)
 
 
 @pytest.mark.flow
@@ -264,6 +320,88 @@ class TestIntoTable(ConnectorContract):
         carrier.topic.write("a", None, 2)
         carrier.work()
         assert carrier.seen == [("b", 8)]
+
+    def test_after_an_absence_no_value_that_was_taken_back_meanwhile_is_shown(self, server: Postgres):
+        """V1: what was granted and withdrawn while the sink was away never stands in the table, however many
+        batches lie between; nor does what is withdrawn while it reads.
+        """
+        carrier = IntoTable(server)
+        carrier.give("b", 1)
+        carrier.work()
+        carrier.give("a", 1)
+        for number in range(2, 9):
+            carrier.give("b", number)
+        carrier.topic.write("a", None, 2)
+        carrier.give("c", 1)
+        carrier.topic.meanwhile = [lambda: None, lambda: carrier.topic.write("c", None, 2)]
+        carrier.work()
+        assert carrier.seen == [("b", 1), ("b", 8)]
+
+    def test_a_retraction_does_not_wait_for_what_lies_behind_it(self, server: Postgres):
+        """It leaves the table as soon as it is read, however much is read aside; a sink that is killed then
+        has taken back nothing that it should not, and goes on from where it was.
+        """
+        carrier = IntoTable(server)
+        for key in "ab":
+            carrier.give(key, 1)
+        carrier.work()
+        carrier.topic.write("a", None, 2)
+        for number in range(2, 12):
+            carrier.give("b", number)
+        rows: list[dict[str, int]] = []
+        carrier.topic.meanwhile = [lambda: rows.append(carrier.table()) for _ in range(5)]
+        carrier.restart()
+        carrier.die_at(8)
+        with pytest.raises(Died):
+            carrier.work()
+        assert rows[-1] == carrier.table() == {"b": 1}
+        carrier.restart()
+        carrier.topic.meanwhile = []
+        carrier.work()
+        assert carrier.table() == {"b": 11}
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(days=st.lists(DAY, min_size=1, max_size=4))
+    def test_whatever_happens_meanwhile_the_table_goes_from_view_to_view(
+        self, server: Postgres, days: list[Day]
+    ):
+        """Absences, kills anywhere, positions set back, reading anew, and records that come while it reads:
+        each commit holds only what was current (asserted at each), in the end it equals the view, and what a
+        key superseded is told (V2).
+        """
+        carrier = IntoTable(server)
+        newest: dict[str, int] = {}
+        alive: dict[str, set[str]] = {}
+
+        def say(key: str, deed: str) -> None:
+            newest[key] = newest.get(key, 0) + 1
+            value = None if deed == "ends" else carrier.value(newest[key])
+            old = {"a": "c", "b": "a", "c": "b"}[key]
+            carrier.topic.write(
+                key, value, newest[key], **({"postroom_supersedes": old} if deed == "carries on" else {})
+            )
+            alive[key] = alive.get(key, set()) | {old} if deed == "carries on" else alive.get(key, set())
+            if deed == "ends":
+                del alive[key]
+            if deed == "carries on" and old in alive:
+                say(old, "ends")
+
+        for day in days:
+            for key, deed in day.before:
+                say(key, deed)
+            carrier.topic.meanwhile = [partial(say, *said) for said in day.meanwhile]
+            if day.accident in ACCIDENTS:
+                server.script(carrier.database, ACCIDENTS[day.accident])
+            carrier.restart()
+            carrier.die_at(day.dies_at)
+            with suppress(Died):
+                carrier.work()
+        carrier.restart()
+        carrier.work()
+        assert carrier.table() == {key: newest[key] for key in alive}
+        told = "SELECT postroom_key, postroom_supersedes FROM postroom_views.council_leeds_housing"
+        for key, supersedes in server.rows(carrier.database, told):
+            assert alive[key] <= set(supersedes or [])
 
     def test_a_key_that_another_carries_on_is_gone(self, server: Postgres):
         """With the view under the new key (V2), and for a row that came later under the old key, never."""
