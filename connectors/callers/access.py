@@ -17,6 +17,10 @@ from connectors.callers.tokens import Token, Tokens
 from connectors.doors import CERTIFICATE, Certificate, Problem, RawHeaders, header
 
 # One text for every cause, so that nobody can try which of their proofs was believed.
+NONE_OF_YOURS = (
+    "no agreement of this client's has that name; whoever runs this service tells which it reads, "
+    "`postroom gateway clients`"
+)
 WANTED = (
     "send `authorization: Bearer` with an access token that is in force, or the client's certificate; "
     "the log of this service says which check refused"
@@ -45,7 +49,7 @@ class Caller(NamedTuple):
         """Return the subscriber; Problem `not-found`, the same for what is another's and what is not."""
         subscriber = self.client.subscriber
         if subscriber is None or agreement not in self.client.agreements:
-            raise Problem("not-found", "no such agreement", why="not-entitled")
+            raise Problem("not-found", NONE_OF_YOURS, why="not-entitled")
         return subscriber
 
 

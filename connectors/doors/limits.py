@@ -51,7 +51,8 @@ class Rates:
         bucket.tokens = min(burst, bucket.tokens + (now_s - bucket.at_s) * rate)
         bucket.at_s = now_s
         if bucket.tokens < 1:
-            raise Problem("too-many-requests", retry_after_s=(1 - bucket.tokens) / rate)
+            bound = f"at most {rate:g} events or requests a second, {burst:g} at once; wait for `Retry-After`"
+            raise Problem("too-many-requests", bound, retry_after_s=(1 - bucket.tokens) / rate)
         bucket.tokens -= count
 
     def spend(self, client: str, count: int) -> None:
