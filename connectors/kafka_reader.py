@@ -52,17 +52,22 @@ class TopicReader:
 
         `since` gives offsets to begin at, as :meth:`ends` has them.
         """
-        from kafka.errors import AuthorizationError
+        from kafka.errors import KafkaError
 
         try:
             yield from self._read(topics, follow, idle_s_max, since or {})
-        except AuthorizationError as error:
+        except KafkaError as error:
             raise in_our_words(error, self.access) from error
 
     def ends(self, topics: Sequence[str]) -> dict[tuple[str, int], int]:
         """Where each partition of topics ends now."""
-        with closing(self._consumer()) as consumer:
-            found = consumer.end_offsets(self._assign(consumer, topics))
+        from kafka.errors import KafkaError
+
+        try:
+            with closing(self._consumer()) as consumer:
+                found = consumer.end_offsets(self._assign(consumer, topics))
+        except KafkaError as error:
+            raise in_our_words(error, self.access) from error
         return {(tp.topic, tp.partition): end for tp, end in found.items()}
 
     def _read(
@@ -127,7 +132,7 @@ class TopicReader:
 
         partitions = []
         for topic in topics:
-            numbers = sorted(consumer.partitions_for_topic(topic) or ())
+            numbers = sorted(_partitions_of(consumer, topic))
             if not numbers:
                 raise self._missing(topic)
             partitions += [TopicPartition(topic, number) for number in numbers]
@@ -149,7 +154,7 @@ class TopicReader:
         try:
             with closing(self._consumer(max_partition_fetch_bytes=FEW_BYTES)) as consumer:
                 for (topic, partition), offsets in by_partition.items():
-                    if partition in (consumer.partitions_for_topic(topic) or ()):
+                    if partition in _partitions_of(consumer, topic):
                         there = _single(consumer, TopicPartition(topic, partition), offsets)
                         found |= {(topic, partition, record.offset): record for record in there}
         except (KafkaError, OSError) as error:
@@ -226,6 +231,23 @@ class TopicReader:
             )
         except (KafkaError, OSError) as error:
             raise in_our_words(error, self.access) from error
+
+
+def _partitions_of(consumer: Any, topic: str) -> set[int]:
+    """Ask which partitions a topic has; again for a moment while the cluster says that it has no broker.
+
+    A broker that was cut off answers so until its controller lets it in again; the client takes it for final.
+    """
+    from kafka.errors import MetadataEmptyBrokerList
+
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    while True:
+        try:
+            return consumer.partitions_for_topic(topic) or set()
+        except MetadataEmptyBrokerList:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_MS / 1000)
 
 
 def _single(consumer: Any, tp: Any, offsets: Sequence[int]) -> Iterator[RawRecord]:

@@ -14,9 +14,16 @@ INNER = re.compile(r"Request Request\(.*\) needs")
 
 def in_our_words(error: BaseException, access: KafkaAccess) -> Trouble:
     """Translate a client's error; it may name a topic or a group, never a value or a secret."""
-    from kafka.errors import AuthorizationError, BrokerResponseError, SaslAuthenticationFailedError
+    from kafka.errors import (
+        AuthorizationError,
+        BrokerResponseError,
+        MetadataEmptyBrokerList,
+        SaslAuthenticationFailedError,
+    )
 
     why = INNER.sub("it needs", str(error)) or type(error).__name__
+    if isinstance(error, MetadataEmptyBrokerList):
+        why = "none of its brokers is let in by the controller"
     if isinstance(error, AuthorizationError):
         return not_allowed(access, why)
     if isinstance(error, SaslAuthenticationFailedError):
@@ -37,12 +44,14 @@ def _passes(error: BaseException) -> bool:
     """
     from kafka.errors import (
         BrokerResponseError,
+        MetadataEmptyBrokerList,
         RetriableError,
         UnknownTopicIdError,
         UnknownTopicOrPartitionError,
     )
 
-    said = isinstance(error, BrokerResponseError)  # what a client calls retriable may be that nobody answers
+    # What a client calls retriable may also be that nobody answers.
+    said = isinstance(error, BrokerResponseError | MetadataEmptyBrokerList)
     missing = (UnknownTopicOrPartitionError, UnknownTopicIdError)
     return said and isinstance(error, RetriableError) and not isinstance(error, missing)
 

@@ -23,6 +23,7 @@ ACCESS = KafkaAccess("127.0.0.1:1")
         errors.NotLeaderForPartitionError,
         errors.NotEnoughReplicasError,
         errors.KafkaStorageError,
+        errors.MetadataEmptyBrokerList,  # the only broker was cut off, and is not let in again yet
     ],
 )
 def test_a_broker_that_says_soon_is_waited_for(error: type[Exception]):
