@@ -31,6 +31,7 @@ class Rig:
         self.environment: dict[str, dict[str, str]] = {}
         self.exits: list[tuple[str, int]] = []
         self.sent: list[tuple[bytes, int]] = []
+        self._numbers: dict[bytes, int] = {}
         self._admin = AdminClient({"bootstrap.servers": kafka})
         self._supervising = threading.Event()
         self._lock = threading.Lock()
@@ -54,9 +55,9 @@ class Rig:
             future.exception()
 
     def load(self, events: int, keys: int, rate: float = 0) -> None:
-        """Publish events, each key's numbers rising by one within its topic."""
+        """Publish events, each key's numbers rising by one within its topic, from one load to the next."""
         producer = Producer({"bootstrap.servers": self.kafka, "linger.ms": 5, "enable.idempotence": True})
-        chance, numbers = random.Random(1), {}
+        chance, numbers = random.Random(1), self._numbers
         started = time.monotonic()
         for event in range(events):
             key = b"key-%d" % chance.randrange(keys)
