@@ -95,7 +95,7 @@ def new(
     Only the .avsc is written; what attributes.yaml, identifiers.yaml or authority.yaml lack is shown, or
     added by --write-catalogue (authority is somebody's to give: ask first). Then the gate looks at it; exit 1
     while something remains. TYPE: text, date, partial-date, timestamp, whole-number, decimal, yes-no,
-    one-of=A|B.
+    one-of=A|B|OTHER (a list without OTHER can take no symbol later).
 
     Example: postroom contract new --domain libraries --fact reading-card --owner library
     --doc "A reader got a card." --subject nino --attribute reading_card:text --category reading_card=leisure
@@ -147,7 +147,13 @@ def _made(path: Path, answers: Answers, known: Contracts) -> tuple[dict[str, obj
 def _end(directory: Path, answers: Answers) -> None:
     """Say what the gate says of it now, and exit by that."""
     from postroom.console import say
+    from schemas.scaffold import closed
 
+    for each in closed(answers):
+        say(
+            f"hint: {each.name}: it can take no new symbol later, because it has no default; with "
+            f"`{each.name}:{each.type}|OTHER` older readers take OTHER for it; decide before `freeze`"
+        )
     remaining = _remaining(directory, answers.path)
     for problem in remaining:
         say(str(problem))

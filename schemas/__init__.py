@@ -45,6 +45,7 @@ from .gate import (
     read_history,
     registered_version,
     unfrozen,
+    without_doc,
 )
 from .identifiers import ANY_SCHEME, DeclaredScheme, IdentifierInvalid, Schemes, scheme_of
 from .json_text import KeyTwice, json_value
@@ -75,7 +76,7 @@ __all__ = [
     "IdentifierField", "Kind", "Problem", "Reason", "Rejection", "Role", "load_contracts", "read_contracts",
     # the gate
     "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",
-    "registered_version", "unfrozen",
+    "registered_version", "unfrozen", "without_doc",
     # agreements and views
     "ENROLLED", "EVERYONE", "PAIRWISE", "Addressees", "Agreement", "AgreementProblem", "AgreementProblems",
     "Basis", "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Warned", "Where", "load_agreements",

@@ -93,7 +93,19 @@ def from_json(event: object) -> CloudEvent:
         for name, value in event.items()
         if name not in _CORE and _EXTENSION.fullmatch(name) and isinstance(value, str | int)
     }
-    return _event(event, extensions, event.get("data"), "data" in event)
+    found = _event(event, extensions, event.get("data"), "data" in event)
+    content_type = event.get("datacontenttype")
+    if content_type is not None and not _is_json(content_type):
+        raise NotACloudEvent("`datacontenttype` is not application/json")
+    return found
+
+
+def _is_json(content_type: object) -> bool:
+    """Whether a media type is one of JSON (CloudEvents JSON format 1.0 §3.1), which all `data` is (E3)."""
+    if not isinstance(content_type, str):
+        return False
+    subtype = content_type.partition(";")[0].strip().lower().partition("/")[2]
+    return subtype == "json" or subtype.endswith("+json")
 
 
 def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> CloudEvent:

@@ -30,6 +30,7 @@ _STAND_INS = {
     "source": "urn:gov:nobody:x",
     "type": "uk.gov.none.none.v1",
     "time": "2000-01-01T00:00:00Z",
+    "datacontenttype": "application/json",
 }
 _HOW: Mapping[str, str] = {
     "specversion": 'write "specversion": "1.0"',
@@ -40,6 +41,7 @@ _HOW: Mapping[str, str] = {
     ),
     "type": "write it as uk.gov.<domain>.<fact>.v<N>, domain and fact in a-z, 0-9 and - only",
     "time": "write it as 2026-03-02T09:00:00Z, when the event was recorded",
+    "datacontenttype": "leave it out, or write application/json: `data` is plain JSON of the contract",
 }
 """How each attribute of E1 is written, for whoever has not (E7 `undecodable`)."""
 _NO_OBJECT = "expected a CloudEvent, which is a JSON object"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,38 @@ def check_directory(directory: Path) -> tuple[Contracts, list[Problem]]:
     """The whole gate over a contracts directory: the sound contracts, and every problem of the others."""
     contracts, problems = read_contracts(directory)
     history, damage = read_history(directory)
-    return contracts, sorted({*problems, *damage, *check(contracts, history)})
+    return contracts, sorted({*problems, *damage, *_overlooked(directory), *check(contracts, history)})
+
+
+_MEANT_AS_CONTRACT = re.compile(
+    r"[^.].*(\.v\d+(\.\w+)*|\.(avsc|avcs|asvc|acsv|avro|avpr|avdl)(\.\w+)?)", re.IGNORECASE
+)
+"""A name with a version, or with an ending of Avro's or nearly so; hidden files are an editor's."""
+
+
+def _overlooked(directory: Path) -> Iterator[Problem]:
+    """Files that somebody may believe to be contracts, and that nobody reads for their names."""
+    for path in sorted(directory.rglob("*")):
+        place = path.relative_to(directory)
+        if place.parts[0] == HISTORY or path.suffix == ".avsc" or not path.is_file():
+            continue
+        if _MEANT_AS_CONTRACT.fullmatch(path.name):
+            why = "it looks like a contract and is none: its name does not end with .avsc, so nobody reads it"
+            yield Problem(place.as_posix(), "", Reason.MISPLACED, why)
+
+
+def without_doc(contract: Contract) -> list[str]:
+    """The fields that do not say what they are, and `the contract` if it does not.
+
+    No rule asks for it; whoever reads the page of all contracts, or an agreement, does.
+    """
+    fields = contract.schema["fields"]
+    said = [("the contract", contract.schema), *((each["name"], each) for each in _schemas(fields))]
+    return [str(name) for name, schema in said if not str(schema.get("doc") or "").strip()]
+
+
+def _schemas(fields: object) -> list[Mapping[str, object]]:
+    return fields if isinstance(fields, list) else []
 
 
 def read_history(directory: Path) -> tuple[History, list[Problem]]:

@@ -7,7 +7,7 @@ Nothing is made here that the gate would refuse for another reason than a line t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -32,7 +32,8 @@ TYPES: Mapping[str, object] = {
 }
 MOMENTS = ("date", "timestamp", "partial-date")
 ONE_OF = "one-of="
-"""What a list of symbols begins with: `one-of=ADULT|CHILD`."""
+"""What a list of symbols begins with: `one-of=ADULT|CHILD|OTHER`."""
+RESTS = ("OTHER", "UNKNOWN", "NOT_KNOWN", "UNSPECIFIED")
 
 _TERM_DOCS = {
     "subscriber": "Who receives: the short name in the agreement.",
@@ -138,10 +139,27 @@ def type_of(word: str, name: str) -> object:
     """The Avro type that a word stands for; UnknownType."""
     if word.startswith(ONE_OF):
         symbols = [symbol.strip() for symbol in word.removeprefix(ONE_OF).split("|")]
-        return {"type": "enum", "name": f"{_camel(name)}Value", "symbols": symbols}
+        made = {"type": "enum", "name": f"{_camel(name)}Value", "symbols": symbols}
+        return made | {"default": rest} if (rest := rest_of(symbols)) is not None else made
     if word not in TYPES:
         raise UnknownType(f"{word} is none of {', '.join(TYPES)}, {ONE_OF}A|B")
     return TYPES[word]
+
+
+def rest_of(symbols: Sequence[str]) -> str | None:
+    """The symbol that says of a value only that it is none of the others; None where all say something.
+
+    It alone can be an enum's default, which an older reader takes for a symbol that it does not know: any
+    other would be a statement about somebody that nobody has made. Without a default no symbol can be added
+    (E6).
+    """
+    return next((symbol for symbol in symbols if symbol.upper() in RESTS), None)
+
+
+def closed(answers: Answers) -> list[Named]:
+    """The attributes whose new list of symbols can never grow."""
+    listed = [each for each in answers.attributes if (each.type or "").startswith(ONE_OF)]
+    return [each for each in listed if "default" not in cast("Schema", type_of(each.type or "", each.name))]
 
 
 def stated_type(attribute: str, contracts: Contracts) -> object | None:

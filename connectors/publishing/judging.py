@@ -173,11 +173,6 @@ def _bounded(event: CloudEvent) -> CloudEvent | Refused:
         return _refused(
             Rejection.OVERSIZED, "$", f"expected attributes of at most {ATTRIBUTES_BYTES_MAX} bytes"
         )
-    type_ = event.extensions.get("datacontenttype", "application/json").partition(";")[0].strip().lower()
-    if type_ != "application/json":
-        return _refused(
-            Rejection.UNDECODABLE, "$.datacontenttype", "expected application/json, or no `datacontenttype`"
-        )
     return event
 
 

@@ -46,18 +46,23 @@ def register(app: typer.Typer) -> None:
 
 def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
     """Let contracts through the gate, or say every reason why not, with file and field. Exit 1 if there is
-    one.
+    one. A field that does not say what it is (`doc`) is a hint and no reason.
 
     Works without a registry: compatibility is checked against the committed history.
 
     Example: postroom contract check
     """
     from postroom.console import say
+    from schemas import without_doc
 
     problems: list[Problem] = []
     for directory, chosen in _chosen(paths):
         contracts, found = _gate(directory, chosen)
         problems += found
+        for contract in _contracts(contracts, chosen):
+            if lacking := without_doc(contract):
+                named = ", ".join(lacking)
+                say(f"hint: {contract.path}: {named}: no `doc`, so no page can say what that is")
         say(f"{directory}: {_count(len(_contracts(contracts, chosen)), 'sound contract')}")
     _show(problems, output)
 

@@ -40,6 +40,21 @@ def test_an_event_is_read_from_json():
     assert event.extensions["traceparent"] == EVENT["traceparent"]
 
 
+@pytest.mark.parametrize(
+    "content_type", [None, "application/json", "Application/JSON; charset=utf-8", "application/vnd.dwp+json"]
+)
+def test_data_that_is_said_to_be_json_is_taken(content_type: object):
+    """E3: by the subtype, as the JSON format of CloudEvents says (§3.1); null is absent."""
+    assert cloudevent_from_json(EVENT | {"datacontenttype": content_type}).data == {"a": 1}
+
+
+@pytest.mark.parametrize("content_type", ["application/xml", "json", "", "text/plain", 7, True, ["x"], {}])
+def test_data_that_is_said_to_be_something_else_makes_it_undecodable(content_type: object):
+    """E3, E7: whoever says XML means another event than the one that would be read."""
+    with pytest.raises(NotACloudEvent, match="`datacontenttype`"):
+        cloudevent_from_json(EVENT | {"datacontenttype": content_type})
+
+
 def test_absent_data_is_told_apart_from_null():
     """E7 `null-value` covers both; which one it was stays known."""
     absent = {key: value for key, value in EVENT.items() if key != "data"}

@@ -31,6 +31,7 @@ def test_sound_contracts_pass(directory: Path):
     done = contract(directory, "check", "-o", "json")
     assert (done.returncode, json.loads(done.stdout)) == (0, [])
     assert "2 sound contracts" in done.stderr
+    assert f"hint: {PATH}: nino, name: no `doc`" in done.stderr
 
 
 def test_every_problem_is_a_row_with_file_field_reason_and_what_to_do(directory: Path):

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas import (
-    Reason,
-)
+from schemas import Reason, check_directory, without_doc
 from tests.contract_file_kit import CONSENT, OTHER, STATE, TEXT_OR_NULL, faults
-from tests.contracts_kit import BENEFIT, DATE, ITEM, NAME, SUBJECT, field, record
+from tests.contracts_kit import BENEFIT, DATE, ITEM, NAME, SUBJECT, field, record, write
 
 FAULTY = [
     ("no annotation", record(field("x", "string")), ("x", Reason.ANNOTATION_MISSING)),
@@ -225,3 +223,39 @@ def test_a_record_without_annotation_lacks_everything(tmp_path: Path):
 def test_a_contract_stands_where_its_type_says(tmp_path: Path, path: str):
     """E1, E4: <domain>/<fact>.v<N>.avsc names the type; a file that is anywhere else is not overlooked."""
     assert faults(tmp_path, record(NAME), path) == {("", Reason.MISPLACED)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["civil/name.v2.json", "civil/name.v2.AVSC", "civil/name.v2.avsc.txt", "civil/name.v2", "name.avcs",
+     "civil/name.v2.avro", "civil/deep/name.v2.yaml"],
+)  # fmt: skip
+def test_a_file_that_looks_like_a_contract_and_is_not_read_is_told(tmp_path: Path, name: str):
+    """E6: it lies beside the contracts and nobody would ever register it."""
+    (write(tmp_path, {"civil/name.v1.avsc": record(NAME)}) / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    contracts, problems = check_directory(tmp_path)
+    assert [(each.file, each.reason) for each in problems] == [(name, Reason.MISPLACED)]
+    assert list(contracts.by_type) == ["uk.gov.civil.name.v1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["civil/README.md", "civil/.name.v2.avsc.swp", "civil/__init__.py", "x.json"]
+)
+def test_other_files_beside_contracts_are_nobodys_matter(tmp_path: Path, name: str):
+    """A directory of contracts may be a package, hold notes, or be open in an editor."""
+    write(tmp_path, {"civil/name.v1.avsc": record(NAME)})
+    (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert check_directory(tmp_path)[1] == []
+
+
+def test_a_field_that_does_not_say_what_it_is_is_named_and_not_refused(tmp_path: Path):
+    """No rule asks for a `doc`; the gate hints at it."""
+    said = record(SUBJECT | {"doc": "Whom."}, NAME | {"doc": " "})
+    contracts, problems = check_directory(write(tmp_path, {"civil/name.v1.avsc": said}))
+    assert problems == []
+    [contract] = contracts.by_type.values()
+    assert without_doc(contract) == ["name"]
+    said["doc"] = ""
+    [contract] = check_directory(write(tmp_path, {"civil/name.v1.avsc": said}))[0].by_type.values()
+    assert without_doc(contract) == ["the contract", "name"]

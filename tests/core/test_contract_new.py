@@ -78,6 +78,28 @@ def test_a_library_card_from_scratch_passes_the_gate_and_its_samples_are_accepte
     assert [line["verdict"] for line in lines] == ["accepted"] * 5
 
 
+@pytest.mark.parametrize(
+    ("symbols", "default"), [("ADULT|CHILD", None), ("ADULT|CHILD|OTHER", "OTHER"), ("unknown|A", "unknown")]
+)
+def test_a_list_of_symbols_that_can_grow_has_a_default_that_says_nothing_of_anybody(
+    directory: Path, capsys: pytest.CaptureFixture[str], symbols: str, default: str | None
+):
+    """E6: without one no symbol can be added, which is said; ADULT as one would make adults of whom an older
+    reader does not know.
+    """
+    card = [each.replace("ADULT|CHILD", symbols) for each in LIBRARY_CARD]
+    assert new(directory, *card, "--write-catalogue") == 0
+    assert fields(directory)["reading_card"]["type"].get("default") == default
+    hint = "hint: reading_card: it can take no new symbol later"
+    words = capsys.readouterr().err
+    assert (hint in words) == (default is None)
+    assert (f"`reading_card:one-of={symbols}|OTHER`" in words) == (default is None)
+    assert run(["contract", "freeze", str(directory)]) == 0
+    path = directory / PATH
+    path.write_text(path.read_text().replace('"CHILD"', '"CHILD",\n"BABY"').replace('"A"', '"A",\n"BABY"'))
+    assert run(["contract", "check", str(directory)]) == (1 if default is None else 0)
+
+
 def test_without_being_asked_only_the_contract_is_written_and_the_rest_is_shown(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ):

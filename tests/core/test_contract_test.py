@@ -126,6 +126,7 @@ REJECTED: list[tuple[bytes | str | dict[str, Any], Rejection, list[str]]] = [
     ("7", Rejection.UNDECODABLE, ["$"]),
     (json.dumps(EVENT).replace('"nino"', '"name": "", "nino"'), Rejection.UNDECODABLE, ["$.data.name"]),
     (changed(id="", source="dwp", time="yesterday"), Rejection.UNDECODABLE, ["$.id", "$.source", "$.time"]),
+    (changed(datacontenttype="text/xml", id=""), Rejection.UNDECODABLE, ["$.id", "$.datacontenttype"]),
     (changed(type="card"), Rejection.UNDECODABLE, ["$.type"]),
     (changed(data=None, time="1999-12-31T23:59:59Z"), Rejection.NULL_VALUE, ["$.time", "$.data"]),
     (changed(type="uk.gov.libraries.card.v1"), Rejection.UNKNOWN_TYPE, ["$.type"]),

@@ -205,6 +205,10 @@ SAID: dict[str, tuple[Any, str, str]] = {
         json.dumps(claimant()).replace('"id"', '"id": "x", "id"').encode(),
         "expected this key once", "write each key once",
     ),
+    "XML": (
+        claimant() | {"datacontenttype": "application/xml"},
+        "`datacontenttype` is not application/json", "leave it out, or write application/json",
+    ),
     "Latin-1": (b'{"id": "\xe9"}', "expected text in UTF-8", "send it in UTF-8"),
     "a type misspelt": (
         changed(claimant(), type="uk.gov.benefits.claimnt.v1"),

@@ -106,6 +106,7 @@ def test_nothing_is_normalised_away():
         ({"id": ...}, Rejection.UNDECODABLE),
         ({"source": "dwp"}, Rejection.UNDECODABLE),
         ({"time": "yesterday"}, Rejection.UNDECODABLE),
+        ({"datacontenttype": "application/xml"}, Rejection.UNDECODABLE),
         ({"type": "claimant"}, Rejection.UNDECODABLE),
         ({"data": None}, Rejection.NULL_VALUE),
         ({"data": ...}, Rejection.NULL_VALUE),
