@@ -23,6 +23,8 @@ class GroupFacts:
     protocol: str = ""
     members: tuple[str, ...] = ()
     """The client ids of its members."""
+    asked_for: tuple[frozenset[str], ...] = ()
+    """The topics that each of its members asks for, as far as they say."""
     lag: Mapping[Where, int] = field(default_factory=dict)
     """Offsets between what is committed, or the beginning, and the end."""
     ends: Mapping[Where, int] = field(default_factory=dict)
@@ -68,6 +70,13 @@ def group_facts(access: KafkaAccess, groups: Mapping[str, Sequence[str]]) -> dic
     }
 
 
+def _topics_of(member: Mapping[str, Any]) -> frozenset[str]:
+    """The topics that a member asks for; none where it says so in a way that is not a consumer's."""
+    said = member.get("member_metadata")
+    topics = said.get("topics") if isinstance(said, Mapping) else getattr(said, "topics", None)
+    return frozenset(map(str, topics or ()))
+
+
 def _offsets(admin: Any, where: Sequence[Any], spec: Any) -> dict[Any, int]:
     if not where:
         return {}
@@ -91,6 +100,7 @@ def _facts(
         str(described.get("group_state", "")),
         str(described.get("protocol_data", "")),
         tuple(sorted(str(member["client_id"]) for member in described.get("members", ()))),
+        tuple(filter(None, map(_topics_of, described.get("members", ())))),
         {(tp.topic, tp.partition): lag for tp, lag in lags.items()},
         {(tp.topic, tp.partition): ends[tp] for tp in where},
         sum(positions.get(tp, begins[tp]) for tp in where),

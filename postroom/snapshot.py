@@ -17,7 +17,7 @@ from connectors.kafka_groups import GroupFacts, group_facts
 from connectors.kafka_reader import RawRecord, TopicReader
 from connectors.metrics_reader import Sample, read_metrics
 from connectors.stack import PartStatus
-from postroom.stage_groups import groups_of
+from postroom.stage_groups import groups_of, other_topics
 from postroom.topics import changelog
 from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, INSTALLATION_TOPIC, LETTER_DECISIONS_TOPIC
 from processors.dead_letters import Decision, Letter, Standing, read_either, standings
@@ -71,6 +71,8 @@ class Snapshot:
     silent: Sequence[str] = ()
     """Addresses of figures that did not answer."""
     problems: Sequence[str] = ()
+    hints: Sequence[str] = ()
+    """What may be meant so, and is more often a mistake."""
     secret: str | None = None
     """The fingerprint of the installation's secret, shortened; None while no worker has recorded one."""
 
@@ -143,8 +145,21 @@ class Looking:
             samples,
             silent,
             problems,
+            self._hints(),
             self._secret,
         )
+
+    def _hints(self) -> list[str]:
+        """Say of each stage whose workers run other contracts than those here."""
+        facts = {} if self._before is None else self._before[1]
+        other = {name: other_topics(group, self._groups) for name, group in facts.items()}
+        return [
+            f"the workers of {name.partition('.')[2]} run other contracts than those here: "
+            f"{len(each.unread)} topics are not read, {len(each.unknown)} are not known here; "
+            "`postroom doctor` names them"
+            for name, each in other.items()
+            if each is not None
+        ]
 
     def _stages(self) -> list[StageFigures]:
         facts, now_s = group_facts(self._access, self._groups), time.monotonic()

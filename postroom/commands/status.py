@@ -38,8 +38,8 @@ def status(
     What waits is counted in records; where that would take long, the offsets are told instead as `at most`,
     because each transaction leaves a marker that is an offset too. JSON has all of it in one object: ready,
     waiting_for, stack, stages, dead_letters, obligations, disputes, secret (its fingerprint, null while no
-    worker has recorded one). Of a stage, `lag` is in offsets and `waiting` in records, null where it was not
-    counted.
+    worker has recorded one), hints (sentences: workers that run other contracts than those here). Of a
+    stage, `lag` is in offsets and `waiting` in records, null where it was not counted.
 
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
 
@@ -96,6 +96,7 @@ def document(found: Snapshot) -> dict[str, Any]:
         },
         "disputes": found.disputes.total(),
         "secret": found.secret,
+        "hints": [*found.hints],
     }
 
 
@@ -130,6 +131,8 @@ def _write(found: Snapshot, output: Form) -> None:
             f"overdue, {told['disputes']} pairs disputed"
         )
         say(f"the installation's secret has the fingerprint {found.secret or '(none recorded yet)'}")
+    for hint in found.hints:
+        say(hint)
     say("ready" if told["ready"] else f"not ready: {'; '.join(told['waiting_for'])}")
 
 

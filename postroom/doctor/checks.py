@@ -37,6 +37,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("bounds", work.bounds),
     ("registered", work.registered),
     ("workers", work.workers),
+    ("workers-contracts", work.contracts_of_workers),
     ("shells", work.shells),
     ("lag", work.lag),
     ("clocks", work.clocks),

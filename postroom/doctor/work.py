@@ -8,6 +8,7 @@ from connectors.kafka_groups import GroupFacts
 from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, fault, note, warning
 from postroom.doctor.ground import Ground
+from postroom.stage_groups import groups_of, other_topics
 from postroom.topics import INTERNAL_TOPICS
 
 LAG_RECORDS_MAX = 10_000
@@ -116,6 +117,26 @@ def workers(ground: Ground) -> Iterator[Finding]:
                 "its workers divide the partitions anew; for longer than seconds, one of them comes and goes",
                 "run it again in a minute; then look into the workers' logs for exit 70",
             )
+
+
+def contracts_of_workers(ground: Ground) -> Iterator[Finding]:
+    """Workers read what is published by their contracts, which should be the ones that are looked at here."""
+    if ground.contracts is None:
+        return
+    wanted = groups_of(ground.contracts, ground.agreements)
+    for name, group in ground.groups.items():
+        if (other := other_topics(group, wanted)) is None:
+            continue
+        unread = f"not read: {shown(other.unread)}" if other.unread else ""
+        unknown = f"read, and not known here: {shown(other.unknown)}" if other.unknown else ""
+        yield warning(
+            "workers run other contracts than those here",
+            f"{name}: {'; '.join(filter(None, (unread, unknown)))}",
+            "what is published by a contract that they do not have waits; and what is found here is found by "
+            "other rules than theirs",
+            "a contract that was just added or taken up is theirs within a minute: look again, and at "
+            "`rules-wait` in their logs; else start them with this POSTROOM_CONTRACTS, or look with theirs",
+        )
 
 
 def _to_do(group: GroupFacts) -> int:

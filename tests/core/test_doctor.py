@@ -28,6 +28,7 @@ from processors.installation import record_of
 from tests.core.test_house import ROOT
 from tests.doctor_kit import (
     AGREEMENTS,
+    CONTRACTS,
     KEY,
     NOW_MS,
     TOPIC,
@@ -45,6 +46,9 @@ from tests.doctor_kit import (
 )
 
 PLAN = Acl("postroom.worker", "topic", TOPIC, "write")
+
+READ = frozenset(CONTRACTS.by_type)
+"""The departments' topics that a worker of these contracts reads."""
 
 CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "a misspelt setting": ("settings", "warning", lambda p: healthy(p, POSTROOM_KAFKAA="x")),
@@ -256,6 +260,16 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         ),
     ),
     "no worker": ("workers", "warning", lambda p: group(healthy(p), state="Empty", protocol="", members=())),
+    "a worker without one of our contracts": (
+        "workers-contracts",
+        "warning",
+        lambda p: group(healthy(p), asked_for=(READ, READ - {"uk.gov.benefits.award.v1"})),
+    ),
+    "a worker with a contract that is not here": (
+        "workers-contracts",
+        "warning",
+        lambda p: group(healthy(p), asked_for=(READ | {"uk.gov.libraries.card.v1"},)),
+    ),
     "a group that does not settle": (
         "workers",
         "warning",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from kafka import TopicPartition
@@ -29,6 +30,18 @@ def test_a_lag_is_from_what_is_committed_or_the_beginning():
     assert found.lag == {("events", 0): 4, ("between", 0): 7}
     assert (found.lag_records, found.position, found.members) == (11, 8, ("a", "b"))
     assert (found.state, found.protocol, dict(found.lost)) == ("Stable", "faust", {})
+
+
+def test_what_each_member_asks_for_is_told_as_far_as_it_says():
+    """A worker's subscription is in what it joined with; a member that says nothing is no difference."""
+    members = [
+        {"client_id": "a", "member_metadata": {"version": 0, "topics": ["events"], "user_data": b""}},
+        {"client_id": "b", "member_metadata": SimpleNamespace(topics=["events", "between"])},
+        {"client_id": "c", "member_metadata": b""},
+        {"client_id": "d"},
+    ]
+    found = _facts("g", DESCRIBED | {"members": members}, [], {}, {}, {})
+    assert found.asked_for == (frozenset({"events"}), frozenset({"events", "between"}))
 
 
 def test_what_was_deleted_before_it_was_read_is_told():

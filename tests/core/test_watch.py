@@ -111,6 +111,24 @@ def test_the_screen_has_promises_flow_consent_letters_and_obligations():
         assert words in told, words
 
 
+def test_workers_of_other_contracts_are_told_and_their_own_topics_are_no_matter():
+    """Their shell's topics are not ours to compare; who asks for what is here is as it should be."""
+    looking = Looking(Stack(KafkaAccess("127.0.0.1:1"), "", local=True), CONTRACTS, {})
+    wanted = frozenset(looking._groups["postroom.intake"])
+    gone = next(topic for topic in sorted(wanted) if topic.startswith("uk.gov."))
+    told = []
+    for asked in ((), (wanted | {"postroom.intake-__assignor-__leader"},), (wanted, wanted - {gone})):
+        facts = GroupFacts("postroom.intake", "Stable", asked_for=asked)
+        looking._before = (0.0, {"postroom.intake": facts})
+        told.append(looking._hints())
+    assert told[:2] == [[], []]
+    [hint] = told[2]
+    assert "the workers of intake run other contracts than those here: 1 topics are not read, 0" in hint
+    found = replace(READY, hints=[hint])
+    assert document(found)["hints"] == [hint]
+    assert document(found)["ready"], "it may be meant so, and scripts wait for workers, not for files"
+
+
 def test_an_idle_stage_has_nothing_to_go_whatever_its_offsets_say(monkeypatch: pytest.MonkeyPatch):
     """Each transaction leaves a marker behind the last record: four partitions showed "at most 4" for ever.
     What cannot be counted, because it is much, slow, or not for this user to read, is told as a bound.
