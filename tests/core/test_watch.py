@@ -83,6 +83,7 @@ def test_a_snapshot_is_one_object_for_scripts():
         "obligations": {"open": 1, "overdue": 1},
         "disputes": 2,
         "secret": None,
+        "hints": [],
     }
 
 
