@@ -20,7 +20,7 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
-from postroom.files_round import Bar, Office, Round, Ruled, Told, logged
+from postroom.files_round import Bar, Office, Round, Ruled, Told, logged, tell_published
 from postroom.files_waiting import Waiting, waiting_in
 from postroom.first_series import begin, files_series
 from postroom.inputs import producing, publisher_on
@@ -80,7 +80,8 @@ def rules_of(settings: Settings) -> Rules:
             mapping = mapping_at(drop.mapping, contracts)
         except MappingWrong as wrong:
             raise unusable(drop.mapping, wrong) from wrong
-        ruled[drop.name] = Ruled(drop, mapping, digest_of(drop.mapping, rules))
+        digest, written_ns = digest_of(drop.mapping, rules), drop.mapping.stat().st_mtime_ns
+        ruled[drop.name] = Ruled(drop, mapping, digest, written_ns // 1_000_000)
     begin(files_series(ruled))
     return Rules(contracts, ruled)
 
@@ -172,11 +173,11 @@ class Files:
             registry.ping()
             journal = journal_of(self._settings)
             try:
-                _tell_last(journal, self._rules.current)
                 with producing(self._stack, MEND) as producer:
 
                     def office() -> Office:
                         contracts = self._rules.current.contracts
+                        _tell_last(journal, self._rules.current)
 
                         def publisher(owner: str) -> Publisher:
                             return publisher_on(producer, self._stack, registry, contracts, owner)
@@ -200,9 +201,10 @@ def _kind(seen: Seen) -> str:
 
 def _tell_last(journal: Journal, rules: Rules) -> None:
     """When each drop's last file was published, before this process: an alert asks for the age of it."""
-    last = dict.fromkeys(rules.drops, 0.0)
+    last_ms = dict.fromkeys(rules.drops, 0)
     for each in journal.all(State.PUBLISHED):
-        if each.drop in last:
-            last[each.drop] = max(last[each.drop], each.since_ms / 1000)
-    for name, at_s in last.items():
-        metrics.LAST_PUBLISHED.labels(name).set(at_s)
+        if each.drop in last_ms:
+            last_ms[each.drop] = max(last_ms[each.drop], each.since_ms)
+    metrics.DUE.clear()  # of a drop that is gone, or from which nobody expects anything any more
+    for name, at_ms in last_ms.items():
+        tell_published(rules.drops[name], at_ms)

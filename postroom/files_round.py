@@ -18,7 +18,7 @@ from postroom.files_case import DropCase
 from processors.engine.journal import say
 from producers import Publisher
 from producers.mapped import Clerk, Ended, Held, Interrupted, Outcome, Progress, RowMapping, Stopped
-from schemas import Contracts
+from schemas import Contracts, parse_duration
 
 PROGRESS_S = 10.0
 RETRY_S = 5.0
@@ -40,11 +40,12 @@ Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 class Ruled(NamedTuple):
-    """A drop and what its files are read by; `digest` names that."""
+    """A drop and what its files are read by; `digest` names that, `written_ms` says since when it is so."""
 
     drop: Drop
     mapping: RowMapping
     digest: str
+    written_ms: int
 
 
 @dataclass
@@ -128,6 +129,7 @@ class Round:
             return self._handle(at)
         if found.why is NotTaken.KNOWN:
             metrics.FILES.labels(self.name, "known").inc()
+            _tell_due(self._ruled, _now_ms())  # a register in which nothing changed came all the same
             say("files-known", file=seen.shown, **self._where)
             return True
         if found.why is NotTaken.WRONG:
@@ -170,7 +172,7 @@ class Round:
                 return
             case Ended(None):
                 self._desk.end(at, State.PUBLISHED)
-                metrics.LAST_PUBLISHED.labels(at.drop).set(time.time())
+                tell_published(self._ruled, _now_ms())
                 say("files-published", rows=case.published, **where)
                 self._office.told.published += 1
             case Ended(stop, why, mend):
@@ -221,6 +223,18 @@ class Round:
                 return self._stopping(advance)
 
             yield Progress(shown("judging", at.size_bytes), shown("publishing", at.size_bytes - at.offset))
+
+
+def tell_published(ruled: Ruled, at_ms: int) -> None:
+    """Tell when a drop's last file was published (0: never), and so when the next is due."""
+    metrics.LAST_PUBLISHED.labels(ruled.drop.name).set(at_ms / 1000)
+    _tell_due(ruled, at_ms or ruled.written_ms)
+
+
+def _tell_due(ruled: Ruled, came_ms: int) -> None:
+    within = ruled.mapping.form.expect_within
+    if within is not None:
+        metrics.DUE.labels(ruled.drop.name).set(parse_duration(within).after(came_ms) / 1000)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ class World:
         self.mapping = read_mapping(mapping, contracts(), lambda _: b"k" * 32)
         self.journal = Journal(self.state / "journal.db")
         self.journal._db = _FusedDb(self.journal._db, lambda: self.fuse)  # type: ignore[assignment]
-        ruled = Ruled(Drop(self.directory), self.mapping, hashlib.sha256(mapping.encode()).hexdigest())
+        ruled = Ruled(Drop(self.directory), self.mapping, hashlib.sha256(mapping.encode()).hexdigest(), T)
         office = Office(
             contracts(),
             Spool(self.state),

@@ -26,6 +26,12 @@ LAST_PUBLISHED = Gauge(
     "When a file of the drop was published last, in seconds since 1970; 0: never.",
     ["drop"],
 )
+DUE = Gauge(
+    "postroom_files_due_timestamp_seconds",
+    "When the drop's next file is late, of a drop whose mapping says how often one comes (`expect_within`): "
+    "counted from the last file that came or, before there was one, from the mapping's last change.",
+    ["drop"],
+)
 UNDER_WAY_BYTES = Gauge(
     "postroom_files_under_way_bytes",
     "How much of the file at hand is left to publish; 0: none is at hand.",

@@ -134,6 +134,13 @@ FROM_NIGHTLY_FILES = Row(
             "{{drop}}",
             "s",
         ),
+        line(
+            "Until a file is late, of all departments",
+            "Of drops whose mapping expects one (`expect_within`); below zero it is late.",
+            "max by (drop) (postroom_files_due_timestamp_seconds) - time()",
+            "{{drop}}",
+            "s",
+        ),
     ),
 )
 

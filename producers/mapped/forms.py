@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from producers.mapped.moments import FormatWrong, read_format
-from schemas import few_of, near_hint, owner_of, parse_type
+from schemas import Duration, few_of, near_hint, owner_of, parse_duration, parse_type
 from schemas.agreement_file import problem_words
 from schemas.yaml_lines import Lines, YamlInvalid, line_of, load
 
@@ -62,6 +62,15 @@ def _type(text: str) -> str:
     if parse_type(text) is None:
         raise ValueError("expected the type of a contract, uk.gov.<domain>.<fact>.v<N>")
     return text
+
+
+def _within(text: str) -> str:
+    try:
+        if parse_duration(text) != Duration():
+            return text
+    except ValueError:
+        pass
+    raise ValueError("expected an ISO 8601 duration, as P1DT6H for a file that comes every night")
 
 
 Format = Annotated[str, AfterValidator(_format)]
@@ -157,6 +166,7 @@ class MappingForm(_Written):
     fields: dict[str, Cell] = Field(min_length=1)
     refuse_above_percent: float = Field(20, ge=0, le=100)
     when_done: Literal["keep", "delete"] = "keep"
+    expect_within: Annotated[str, AfterValidator(_within)] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> MappingForm:

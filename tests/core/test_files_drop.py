@@ -8,12 +8,15 @@ import os
 import shutil
 import socket
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+from prometheus_client import REGISTRY
 
+from connectors.files import metrics
 from connectors.files.place import Drop, drops_in
 from connectors.trouble import Misused, Unreachable
 from postroom import files_round
@@ -181,6 +184,25 @@ def test_the_same_file_under_another_name_is_not_taken_twice(world: World):
     assert len(world.kafka.taken) == count
     assert world.events().count("files-known") == 1
     assert {"a.csv", "monday.csv"} <= set(world.names("done"))
+
+
+def test_the_next_file_is_due_so_long_after_the_last_that_came(world: World):
+    """Also after one in which nothing was new; of a mapping that expects none nobody is told anything."""
+    assert due(world) is None
+    world.live(MAPPING + "expect_within: P1DT6H\n")
+    for name in ("a.csv", "b.csv"):
+        before_s = time.time()
+        world.hand_in(name, NIGHT)
+        world.work()
+        when_s = due(world)
+        assert when_s is not None
+        assert before_s <= when_s - 30 * 3600 + 0.001 <= time.time() + 0.001
+    metrics.DUE.clear()
+
+
+def due(world: World) -> float | None:
+    """When the drop's next file is late, if anybody expects one."""
+    return REGISTRY.get_sample_value("postroom_files_due_timestamp_seconds", {"drop": world.directory.name})
 
 
 def test_another_content_under_a_name_that_was_seen_is_another_file(world: World):

@@ -253,6 +253,8 @@ def _said(cell: object) -> str:
         (('delimiter: ";"', 'delimiter: ";"\ncolumns: [A]'), "fields.subject", "not among `columns`"),
         (('delimiter: ";"', "delimeter: x"), "delimeter", "there is no such key; did you mean delimiter?"),
         (("refuse_above_percent: 100", "refuse_above_percent: 101"), "refuse_above_percent", "100"),
+        (('delimiter: ";"', 'delimiter: ";"\nexpect_within: 1 day'), "expect_within", "P1DT6H"),
+        (('delimiter: ";"', 'delimiter: ";"\nexpect_within: P0D'), "expect_within", "P1DT6H"),
     ],
 )
 def test_a_wrong_mapping_is_said_by_line_and_key(change: tuple[str, str], key: str, words: str):
