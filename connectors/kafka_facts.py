@@ -27,6 +27,17 @@ class TopicFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """Where a broker keeps its partitions; -1 bytes where it does not tell (before Kafka 3.3)."""
+
+    broker: int
+    directory: str
+    free_bytes: int = -1
+    failed: bool = False
+    """The broker could not read or write there, and has given it up until it is started again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hanging:
     """A transaction that has been open for too long; its id names a task."""
 
@@ -42,6 +53,7 @@ class ClusterFacts:
     release: str
     configs: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
     topics: Mapping[str, TopicFacts] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
     hanging: tuple[Hanging, ...] = ()
     no_transactions: str = ""
     """Why the brokers cannot tell of transactions; empty if they can."""
@@ -58,10 +70,11 @@ def cluster_facts(access: KafkaAccess, topics: Iterable[str], hanging_after_ms: 
         described = admin.describe_topics(there) if there else []
         configs = _permitted(lambda: _broker_configs(admin, brokers), "brokers' settings", unseen) or {}
         topic_configs = _permitted(lambda: _topic_configs(admin, there), "topics' settings", unseen) or {}
+        disks = _disks(admin, unseen)
         hanging, why = _transactions(admin, hanging_after_ms, unseen)
         release = _permitted(lambda: _release(admin), "the release", unseen) or ""
     found = {each["name"]: _topic(each, topic_configs.get(each["name"], {})) for each in described}
-    return ClusterFacts(brokers, release, configs, found, hanging, why, tuple(unseen))
+    return ClusterFacts(brokers, release, configs, found, disks, hanging, why, tuple(unseen))
 
 
 def _permitted(ask: Callable[[], Any], what: str, unseen: list[str]) -> Any:
@@ -101,6 +114,18 @@ def _values(admin: Any, resources: list[Any]) -> dict[str, dict[str, str]]:
         return {}
     found: dict[str, Any] = next(iter(admin.describe_configs(resources, config_filter="all").values()))
     return {name: {key: str(row["value"]) for key, row in rows.items()} for name, rows in found.items()}
+
+
+def _disks(admin: Any, unseen: list[str]) -> tuple[Disk, ...]:
+    """Ask each broker for its log directories, and for no partition; one that may not tell us names none."""
+    found = tuple(
+        Disk(of_broker["broker"], each["log_dir"], each.get("usable_bytes", -1), each["error_code"] != 0)
+        for of_broker in admin.describe_log_dirs({})
+        for each in of_broker["log_dirs"]
+    )
+    if not found:
+        unseen.append("brokers' disks")
+    return found
 
 
 def _transactions(admin: Any, after_ms: int, unseen: list[str]) -> tuple[tuple[Hanging, ...], str]:

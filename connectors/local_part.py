@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from connectors.trouble import Unreachable
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.2
 TAIL_LINES = 12
+ROOM_BYTES_MIN = 16 << 20
+"""With less Kafka does not even begin: it writes its own topics first."""
+MAKE_ROOM = "make room there, then `postroom up`; delete nothing of it: what is in it was acknowledged"
 TAKEN = ("Address already in use", "already bound", "already in use by another process")
 
 
@@ -71,6 +75,18 @@ def home_of(part: Part, state_dir: Path) -> Path:
     return state_dir / part.name
 
 
+def data_of(part: Part, state_dir: Path) -> Path:
+    """Return where the part keeps what it must not lose; it may be a disk of its own."""
+    return home_of(part, state_dir) / "data"
+
+
+def no_room(part: Part, state_dir: Path) -> str:
+    """Say that the disk of a part's data is full, by what is free now: a log's words outlive their cause."""
+    data = data_of(part, state_dir)
+    free = shutil.disk_usage(data).free if data.is_dir() else ROOM_BYTES_MIN
+    return f"its disk is full: {free >> 20} MiB are free in {data}" if free < ROOM_BYTES_MIN else ""
+
+
 def log_of(part: Part, state_dir: Path) -> Path:
     """Return the log that a person should read."""
     return home_of(part, state_dir) / part.log
@@ -114,6 +130,9 @@ def wait_ready(part: Part, started: Started, state_dir: Path, ready_seconds: flo
     deadline = time.monotonic() + ready_seconds
     while not part.answers(started.ports, timeout_ms=2000):
         if own_process.find(started.own) is None:
+            if full := no_room(part, state_dir):
+                what, log = f"{part.title} ended while it started", str(log_of(part, state_dir))
+                raise Unreachable(what, where=log, why=full, mend=MAKE_ROOM)
             raise Unreachable(
                 f"{part.title} ended while it started",
                 where=str(log_of(part, state_dir)),

@@ -78,13 +78,17 @@ def find_stack(settings: StackSettings) -> Stack:
     """Return the stack that is there, without starting or asking it; raise `Unreachable` when none is."""
     if existing := external(settings):
         return existing
-    dead = [part.title for part in _parts(settings) if not _alive(_read(settings, part))]
+    dead = [part for part in _parts(settings) if not _alive(_read(settings, part))]
     if dead:
+        titles = " and ".join(part.title for part in dead)
+        full = "; ".join(filter(None, (local_part.no_room(part, settings.state_dir) for part in dead)))
         raise Unreachable(
             "the local stack is not running",
             where=str(settings.state_dir),
-            why=" and ".join(dead) + (" is" if len(dead) == 1 else " are") + " not there",
-            mend=f"`postroom up` starts it; {found}"
+            why=f"{titles} {'is' if len(dead) == 1 else 'are'} not there" + (f"; {full}" if full else ""),
+            mend=local_part.MAKE_ROOM
+            if full
+            else f"`postroom up` starts it; {found}"
             if (found := stack_above(settings))
             else "`postroom up` starts it; POSTROOM_KAFKA and POSTROOM_REGISTRY name an existing one",
         )
@@ -145,14 +149,19 @@ def stack_status(settings: StackSettings) -> list[PartStatus]:
 def _status(part: Part, settings: StackSettings) -> PartStatus:
     home = local_part.home_of(part, settings.state_dir)
     log = local_part.log_of(part, settings.state_dir)
-    data, log_path = str(home / "data"), str(log) if log.exists() else ""
+    data, log_path = str(local_part.data_of(part, settings.state_dir)), str(log) if log.exists() else ""
     found = _read(settings, part)
     if found is None:
         return PartStatus(part.name, "stopped", log=log_path, data=data if home.exists() else "")
     address, pid = part.address(found.ports), found.own.pid
     since = datetime.fromtimestamp(found.own.started_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if not _alive(found):
-        problem = "it ended without `postroom down`; the log says why, `postroom up` starts it again"
+        full = local_part.no_room(part, settings.state_dir)
+        problem = (
+            f"it ended by itself, and {full}; {local_part.MAKE_ROOM}"
+            if full
+            else "it ended without `postroom down`; the log says why, `postroom up` starts it again"
+        )
         return PartStatus(part.name, "dead", address, pid, since, None, log_path, data, problem)
     memory = own_process.resident_bytes(found.own)
     answers = part.answers(found.ports, timeout_ms=3000)

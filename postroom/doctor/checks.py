@@ -28,6 +28,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("transactions", cluster.transactions),
     ("replication", cluster.replication),
     ("health", cluster.health),
+    ("broker-disks", cluster.broker_disks),
     ("unclean-election", cluster.unclean_election),
     ("auto-creation", cluster.auto_creation),
     ("sizes", cluster.sizes),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from connectors.kafka_facts import ClusterFacts
 from postroom.doctor.finding import Finding, fault, note, warning
 from postroom.doctor.ground import Ground
+from postroom.doctor.room import too_little
 from processors.engine.settings import MESSAGE_BYTES_MAX
 
 RELEASE_MIN = (3, 8)
@@ -150,6 +151,27 @@ def health(ground: Ground) -> Iterator[Finding]:
                 "one more loss may stop them",
                 "`kafka-topics.sh --describe --under-replicated-partitions` names the broker",
             )
+
+
+def broker_disks(ground: Ground) -> Iterator[Finding]:
+    """A broker ends itself when its last directory fails, and a full disk is a failure."""
+    for cluster in _cluster(ground):
+        for disk in cluster.disks:
+            where = f"broker {disk.broker}: {disk.directory}"
+            if disk.failed:
+                yield fault(
+                    "a broker has given a directory up",
+                    where,
+                    "it could not read or write there; without its last directory it ends",
+                    "its log says why (`No space left on device`?): mend the disk, then start the broker",
+                )
+            elif disk.free_bytes >= 0 and (make := too_little(disk.free_bytes)):
+                yield make(
+                    f"{disk.free_bytes >> 20} MiB are free on a broker's disk",
+                    where,
+                    "when nothing is free the broker ends, and what it alone keeps is out of reach",
+                    "make room there, and delete nothing in it: docs/runbooks/PostroomSystemUnreachable.md",
+                )
 
 
 def unclean_election(ground: Ground) -> Iterator[Finding]:

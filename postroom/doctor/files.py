@@ -13,6 +13,7 @@ from postroom.config import read_private
 from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, Severity, fault, note, warning
 from postroom.doctor.ground import Ground
+from postroom.doctor.room import too_little
 from postroom.errors import UserError
 from postroom.own_state import free_bytes
 from processors import INSTALLATION_TOPIC, Keys
@@ -23,8 +24,6 @@ SECRET_DISTINCT_MIN = 8
 GUESSED = ("secret", "changeme", "change-me", "password", "postroom", "test", "default", "example")
 DAY_MS = 86_400_000
 SOON_MS = 30 * DAY_MS
-FREE_BYTES_MIN = 1 << 30
-FREE_BYTES_LEAST = 128 << 20
 PRIVATE: tuple[tuple[str, str], ...] = (
     ("kafka_password_file", "the Kafka password file"),
     ("kafka_key_file", "the key file for Kafka"),
@@ -235,8 +234,8 @@ def disk(ground: Ground, look: Callable[[Path], int] = free_bytes) -> Iterator[F
     """A full disk stops the worker; nothing is lost, and nothing goes on."""
     directory = ground.settings.state_dir
     free = look(directory)
-    if free < FREE_BYTES_MIN:
-        yield (fault if free < FREE_BYTES_LEAST else warning)(
+    if make := too_little(free):
+        yield make(
             f"{free >> 20} MiB are free where the stores are",
             str(directory),
             "a worker that cannot write its store ends; the changelog has everything",

@@ -13,7 +13,7 @@ from connectors import Stack
 from connectors.certificate_ends import End
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_acls import Acl, AclChange, AclPlan
-from connectors.kafka_facts import Hanging
+from connectors.kafka_facts import Disk, Hanging
 from connectors.kafka_quotas import QuotaChange
 from connectors.kafka_topics import Change
 from connectors.stack import PartStatus
@@ -184,6 +184,20 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     ),
     "no leader": ("health", "fault", lambda p: topic(healthy(p), leaderless=1)),
     "a replica behind": ("health", "warning", lambda p: topic(healthy(p), behind=2)),
+    "a broker's disk that fills": (
+        "broker-disks",
+        "warning",
+        lambda p: (
+            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), disks=(Disk(1, "/d", 1 << 29),)))
+        ),
+    ),
+    "a broker's directory that failed": (
+        "broker-disks",
+        "fault",
+        lambda p: (
+            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), disks=(Disk(1, "/d", 0, True),)))
+        ),
+    ),
     "an unclean election": (
         "unclean-election",
         "fault",

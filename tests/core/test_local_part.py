@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.local_part import log_of, port_was_taken
+from connectors import local_part
+from connectors.local_kafka import LocalKafka
+from connectors.local_part import data_of, log_of, no_room, port_was_taken
 from connectors.local_registry import LocalRegistry
 from connectors.ports import LOOPBACK, free_port
 
@@ -38,3 +40,12 @@ def test_what_ended_for_another_reason_is_not_tried_again(state: Path) -> None:
     """A full disk does not go away by another port."""
     log_of(LocalRegistry(), state).write_text("No space left on device\n")
     assert not port_was_taken(LocalRegistry(), (free_port(),), state)
+
+
+def test_a_full_disk_is_told_by_what_is_free_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log's words about it stay when room was made, and the next end has another reason."""
+    assert no_room(LocalKafka(), tmp_path) == "", "nothing was ever kept"
+    data_of(LocalKafka(), tmp_path).mkdir(parents=True)
+    assert no_room(LocalKafka(), tmp_path) == ""
+    monkeypatch.setattr(local_part, "ROOM_BYTES_MIN", 1 << 62)
+    assert "its disk is full" in no_room(LocalKafka(), tmp_path)

@@ -32,6 +32,12 @@ from tests.flow.spine import Installation, now_ms, registered
 from tests.flow.supervised import UNREACHABLE, Supervisor
 
 
+def process_of(own: Installation, part: str) -> OwnProcess:
+    """Kafka or the registry."""
+    entry = read_json(own.settings.state_dir / "stack.json")[part]
+    return OwnProcess(int(entry["pid"]), str(entry["token"]), float(entry["started_at"]))
+
+
 class Ordeal:
     """An installation under load and supervision, and everything that may happen to it."""
 
@@ -83,9 +89,12 @@ class Ordeal:
         """Wait until new views are written again; return the seconds it took."""
         views = [topic for topic in self.own.topics if topic.startswith("view.")]
         started = time.monotonic()
-        since = self._ends(views)
+        since = None
         while time.monotonic() - started < timeout_s:
-            if self._ends(views) != since:
+            now = self._ends(views)
+            if since is None:
+                since = now
+            elif now not in (None, since):
                 return time.monotonic() - started
             assert not self.supervisor.unexpected(), self._logs()
             time.sleep(0.1)
@@ -139,15 +148,10 @@ class Ordeal:
 
     # -- the stack
 
-    def process_of(self, part: str) -> OwnProcess:
-        """Kafka or the registry."""
-        entry = read_json(self.own.settings.state_dir / "stack.json")[part]
-        return OwnProcess(int(entry["pid"]), str(entry["token"]), float(entry["started_at"]))
-
     @contextmanager
     def without(self, part: str, kill: bool = False) -> Iterator[None]:
         """Take a part of the stack away, and bring it back at the same address."""
-        own = self.process_of(part)
+        own = process_of(self.own, part)
         if kill:
             os.kill(own.pid, signal.SIGKILL)
         own_process.stop([own])
