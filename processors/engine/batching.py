@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import repeat
 from typing import Any
 
@@ -34,8 +35,11 @@ class BatchLimit:
 
 
 class Waiting:
-    """Fetched records in their order, until a step takes them: so many messages, and so many bytes.
+    """Fetched records until a step takes them, the oldest first: so many messages, and so many bytes.
 
+    Each topic's are in their order, and of several topics comes first what was appended first, by the
+    broker's clock. A client hands over one topic's backlog before another's, in an order drawn by lot; who
+    took it as it comes would let a withdrawal wait behind a year of addresses (V7, docs/adr/0074).
     But always one record, and records whole: a step may have the better part of a frame more than its limit.
     What follows from a step's input must fit into memory and into one transaction's time, and a record may be
     a MiB as well as a hundred bytes.
@@ -43,38 +47,53 @@ class Waiting:
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._bytes = self._messages = 0
-        self._records: deque[tuple[Any, int, int]] = deque()
-        """With how many messages each holds, and how many bytes."""
+        self._bytes = self._messages = self._count = 0
+        self._topics: dict[str, deque[tuple[Any, int, int]]] = {}
+        """Those that have some: each record with how many messages it holds, and how many bytes."""
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._count
 
-    def add(self, records: Sequence[Any], messages: Iterable[int] = repeat(1)) -> None:
-        """Put records behind those that wait; ``messages`` says how many each of them holds."""
+    def add(self, topic: str, records: Sequence[Any], messages: Iterable[int] = repeat(1)) -> None:
+        """Put records behind those of their topic; ``messages`` says how many each of them holds."""
+        queue = self._topics.setdefault(topic, deque())
         for record, held in zip(records, messages, strict=False):
             size = 0 if record.value is None else len(record.value)
-            self._records.append((record, held, size))
+            queue.append((record, held, size))
             self._messages += held
             self._bytes += size
+        self._count += len(records)
 
     def full(self, messages_max: int) -> bool:
         """Whether two steps' input is here, so that fetching more can wait."""
         return self._messages >= 2 * messages_max or self._bytes >= 2 * self._bytes_max
 
+    def lacks(self, topic: str) -> bool:
+        """Whether nothing of a topic is here, so that nobody knows how old its next record is."""
+        return topic not in self._topics
+
     def take(self, messages_max: int) -> list[Any]:
         """Take the next step's input."""
-        records = self._records
         batch: list[Any] = []
         messages = size = 0
-        while records and messages < messages_max:
-            record, held, weight = records[0]
+        heads = [(queue[0][0].timestamp, topic) for topic, queue in self._topics.items()]
+        heapify(heads)
+        while heads and messages < messages_max:
+            topic = heads[0][1]
+            queue = self._topics[topic]
+            record, held, weight = queue[0]
             if batch and size + weight > self._bytes_max:
                 break
-            records.popleft()
+            queue.popleft()
             batch.append(record)
             messages += held
             size += weight
+            if queue:
+                heapreplace(heads, (queue[0][0].timestamp, topic))
+            else:
+                heappop(heads)
+                del self._topics[topic]
         self._messages -= messages
         self._bytes -= size
+        self._count -= len(batch)
         return batch

@@ -147,6 +147,10 @@ class Task:
         """Whether enough is waiting that fetching more can wait too."""
         return self._waiting.full(self._limit.records)
 
+    def lacks(self, topic: str) -> bool:
+        """Whether nothing of a topic is waiting: what lies there may be older than all that is."""
+        return self._waiting.lacks(topic)
+
     @property
     def closed(self) -> bool:
         """Whether it has been revoked: what is fed now belongs to somebody else."""
@@ -163,9 +167,9 @@ class Task:
             return
         if topic in self._config.internal_topics:
             origins = (origin_of(record.headers) for record in records)
-            self._waiting.add(records, (origin.messages if origin else 1 for origin in origins))
+            self._waiting.add(topic, records, (origin.messages if origin else 1 for origin in origins))
         else:
-            self._waiting.add(records)
+            self._waiting.add(topic, records)
         self._backlog.add(topic, records)
         self.next[topic] = records[-1].offset + 1
         self.resting = False

@@ -180,7 +180,7 @@ class Tasks:
             if self._rewind:
                 await self._source.seek({tp: task.next[tp.topic] for tp, task in self._inputs.items()})
                 self._rewind = False
-            wanted = {tp: task for tp, task in self._inputs.items() if not task.full}
+            wanted = {tp: task for tp, task in self._inputs.items() if self._wants(task, tp)}
             if wanted:
                 await self._feed(wanted)
         if not wanted:
@@ -190,6 +190,14 @@ class Tasks:
                 await self._source.check()
             await asyncio.sleep(FETCH_WAIT_MS / 1000 / 10)
         self._tell()
+
+    def _wants(self, task: Task, tp: TopicPartition) -> bool:
+        """Whether to fetch more: while there is room, and however full it is of what waits when nothing of
+        this topic does, although more lies there. Without that no task could take the oldest first.
+        """
+        if not task.full:
+            return True
+        return task.lacks(tp.topic) and (self._source.highwater(tp) or 0) > task.next[tp.topic]
 
     async def _until_hungry(self) -> None:
         """Wait a little while every task works: meanwhile more comes, and one fetch brings it all."""

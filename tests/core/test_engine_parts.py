@@ -1,9 +1,8 @@
-"""The engine's small parts: partitions, counts, batches, sweeps, who gets which task."""
+"""The engine's small parts: partitions, counts, sweeps, who gets which task."""
 
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,6 @@ from prometheus_client import REGISTRY
 
 from processors.engine import metrics, transaction
 from processors.engine.assignor import TaskAssignor, share_out
-from processors.engine.batching import BatchLimit, Waiting
 from processors.engine.changelog import TaskMemory, body_of, pack_state, wake_of
 from processors.engine.counts import COUNT, SENDER, Origin, check, counted, origin_of
 from processors.engine.faults import faults_from
@@ -93,29 +91,6 @@ def test_a_gap_and_a_repeat_stop_the_receiver(count, what):
 def test_a_record_that_no_task_wrote_has_no_sender(headers):
     """Half a signature is none."""
     assert origin_of(headers) is None
-
-
-def test_batches_grow_with_lag_and_shrink_while_steps_are_slow():
-    """V7: a step keeps to its time, and no batch is so small that nothing moves."""
-    limit = BatchLimit(2_000, 100)
-    for _ in range(10):
-        limit.took(limit.records, 0.01)
-    assert limit.records == 2_000
-    limit.took(2_000, 0.4)
-    assert limit.records == 500
-    for _ in range(10):
-        limit.took(limit.records, 10.0)
-    assert limit.records == BatchLimit.LEAST
-    limit.took(3, 0.01)
-    assert limit.records == BatchLimit.LEAST  # an idle task says nothing about what it could do
-
-
-def test_a_limit_is_never_above_the_most():
-    """However fast the steps are, and when the most is less than what a batch begins with."""
-    limit = BatchLimit(300, 100)
-    for _ in range(10):
-        limit.took(limit.records, 0.001)
-    assert limit.records == 300
 
 
 @given(st.sets(st.binary(min_size=1, max_size=3).filter(lambda key: key[0]), max_size=20), st.integers(1, 7))
@@ -199,64 +174,6 @@ def test_a_fault_that_is_misspelt_is_refused():
     with pytest.raises(ValueError, match="names no point"):
         faults_from("somewhere:1")
     faults_from(None)("store written")
-
-
-def sized(*sizes: int | None) -> list[SimpleNamespace]:
-    """Fetched records of these sizes; None is a tombstone."""
-    return [SimpleNamespace(value=None if size is None else b"x" * size) for size in sizes]
-
-
-def taken(waiting: Waiting, records_max: int) -> list[list[int]]:
-    """The sizes of what one step after the other takes, to the end."""
-    batches = []
-    while waiting:
-        batches.append([len(record.value or b"") for record in waiting.take(records_max)])
-    return batches
-
-
-@pytest.mark.parametrize(
-    ("sizes", "records_max", "batches"),
-    [
-        ((1, 2, 3), 5, [[1, 2, 3]]),
-        ((1, 2, 3), 2, [[1, 2], [3]]),
-        ((60, 40, 1), 5, [[60, 40], [1]]),
-        ((60, 41, 1), 5, [[60], [41, 1]]),
-        ((500, 1, 500), 5, [[500], [1], [500]]),
-        ((None, 100, None, 1), 5, [[0, 100, 0], [1]]),
-    ],
-)
-def test_a_step_takes_so_many_records_and_bytes_but_always_one(sizes, records_max, batches):
-    """Or a few hundred events of a MiB would be one transaction, and the memory of the process."""
-    waiting = Waiting(bytes_max=100)
-    waiting.add(sized(*sizes))
-    assert taken(waiting, records_max) == batches
-
-
-def test_a_step_takes_frames_whole_and_at_most_one_beyond_its_limit():
-    """Its limit is of messages, its position is of records."""
-    waiting = Waiting(bytes_max=1_000)
-    waiting.add(sized(*range(1, 7)), [100, 100, 30, 100, 1, 1])
-    assert waiting.full(166)
-    assert not waiting.full(167)
-    assert taken(waiting, 150) == [[1, 2], [3, 4, 5, 6]]
-    assert not waiting.full(1)
-
-
-def test_fetching_waits_when_two_steps_input_is_here():
-    """By records or by bytes; and goes on when a step has taken some."""
-    waiting = Waiting(bytes_max=100)
-    waiting.add(sized(1, 1, 1))
-    assert not waiting.full(2)
-    waiting.add(sized(1))
-    assert waiting.full(2)
-    waiting.take(2)
-    assert not waiting.full(2)
-    waiting.add(sized(150, 50))
-    assert waiting.full(100)
-    waiting.take(100)
-    assert len(waiting) == 2
-    waiting.take(100)
-    assert not waiting.full(100)
 
 
 class Batch:

@@ -66,7 +66,7 @@ class Fed:
     def __init__(self, spec, config, partition, store, hungry):
         self.resting, self.hungry = True, hungry
         self.partition, self.ready, self.closed, self.full, self.lag_fed = partition, False, False, False, 0
-        self.next, self.offsets = {}, []
+        self.next, self.offsets, self.has_none = {}, [], False
         self.lives.append(self)
 
     async def open(self):
@@ -75,6 +75,9 @@ class Fed:
     def position(self, topic, committed, beginning):
         self.next[topic] = committed
         return committed
+
+    def lacks(self, topic):
+        return self.has_none
 
     def start(self):
         self.ready = True
@@ -219,6 +222,26 @@ def test_a_full_task_is_not_fetched_for_and_keeps_nobody_waiting(tasks):
         Fed.lives[0].full = False
         await owned.pump()
         assert Fed.lives[0].offsets == list(range(3, 10))
+
+    asyncio.run(play())
+
+
+def test_a_full_task_is_fetched_for_where_it_has_none_of_a_topic_that_has_more(tasks):
+    """It may be older than all that fills the task; a topic that was read to its end is not asked for."""
+
+    async def play():
+        consumer = Consumer()
+        owned = tasks(consumer)
+        owned.assign([INPUT], {"in": 1})
+        await settle()
+        task = Fed.lives[0]
+        task.full = task.has_none = True
+        await owned.pump()
+        assert task.offsets == list(range(3, 10))
+        consumer.began.clear()
+        task.next["in"] = 10
+        await owned.pump()
+        assert not consumer.began.is_set()
 
     asyncio.run(play())
 
