@@ -23,8 +23,8 @@ class GroupFacts:
     protocol: str = ""
     members: tuple[str, ...] = ()
     """The client ids of its members."""
-    asked_for: tuple[frozenset[str], ...] = ()
-    """The topics that each of its members asks for, as far as they say."""
+    reads: frozenset[str] = frozenset()
+    """The topics of which some member has a partition; none while the group divides them anew."""
     lag: Mapping[Where, int] = field(default_factory=dict)
     """Offsets between what is committed, or the beginning, and the end."""
     ends: Mapping[Where, int] = field(default_factory=dict)
@@ -71,10 +71,13 @@ def group_facts(access: KafkaAccess, groups: Mapping[str, Sequence[str]]) -> dic
 
 
 def _topics_of(member: Mapping[str, Any]) -> frozenset[str]:
-    """The topics that a member asks for; none where it says so in a way that is not a consumer's."""
-    said = member.get("member_metadata")
-    topics = said.get("topics") if isinstance(said, Mapping) else getattr(said, "topics", None)
-    return frozenset(map(str, topics or ()))
+    """The topics of which a member has partitions. What it asks for would say more, but Faust asks in a
+    version that the client does not read.
+    """
+    assigned = member.get("member_assignment")
+    if not isinstance(assigned, Mapping):  # it was given nothing yet, or by no consumer's protocol
+        return frozenset()
+    return frozenset(str(each["topic"]) for each in assigned.get("assigned_partitions", ()))
 
 
 def _offsets(admin: Any, where: Sequence[Any], spec: Any) -> dict[Any, int]:
@@ -100,7 +103,7 @@ def _facts(
         str(described.get("group_state", "")),
         str(described.get("protocol_data", "")),
         tuple(sorted(str(member["client_id"]) for member in described.get("members", ()))),
-        tuple(filter(None, map(_topics_of, described.get("members", ())))),
+        frozenset().union(*map(_topics_of, described.get("members", ()))),
         {(tp.topic, tp.partition): lag for tp, lag in lags.items()},
         {(tp.topic, tp.partition): ends[tp] for tp in where},
         sum(positions.get(tp, begins[tp]) for tp in where),

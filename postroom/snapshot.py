@@ -155,7 +155,7 @@ class Looking:
         other = {name: other_topics(group, self._groups) for name, group in facts.items()}
         return [
             f"the workers of {name.partition('.')[2]} run other contracts than those here: "
-            f"{len(each.unread)} topics are not read, {len(each.unknown)} are not known here; "
+            f"topics not read {len(each.unread)}, topics not known here {len(each.unknown)}; "
             "`postroom doctor` names them"
             for name, each in other.items()
             if each is not None

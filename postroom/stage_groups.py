@@ -24,19 +24,21 @@ class OtherTopics(NamedTuple):
     """How the topics that a group's workers read differ from those of the contracts here."""
 
     unread: tuple[str, ...]
-    """Those of our contracts that some worker does not ask for."""
+    """Those of our contracts that none of the workers reads."""
     unknown: tuple[str, ...]
-    """Events' topics that some worker asks for and no contract here has."""
+    """Those of events that some worker reads, and that no contract here has."""
 
 
 def other_topics(group: GroupFacts, wanted: Mapping[str, tuple[str, ...]]) -> OtherTopics | None:
-    """Whether a group's workers run other contracts than those here, as far as they say; None if not.
+    """Whether a group's workers run other contracts than those here; None if not, or nobody can say now.
 
     A worker takes contracts up by itself (renewal), so a difference that lasts longer than a minute is one of
-    directories: it was started with others.
+    directories: it was started with others. A topic that is not made yet is read by nobody.
     """
+    if not group.reads:
+        return None
+    made = {topic for topic, _ in group.ends}
     ours = {topic for topic in wanted[group.group] if parse_type(topic)}
-    asked = [{topic for topic in each if parse_type(topic)} for each in group.asked_for]
-    unread = {topic for each in asked for topic in ours - each}
-    unknown = {topic for each in asked for topic in each - ours}
+    read = {topic for topic in group.reads if parse_type(topic)}
+    unread, unknown = ours & made - read, read - ours
     return OtherTopics(tuple(sorted(unread)), tuple(sorted(unknown))) if unread or unknown else None

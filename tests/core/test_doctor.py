@@ -49,6 +49,7 @@ PLAN = Acl("postroom.worker", "topic", TOPIC, "write")
 
 READ = frozenset(CONTRACTS.by_type)
 """The departments' topics that a worker of these contracts reads."""
+MADE = tuple((topic, 0) for topic in READ)
 
 CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "a misspelt setting": ("settings", "warning", lambda p: healthy(p, POSTROOM_KAFKAA="x")),
@@ -277,12 +278,12 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "a worker without one of our contracts": (
         "workers-contracts",
         "warning",
-        lambda p: group(healthy(p), asked_for=(READ, READ - {"uk.gov.benefits.award.v1"})),
+        lambda p: group(healthy(p), reads=READ - {"uk.gov.benefits.award.v1"}, ends=dict.fromkeys(MADE, 0)),
     ),
     "a worker with a contract that is not here": (
         "workers-contracts",
         "warning",
-        lambda p: group(healthy(p), asked_for=(READ | {"uk.gov.libraries.card.v1"},)),
+        lambda p: group(healthy(p), reads=READ | {"uk.gov.libraries.card.v1"}, ends=dict.fromkeys(MADE, 0)),
     ),
     "a group that does not settle": (
         "workers",

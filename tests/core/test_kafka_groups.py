@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 from kafka import TopicPartition
@@ -32,16 +31,18 @@ def test_a_lag_is_from_what_is_committed_or_the_beginning():
     assert (found.state, found.protocol, dict(found.lost)) == ("Stable", "faust", {})
 
 
-def test_what_each_member_asks_for_is_told_as_far_as_it_says():
-    """A worker's subscription is in what it joined with; a member that says nothing is no difference."""
+def test_what_a_groups_members_read_is_what_they_were_given():
+    """As a broker tells it of Faust's workers; one that has nothing yet adds nothing."""
+    given = [{"topic": "events", "partitions": [0]}, {"topic": "between", "partitions": [0, 1]}]
     members = [
-        {"client_id": "a", "member_metadata": {"version": 0, "topics": ["events"], "user_data": b""}},
-        {"client_id": "b", "member_metadata": SimpleNamespace(topics=["events", "between"])},
-        {"client_id": "c", "member_metadata": b""},
+        {"client_id": "a", "member_assignment": {"version": 4, "assigned_partitions": given[:1]}},
+        {"client_id": "b", "member_assignment": {"version": 4, "assigned_partitions": given}},
+        {"client_id": "c", "member_assignment": b""},
         {"client_id": "d"},
     ]
     found = _facts("g", DESCRIBED | {"members": members}, [], {}, {}, {})
-    assert found.asked_for == (frozenset({"events"}), frozenset({"events", "between"}))
+    assert found.reads == {"events", "between"}
+    assert facts({}, {EVENTS: 0, BETWEEN: 0}, {EVENTS: 0, BETWEEN: 0}).reads == frozenset()
 
 
 def test_what_was_deleted_before_it_was_read_is_told():

@@ -113,18 +113,24 @@ def test_the_screen_has_promises_flow_consent_letters_and_obligations():
 
 
 def test_workers_of_other_contracts_are_told_and_their_own_topics_are_no_matter():
-    """Their shell's topics are not ours to compare; who asks for what is here is as it should be."""
+    """Their shell's topics are not ours to compare; nor is what is not made yet, or read now."""
     looking = Looking(Stack(KafkaAccess("127.0.0.1:1"), "", local=True), CONTRACTS, {})
     wanted = frozenset(looking._groups["postroom.intake"])
     gone = next(topic for topic in sorted(wanted) if topic.startswith("uk.gov."))
     told = []
-    for asked in ((), (wanted | {"postroom.intake-__assignor-__leader"},), (wanted, wanted - {gone})):
-        facts = GroupFacts("postroom.intake", "Stable", asked_for=asked)
+    made = {(topic, 0): 0 for topic in wanted}
+    for reads, ends in (
+        (frozenset[str](), made),
+        (wanted | {"postroom.intake-__assignor-__leader"}, made),
+        (wanted - {gone}, {where: 0 for where in made if where[0] != gone}),
+        (wanted - {gone}, made),
+    ):
+        facts = GroupFacts("postroom.intake", "Stable", reads=reads, ends=ends)
         looking._before = (0.0, {"postroom.intake": facts})
         told.append(looking._hints())
-    assert told[:2] == [[], []]
-    [hint] = told[2]
-    assert "the workers of intake run other contracts than those here: 1 topics are not read, 0" in hint
+    assert told[:3] == [[], [], []]
+    [hint] = told[3]
+    assert "the workers of intake run other contracts than those here: topics not read 1," in hint
     found = replace(READY, hints=[hint])
     assert document(found)["hints"] == [hint]
     assert document(found)["ready"], "it may be meant so, and scripts wait for workers, not for files"
