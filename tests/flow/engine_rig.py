@@ -165,6 +165,21 @@ class Rig:
 
     def read(self, topic: str, isolation: str = "read_committed") -> list:
         """Return every record of a topic, waiting until nothing is held up by an open transaction."""
+        consumer, parts = self._reader(topic, isolation)
+        ends = {part.partition: self._end(consumer, part) for part in parts}
+        left = {number for number, end in ends.items() if end}
+        found, deadline = [], time.monotonic() + 30
+        while left and time.monotonic() < deadline:
+            found += [message for message in consumer.consume(10_000, 0.2) if message.error() is None]
+            for part in consumer.position(parts):
+                if part.offset >= ends[part.partition]:
+                    left.discard(part.partition)
+        consumer.close()
+        assert not left, f"{topic}: partitions {left} held up, by an open transaction?"
+        return found
+
+    def _reader(self, topic: str, isolation: str = "read_committed") -> tuple[Consumer, list[TopicPartition]]:
+        """Return a consumer at the beginning of a topic, with its partitions."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.kafka,
@@ -177,18 +192,8 @@ class Rig:
         name = f"{self.tag}.{topic}"
         count = len(consumer.list_topics(name, timeout=10).topics[name].partitions)
         parts = [TopicPartition(name, number, 0) for number in range(count)]
-        ends = {part.partition: self._end(consumer, part) for part in parts}
         consumer.assign(parts)
-        left = {number for number, end in ends.items() if end}
-        found, deadline = [], time.monotonic() + 30
-        while left and time.monotonic() < deadline:
-            found += [message for message in consumer.consume(10_000, 0.2) if message.error() is None]
-            for part in consumer.position(parts):
-                if part.offset >= ends[part.partition]:
-                    left.discard(part.partition)
-        consumer.close()
-        assert not left, f"{name}: partitions {left} held up, by an open transaction?"
-        return found
+        return consumer, parts
 
     def _end(self, consumer: Consumer, part: TopicPartition) -> int:
         """Return a partition's end, asking again while a new topic has no leader yet."""
@@ -204,13 +209,18 @@ class Rig:
     def outputs(self) -> int:
         return len(self.read("sink"))
 
-    def wait_done(self, timeout_s: float = 60) -> float:
-        """Wait until the sink has as many records as were sent, or timeout; return the seconds it took."""
-        started = time.monotonic()
-        while time.monotonic() - started < timeout_s:
-            if self.outputs() >= len(self.sent):
-                break
-            time.sleep(0.3)
+    def wait_done(self, timeout_s: float = 180) -> float:
+        """Wait until the sink has as many records as were sent, or timeout; return the seconds it took.
+
+        One reader goes on from where it is: to read all of it each time would compete with the workers.
+        """
+        started, found = time.monotonic(), 0
+        consumer, _ = self._reader("sink")
+        try:
+            while found < len(self.sent) and time.monotonic() - started < timeout_s:
+                found += sum(message.error() is None for message in consumer.consume(10_000, 0.3))
+        finally:
+            consumer.close()
         return time.monotonic() - started
 
     def verify(self) -> None:

@@ -66,9 +66,7 @@ def test_crashes_at_every_point_of_a_transaction_leave_it_whole_or_absent(rig):
     for name in both:
         rig.start(name, POSTROOM_FAULT="any:0.04", TOY_STATIC="1")
     rig.load_beside(15_000, 500, rate=1_000).join()
-    deadline = time.monotonic() + 15
-    while time.monotonic() < deadline and rig.outputs() < len(rig.sent):
-        time.sleep(0.5)
+    rig.wait_done(15)
     _restart(rig, both, POSTROOM_FAULT="outputs written, transaction open:0.5")
     deadline = time.monotonic() + 120
     while not rig.aborted() or len(rig.exits) < 5 + len(both):
