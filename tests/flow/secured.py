@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -52,6 +53,7 @@ from tests.flow.spine import COMMAND, ROOT
 
 PARTITIONS = 2
 WITHIN_S = 20.0
+YOUNG_S = 3.0
 
 
 class Secured:
@@ -172,13 +174,24 @@ class Secured:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Note every command line that this machine shows meanwhile, as `ps` would."""
+        """Note every command line that this machine shows meanwhile, as `ps` would.
+
+        A process is looked at in its first seconds only, in which it becomes the program that it will be: to
+        read them all every time took a quarter of the machine.
+        """
         over = threading.Event()
+        first: dict[int, float] = {}
 
         def watch() -> None:
             while not over.wait(0.05):
-                for process in psutil.process_iter(["cmdline"]):
-                    self.seen.add(" ".join(process.info["cmdline"] or ()))
+                now = time.monotonic()
+                alive = psutil.pids()
+                for gone in first.keys() - set(alive):
+                    del first[gone]
+                for pid in alive:
+                    if now - first.setdefault(pid, now) < YOUNG_S:
+                        with contextlib.suppress(psutil.Error):
+                            self.seen.add(" ".join(psutil.Process(pid).cmdline()))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
