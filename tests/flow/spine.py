@@ -114,6 +114,7 @@ class Installation:
             for topic in wanted_topics(self.contracts, self.agreements.values(), PARTITIONS)
         }
         self.registry = Registry(stack.registry)
+        self._avro = AvroReader(stack.access, self.registry)
         self.workers: dict[str, tuple[subprocess.Popen[bytes], str]] = {}
         self.exits: list[tuple[str, int]] = []
         self.reconnect()
@@ -317,10 +318,13 @@ class Installation:
         """Every committed record of a topic of JSON."""
         return [json.loads(record.value or b"null") for record in self.read(topic)]
 
-    def view_records(self) -> dict[str, list[ReadRecord]]:
-        """Every committed record of every view topic, decoded by the registry's schema."""
-        reader = AvroReader(self.stack.access, self.registry)
-        return {name: list(reader.read(view_topic(name))) for name in sorted(self.agreements)}
+    def view_records(self, *agreements: str) -> dict[str, list[ReadRecord]]:
+        """Every committed record of the views of some agreements, or of all, by the registry's schema."""
+        by_topic = {view_topic(name): name for name in sorted(agreements or self.agreements)}
+        found: dict[str, list[ReadRecord]] = {name: [] for name in by_topic.values()}
+        for record in TopicReader(self.stack.access).read(list(by_topic)):  # one client for all of them
+            found[by_topic[record.topic]].append(self._avro.decoded(record))
+        return found
 
 
 def now_ms() -> int:

@@ -92,7 +92,7 @@ def wait_for_name(own: Installation, family_name: str) -> None:
     """Wait until a subscriber sees it, while no worker ends."""
 
     def shown() -> bool:
-        views = [record.value for record in own.view_records()["nhs-safeguarding"]]
+        views = [record.value for record in own.view_records("nhs-safeguarding")["nhs-safeguarding"]]
         return bool(views) and (views[-1] or {}).get("name", {}).get("family_name") == family_name
 
     wait_until(own, shown)

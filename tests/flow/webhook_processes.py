@@ -119,7 +119,7 @@ class Webhooks:
         assert {len(found) for found in bodies.values()} == {1}
         got = self.by_key()
         latest = {}
-        for record in self.own.view_records()[AGREEMENT]:
+        for record in self.own.view_records(AGREEMENT)[AGREEMENT]:
             latest[record.key] = (int(record.headers["postroom_sequence"]), record.value)
         assert {key: (found[-1]["sequence"], found[-1]["value"]) for key, found in got.items()} == latest
         for found in got.values():
