@@ -67,12 +67,18 @@ def test_the_shared_stack_answers(stack: Stack):
 
 
 def test_its_life(own: Settings):
-    """Up, up again, a broker's death, up, down, up: nothing is started twice and nothing is lost."""
+    """Up, up again, a broker's death, up, down, up: nothing is started twice and nothing is lost; the local
+    identity key is made once, for its owner only (I4).
+    """
     first = ensure_stack(own)
     assert states(own) == {"kafka": "running", "registry": "running"}
     pids = pid(own, "kafka"), pid(own, "registry")
+    secret = own.secret_bytes()
+    assert len(secret) == 64
+    assert (own.state_dir / "secret").stat().st_mode & 0o777 == 0o600
     assert ensure_stack(own) == first == find_stack(own)
     assert pids == (pid(own, "kafka"), pid(own, "registry"))
+    assert own.secret_bytes() == secret
 
     _bound_to_loopback_only(pids)
     _bounded_memory(pids)
@@ -97,22 +103,12 @@ def test_its_life(own: Settings):
     assert states(own) == {"kafka": "stopped", "registry": "stopped"}
     assert stop_stack(own) == []
     again = ensure_stack(own)
+    assert own.secret_bytes() == secret
     assert _read_record(again.kafka) == b"kept"
     kept = httpx.get(f"{again.registry}/apis/ccompat/v7/subjects/kept-value/versions/1").json()
     assert kept["id"] == schema_id
     rule = httpx.get(f"{again.registry}/apis/ccompat/v7/config/kept-value").json()
     assert rule == {"compatibilityLevel": "FULL_TRANSITIVE"}
-
-
-def test_the_secret_is_for_its_owner_only_and_stays(own: Settings):
-    """`up` makes the local identity key once (I4)."""
-    ensure_stack(own)
-    made = own.secret_bytes()
-    file = own.state_dir / "secret"
-    assert len(made) == 64
-    assert file.stat().st_mode & 0o777 == 0o600
-    ensure_stack(own)
-    assert own.secret_bytes() == made
 
 
 def test_down_never_ends_a_process_that_took_over_the_pid(own: Settings):
