@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -29,24 +31,50 @@ CHAPTERS = (
 )
 
 
-@pytest.fixture
-def environ(tmp_path: Path, stack_settings: Settings) -> Iterator[dict[str, str]]:
-    """A state directory of the demo's own; downloads are shared with the other tests."""
+class Played(NamedTuple):
+    """What the demo said at its end, and the environment in which it was played."""
+
+    done: subprocess.CompletedProcess[str]
+    environ: dict[str, str]
+
+
+@contextmanager
+def at(state: Path, shared: Settings) -> Iterator[dict[str, str]]:
+    """An environment with this state directory; downloads are shared. In the end nothing works on it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-    yield kept | {"POSTROOM_STATE": str(tmp_path), "POSTROOM_CACHE": str(stack_settings.cache_dir)}
-    left = _running(tmp_path)
-    for process in left:
-        process.kill()
+    try:
+        yield kept | {"POSTROOM_STATE": str(state), "POSTROOM_CACHE": str(shared.cache_dir)}
+    finally:
+        left = _running(state)
+        for process in left:
+            process.kill()
     assert not left, "the demo left processes behind"
 
 
-def test_the_demo_tells_its_story_and_leaves_nothing_running(environ: dict[str, str]):
+@pytest.fixture
+def environ(tmp_path: Path, stack_settings: Settings) -> Iterator[dict[str, str]]:
+    """A state directory of one test's own."""
+    with at(tmp_path, stack_settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, stack_settings: Settings) -> Iterator[Played]:
+    """The demo, played once to its end: who reads what it said, and who types on."""
+    with at(tmp_path_factory.mktemp("demo"), stack_settings) as made:
+        yield Played(
+            subprocess.run(
+                COMMAND, cwd=ROOT, env=made, capture_output=True, text=True, timeout=280, check=False
+            ),
+            made,
+        )
+
+
+def test_the_demo_tells_its_story_and_leaves_nothing_running(played: Played):
     """Exit 0, every chapter, a withdrawal that was measured, no flow on a statute taken away."""
-    played = subprocess.run(
-        COMMAND, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert played.returncode == 0, played.stderr
-    story = played.stdout
+    assert played.done.returncode == 0, played.done.stderr
+    assert not _running(Path(played.environ["POSTROOM_STATE"])), "the demo left processes behind"
+    story = played.done.stdout
     assert [line for line in story.splitlines() if line in CHAPTERS] == list(CHAPTERS)
     assert "value null  ce_type uk.gov.postroom.view-retracted.v1" in story
     measured = re.search(r"that of the retraction: (\d+) ms", story)
@@ -62,13 +90,11 @@ def test_the_demo_tells_its_story_and_leaves_nothing_running(environ: dict[str, 
     assert "\x1b" not in story, "colour where there is no terminal"
 
 
-def test_what_the_demo_says_to_try_next_can_be_typed_as_it_stands(environ: dict[str, str]):
+def test_what_the_demo_says_to_try_next_can_be_typed_as_it_stands(played: Played):
     """Each command, in its order: the worker goes on beside the others, and the last view is there."""
-    played = subprocess.run(
-        COMMAND, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=280, check=False
-    )
-    assert played.returncode == 0, played.stderr
-    named = re.findall(r"^ {5}-c (.+)$", played.stdout.partition(CHAPTERS[-1])[2], re.M)
+    assert played.done.returncode == 0, played.done.stderr
+    environ = played.environ
+    named = re.findall(r"^ {5}-c (.+)$", played.done.stdout.partition(CHAPTERS[-1])[2], re.M)
     assert named[0] == "up"
     assert named[-1] == "down"
     worker: subprocess.Popen[bytes] | None = None
