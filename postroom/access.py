@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from connectors.event_types import LINK_TYPE, PAYMENT_TYPE
 from connectors.kafka_acls import Acl, Operation, Resource
 from connectors.local_security import ADMIN, BROKER
-from connectors.onelogin.services import LINK_TYPE
-from connectors.pay.messages import PAYMENT_TYPE
 from postroom import canary_round
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from connectors import Stack
 from connectors.callers import Access, Clients, KeySet, Tokens, load_clients
+from connectors.event_types import LINK_TYPE
 from connectors.onelogin import (
     LinkDoor,
     Provider,
@@ -18,7 +19,6 @@ from connectors.onelogin import (
     create_app,
     load_provider,
 )
-from connectors.onelogin.services import LINK_TYPE
 from connectors.state_files import locked
 from postroom.composition import load_rules_files
 from postroom.config import Settings

@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.callers import PUBLISH, Clients, Fetch
+from connectors.event_types import LINK_TYPE
 from connectors.onelogin.keys import from_did, from_discovery, from_place
 from connectors.private_line import is_private_line
 from connectors.settings_file import read_settings, refuse_faults
@@ -22,7 +23,6 @@ from schemas import Contracts, Kind
 
 WHAT = "the file of One Login services"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-LINK_TYPE = "uk.gov.identity.account-link.v1"
 ACCOUNT_SCHEME = "onelogin"
 TRUST = ("Cl", "Cl.Cm")
 """How the sign-in is protected: a password, and a second factor beside it."""

@@ -4,8 +4,9 @@ It imports `schemas`, and of the gateway what publishing an event is. What it ne
 the clock is given to it by `postroom`.
 """
 
+from connectors.event_types import PAYMENT_TYPE
 from connectors.pay.door import PayDoor, create_app
-from connectors.pay.messages import PAYMENT_TYPE, Understood, understand
+from connectors.pay.messages import Understood, understand
 from connectors.pay.services import Service, load_services
 from connectors.pay.signature import SIGNATURE_HEADER, is_signed
 

@@ -15,10 +15,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from connectors.event_types import PAYMENT_TYPE
 from connectors.pay.services import Service
 from schemas import IdentifierInvalid, Schemes
-
-PAYMENT_TYPE = "uk.gov.payments.card-payment.v1"
 
 MILESTONES: Mapping[str, str] = {
     "card_payment_succeeded": "SUCCEEDED",

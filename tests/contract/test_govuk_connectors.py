@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connectors.onelogin.services import LINK_TYPE
+from connectors.event_types import LINK_TYPE
 from connectors.trouble import Trouble
 from schemas import unframe
 from tests.contract.connector_contract import Carrier, ConnectorContract, Fuse

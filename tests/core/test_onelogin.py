@@ -11,9 +11,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from connectors.event_types import LINK_TYPE
 from connectors.onelogin import metrics as link_metrics
 from connectors.onelogin.door import BYTES_MAX, OUTCOMES
-from connectors.onelogin.services import LINK_TYPE
 from connectors.trouble import Misused
 from schemas import unframe
 from tests.gateway_kit import rules
