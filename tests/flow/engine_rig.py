@@ -168,7 +168,7 @@ class Rig:
         consumer, parts = self._reader(topic, isolation)
         ends = {part.partition: self._end(consumer, part) for part in parts}
         left = {number for number, end in ends.items() if end}
-        found, deadline = [], time.monotonic() + 30
+        found, deadline = [], time.monotonic() + 90
         while left and time.monotonic() < deadline:
             found += [message for message in consumer.consume(10_000, 0.2) if message.error() is None]
             for part in consumer.position(parts):

@@ -92,7 +92,7 @@ class Secured:
             capture_output=True,
             env=self.environment(user) | environ,
             cwd=self.place,
-            timeout=180,
+            timeout=300,
             check=False,
         )
         self.said += [done.stdout.decode(), done.stderr.decode()]

@@ -140,7 +140,7 @@ class Installation:
             capture_output=True,
             env=self.environment() | environ,
             cwd=self.place,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 
@@ -289,7 +289,7 @@ class Installation:
             time.sleep(0.02)
         return False
 
-    def settle(self, timeout_s: float = 120, each: Callable[[], None] = lambda: None) -> float:
+    def settle(self, timeout_s: float = 240, each: Callable[[], None] = lambda: None) -> float:
         """Wait until no topic grows and every group has read all there is; return the seconds it took.
 
         ``each`` is called about five times a second meanwhile.
@@ -358,7 +358,7 @@ def _to_the_end(consumer: Consumer, partitions: list[TopicPartition]) -> Iterato
     left = {(tp.topic, tp.partition) for tp in partitions}
     if left:
         consumer.assign(partitions)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while left:
         assert time.monotonic() < deadline, f"held up, by an open transaction? {sorted(left)[:5]}"
         for message in consumer.consume(1000, 0.2):

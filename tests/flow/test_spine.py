@@ -105,7 +105,7 @@ class Told:
             for kill, portion in enumerate(portions[1:]):
                 before = own.ends(moving)
                 publishing = beside.submit(self.publish, portion, chance)
-                assert own.wait_moved(moving, before, 60), f"nothing moves\n{own.said('a')}\n{own.said('b')}"
+                assert own.wait_moved(moving, before, 180), f"nothing moves\n{own.said('a')}\n{own.said('b')}"
                 time.sleep(chance.uniform(0, 0.3))
                 victim = "ab"[kill % 2]
                 own.kill(victim)
