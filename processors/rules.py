@@ -151,9 +151,8 @@ class Rules:
         that is merely added makes nobody be looked at again.
         """
         resting = [_rests_on(self.contracts.attributes[name]) for name in self._attributes_in_use()]
-        plain = [[_plain(self.agreements[name]) for name in sorted(self.agreements)], resting]
-        text = json.dumps(plain, sort_keys=True, default=sorted)  # a set has no order of its own
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        plain = ", ".join(_plain(self.agreements[name]) for name in sorted(self.agreements))
+        return hashlib.sha256(f"[[{plain}], {_json(resting)}]".encode()).hexdigest()[:16]
 
     def _attributes_in_use(self) -> list[str]:
         """The attributes that some agreement shows, or asks to decide by (C5, C6)."""
@@ -163,11 +162,16 @@ class Rules:
         return sorted(names & self.contracts.attributes.keys())
 
 
-def _plain(agreement: Agreement) -> dict[str, object]:
-    """An agreement as JSON has it, without the name of its file."""
+@lru_cache(maxsize=1024)
+def _plain(agreement: Agreement) -> str:
+    """An agreement as JSON, without the name of its file; made once, for new rules keep most agreements."""
     plain = asdict(agreement) | {"scope": [type(agreement.scope).__name__, asdict(agreement.scope)]}
     del plain["file"]
-    return plain
+    return _json(plain)
+
+
+def _json(plain: object) -> str:
+    return json.dumps(plain, sort_keys=True, default=sorted)  # a set has no order of its own
 
 
 def _rests_on(attribute: Attribute) -> list[object]:

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 import msgspec
 
 from .agreement import Agreement, Grant
 from .avro import ContractMismatch, PlainCodec
 from .avro_type import Array, AvroType, Enum, Fixed, Map, Primitive, Record, Union, without_null
-from .avro_writer import compile_writer
+from .avro_writer import Writer, compile_writer
 from .catalogue import Attribute, Contracts
 from .plain_containers import Plain
 
@@ -116,8 +118,7 @@ class ViewCodec:
 
     def __init__(self, agreement: Agreement, contracts: Contracts) -> None:
         self.schema = view_schema(agreement, contracts)
-        self._codec = PlainCodec(self.schema)
-        self._write = compile_writer(self._codec.type, fitting=True)
+        self._codec, self._write = _compiled(json.dumps(self.schema))
         self._unknown = {
             grant.attribute: None
             for grant in agreement.attributes
@@ -140,3 +141,12 @@ class ViewCodec:
     def decode(self, body: bytes) -> Plain:
         """The plain JSON of a view; ContractMismatch."""
         return self._codec.decode(body) | self._unknown
+
+
+@lru_cache(maxsize=1024)
+def _compiled(schema: str) -> tuple[PlainCodec, Writer]:
+    """What a view's schema compiles to, once a schema: new rules leave most as they were, and a worker
+    that takes them up stands still meanwhile (V9).
+    """
+    codec = PlainCodec(json.loads(schema))
+    return codec, compile_writer(codec.type, fitting=True)

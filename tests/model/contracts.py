@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ class Rules:
     agreements: dict[str, Agreement]
 
 
+@lru_cache(maxsize=8)
 def read_rules(contracts: Path, agreements: Path) -> Rules:
-    """Everything under the two directories."""
+    """Everything under the two directories, read once: hundreds of sets are asked about the same ones."""
     identifiers = contracts / "identifiers.yaml"
     declared = yaml.safe_load(identifiers.read_text())["schemes"] if identifiers.exists() else {}
     return Rules(
