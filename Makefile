@@ -17,6 +17,8 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+# Images for containers often forbid bytecode; then each of the hundreds of processes that tests start compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo watch-demo test check bench bench-scale soak mutation documents lock clean venv
 
 VENV := .venv

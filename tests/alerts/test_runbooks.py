@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,8 +48,7 @@ def test_a_page_says_what_a_person_needs(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_names_is_there(page):
     """Metrics, labels, recorded figures, commands of `postroom`, other pages."""
-    known = exposed() | recorded(ROOT / "deploy" / RULES)
-    assert not [bad for query in queries(page) for bad in unknown(query, known)]
+    assert not [bad for query in queries(page) for bad in unknown(query, _known())]
     commands = {
         " ".join(filter(None, COMMAND.match(code).groups())) for code in spans(page) if COMMAND.match(code)
     }
@@ -63,13 +64,25 @@ def test_prometheus_reads_every_query_of_the_pages(tmp_path):
     run("promtool", "check", "rules", file)
 
 
-def _exists(command: str) -> bool:
-    """Whether the command line has it, by the names alone: `view AGREEMENT` has no verb."""
+@cache
+def _known() -> dict[str, set[str]]:
+    """Every series of every process and of the rules, with its labels."""
+    return exposed() | recorded(ROOT / "deploy" / RULES)
+
+
+@cache
+def _nouns() -> dict[str, Any]:
+    """The command line by its nouns."""
     from typer.main import get_command
 
     from postroom.cli import build
 
+    return getattr(get_command(build()), "commands", {})
+
+
+def _exists(command: str) -> bool:
+    """Whether the command line has it, by the names alone: `view AGREEMENT` has no verb."""
     noun, _, verb = command.partition(" ")
-    found = getattr(get_command(build()), "commands", {}).get(noun)
+    found = _nouns().get(noun)
     inside = getattr(found, "commands", None)
     return found is not None and (inside is None or not verb or verb in inside)

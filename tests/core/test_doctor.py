@@ -23,7 +23,7 @@ from postroom.doctor.checks import CHECKS, examine
 from postroom.doctor.clocks import Skew
 from postroom.doctor.finding import Finding
 from postroom.doctor.ground import Ground
-from processors import Keys
+from processors import Keys, rules
 from processors.installation import record_of
 from tests.core.test_house import ROOT
 from tests.doctor_kit import (
@@ -44,6 +44,13 @@ from tests.doctor_kit import (
     stores,
     topic,
 )
+
+
+@pytest.fixture(autouse=True)
+def quick_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fingerprint is slow on purpose; what the doctor makes of it does not hang on that (C8)."""
+    monkeypatch.setattr(rules, "_FINGERPRINT_ROUNDS", 1)
+
 
 PLAN = Acl("postroom.worker", "topic", TOPIC, "write")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from processors import Keys, Rules, obligations_topic, view_topic
 from producers import lives, to_lines
 from schemas import cloudevent_from_json, to_headers, view_schema
 from tests.backbone import Backbone
+from tests.command_kit import postroom
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL = ROOT / "tests" / "official"
@@ -337,20 +336,11 @@ def test_an_interrupted_build_is_finished_by_the_next(tmp_path: Path):
 
 def test_the_command_builds_and_checks_with_its_exit_code(tmp_path: Path):
     """§8: exit 0 in step, 1 and the files' names when not, 2 where nothing can be written."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
-    environ |= {"POSTROOM_CONTRACTS": str(ROOT / "schemas"), "PYTHONPATH": str(ROOT)}
-    environ |= {"POSTROOM_AGREEMENTS": str(ROOT / "schemas" / "agreements")}
+    schemas = ROOT / "schemas"
+    environ = {"POSTROOM_CONTRACTS": str(schemas), "POSTROOM_AGREEMENTS": str(schemas / "agreements")}
 
     def documents(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", "from postroom.cli import main; main()", "documents", *words],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return postroom(tmp_path, "documents", *words, **environ)
 
     assert documents("build", "made").returncode == 0
     assert documents("check", "made").returncode == 0

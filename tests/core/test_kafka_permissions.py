@@ -60,12 +60,12 @@ class Installation:
         self.acls = wanted_acls(self.contracts, self.agreements, shared_directly=shared)
         self.users = {role.user for role in roles(self.contracts, self.agreements, shared_directly=shared)}
         self.topics = {topic.name for topic in wanted_topics(self.contracts, self.agreements, 1)}
+        self._granted: dict[tuple[str, str], list[Acl]] = {}
+        for acl in self.acls:
+            self._granted.setdefault((acl.user, acl.operation), []).append(acl)
 
     def may(self, user: str, operation: str, resource: str, name: str) -> bool:
-        return any(
-            acl.user == user and acl.operation == operation and acl.covers(resource, name)
-            for acl in self.acls
-        )
+        return any(acl.covers(resource, name) for acl in self._granted.get((user, operation), ()))
 
     def who(self, operation: str, resource: str, name: str) -> set[str]:
         return {user for user in self.users if self.may(user, operation, resource, name)}
