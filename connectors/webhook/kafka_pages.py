@@ -15,6 +15,8 @@ WITHIN_S = 30.0
 FETCH_BYTES = 262_144
 """Of one partition: what a paused courier holds in memory beside its outbox."""
 FETCH_WAIT_MS = 500
+LOOK_EVERY_S = 10.0
+"""Whoever reads a topic that was taken away hears nothing, and no error either: so it is looked for."""
 
 
 class TopicPages:
@@ -24,6 +26,7 @@ class TopicPages:
         self._access, self._topic, self._records = access, topic, records
         self._consumer: Any = None
         self._read: Positions = ()
+        self._look_at_s = 0.0
 
     async def page(self, positions: Positions, limit: int, wait_s: float) -> Page:
         """Return changes from there on, see `reader.Pages`."""
@@ -59,6 +62,7 @@ class TopicPages:
             self._access, fetch_max_wait_ms=FETCH_WAIT_MS, max_partition_fetch_bytes=FETCH_BYTES
         )
         await asyncio.wait_for(consumer.start(), CONNECT_S)
+        await self._require_topic(consumer)
         # Asking for something of the topic brings its metadata, which is public only from then on.
         await consumer.end_offsets([TopicPartition(self._topic, 0)])
         numbers = consumer.partitions_for_topic(self._topic)
@@ -76,10 +80,18 @@ class TopicPages:
             consumer.seek(partition, max(at, begins[partition]))
         self._read = tuple(reached)
 
+    async def _require_topic(self, consumer: Any) -> None:
+        """Away when the topic is not there."""
+        self._look_at_s = asyncio.get_running_loop().time() + LOOK_EVERY_S
+        if self._topic not in await consumer.topics():
+            raise Away("the topic is not there")
+
     async def _next(self, limit: int, wait_s: float) -> Page:
         consumer = self._consumer
         found = await consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=limit)
         records = [record for each in found.values() for record in each]
+        if not records and asyncio.get_running_loop().time() > self._look_at_s:
+            await self._require_topic(consumer)
         changes = [await self._records.change(record) for record in records if record.key is not None]
         partitions = sorted(consumer.assignment(), key=lambda each: each.partition)
         self._read = tuple([await consumer.position(partition) for partition in partitions])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
 
 from connectors import Stack
 from connectors.away import Away
@@ -13,6 +15,7 @@ from connectors.kafka_follower import Positions
 from connectors.view_topics.memory import PARTITIONS
 from connectors.view_topics.ports import Change, Expired
 from connectors.view_topics.records import ViewRecords
+from connectors.webhook import kafka_pages
 from connectors.webhook.kafka_pages import TopicPages
 from tests.view_topic_kit import OnKafka, run, said
 from tests.webhook_kit import Topic, change
@@ -72,6 +75,12 @@ async def read_on(pages: Any, positions: Positions = (), limit: int = 3) -> tupl
         positions = page.positions
         if page.at_end and not page.changes:
             return found, positions
+
+
+async def read_for_ever(pages: Any, positions: Positions) -> None:
+    """Pages, whatever is on them."""
+    while True:
+        positions = (await pages.page(positions, 10, WAIT_S)).positions
 
 
 def test_pages_give_each_record_once_in_the_order_of_its_partition(adapter: Adapter):
@@ -189,3 +198,21 @@ def test_a_topic_that_is_not_there_is_away(stack: Stack):
         await pages.close()
 
     asyncio.run(asyncio.wait_for(body(), 90))
+
+
+@pytest.mark.flow
+def test_a_topic_that_is_taken_away_while_it_is_read_is_away(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A consumer alone hears nothing then, for ever: retractions would seem to be none."""
+    monkeypatch.setattr(kafka_pages, "LOOK_EVERY_S", 0.2)
+
+    async def body(adapter: PagesOnKafka) -> None:
+        await adapter.write("k", "x", 0)
+        _, positions = await read_on(adapter.pages)
+        with closing(KafkaAdminClient(**stack.access.settings())) as admin:
+            admin.delete_topics([adapter.topic])
+        with pytest.raises(Away, match="not there"):
+            await read_for_ever(adapter.pages, positions)
+
+    run(PagesOnKafka(stack), body, WITHIN_S)
