@@ -157,8 +157,8 @@ def events_of(text: str) -> list[dict[str, str]]:
 
 
 def stream(made: Rig, **headers: str) -> list[dict[str, str]]:
-    """The stream of a token that ends soon, to its end."""
-    headers |= {"authorization": f"Bearer {ISSUING.token('leeds', exp=made.now_ms() // 1000 + 1)}"}
+    """The stream of a token that ends soon, but not before a busy machine has said all, to its end."""
+    headers |= {"authorization": f"Bearer {ISSUING.token('leeds', exp=made.now_ms() // 1000 + 4)}"}
     answer = made.http.get(STREAM, headers=headers)
     assert answer.headers["content-type"].startswith("text/event-stream")
     return events_of(answer.text)
