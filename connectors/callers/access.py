@@ -41,7 +41,7 @@ class Caller(NamedTuple):
         if scope not in self.scopes:
             raise Problem(
                 "insufficient-scope",
-                f"this needs the scope {scope}",
+                f"this needs the scope {scope}, in the service's file of clients and in the token",
                 headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
             )
 

@@ -21,6 +21,7 @@ PAGE_MAX = 1_000
 STREAM_PAGE = 100
 HEARTBEAT_S = 15.0
 MEND = "connect again with a new token and the last id as Last-Event-ID"
+BEGIN_ANEW = "begin without a cursor, read to `at_end`, and delete what you hold and do not find"
 FRESH_S = 1.0
 """How long a page that a slow reader takes is believed; then what is left of it is read again."""
 ENDED = (
@@ -48,7 +49,7 @@ class Subscribing:
         try:
             cursor = self._cursors.read(text, subscriber, agreement)
         except CursorInvalid:
-            raise Problem("invalid-cursor", "leave it out to begin from the start") from None
+            raise Problem("invalid-cursor", BEGIN_ANEW) from None
         if self._now_ms() - cursor.since_ms > TOMBSTONES_KEPT_MS - MARGIN_MS:
             raise _expired()
         return cursor
@@ -131,7 +132,4 @@ def _event(change: Change, cursor: str) -> bytes:
 
 
 def _expired() -> Problem:
-    return Problem(
-        "cursor-expired",
-        "begin without a cursor, read to `at_end`, and delete what you hold and do not find",
-    )
+    return Problem("cursor-expired", BEGIN_ANEW)
