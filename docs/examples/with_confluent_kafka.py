@@ -11,7 +11,9 @@ from urllib.request import urlopen
 from confluent_kafka import Consumer, Producer
 from fastavro import parse_schema, schemaless_reader
 
-KAFKA, REGISTRY = {"bootstrap.servers": os.environ["KAFKA"]}, os.environ["REGISTRY"] + "/apis/ccompat/v7"
+REGISTRY = os.environ["REGISTRY"] + "/apis/ccompat/v7"
+SECURED = Path(os.environ.get("KAFKA_PROPERTIES", os.devnull)).read_text().splitlines()
+KAFKA = {"bootstrap.servers": os.environ["KAFKA"]} | dict(line.split("=", 1) for line in SECURED)
 TYPE, VIEW, KEPT = "uk.gov.benefits.claimant.v1", "view.council-leeds-housing", Path("kept")
 if sys.argv[1] == "publish":  # a CloudEvent may be a JSON document on Kafka too, and then needs no Avro
     event = {"specversion": "1.0", "id": f"{time.time_ns()}", "source": "urn:gov:dwp:cis", "type": TYPE}

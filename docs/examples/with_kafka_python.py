@@ -11,7 +11,9 @@ from urllib.request import urlopen
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from kafka import KafkaConsumer, KafkaProducer
 
-KAFKA, REGISTRY = os.environ["KAFKA"], os.environ["REGISTRY"] + "/apis/ccompat/v7"
+with open(os.environ.get("KAFKA_PROPERTIES", os.devnull)) as secured:
+    KAFKA = {"bootstrap_servers": os.environ["KAFKA"]} | dict(line.strip().split("=", 1) for line in secured)
+REGISTRY = os.environ["REGISTRY"] + "/apis/ccompat/v7"
 TYPE, VIEW = "uk.gov.benefits.claimant.v1", "view.council-leeds-housing"
 ask = cache(lambda path: json.load(urlopen(f"{REGISTRY}/{path}")))
 
@@ -24,11 +26,11 @@ if sys.argv[1] == "publish":
     event = {"specversion": "1.0", "id": f"{time.time_ns()}", "source": "urn:gov:dwp:cis", "type": TYPE}
     event["time"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     headers = [(f"ce_{n}", v.encode()) for n, v in event.items()] + [("content-type", b"application/avro")]
-    KafkaProducer(bootstrap_servers=KAFKA, acks="all").send(TYPE, body.getvalue(), headers=headers).get(30)
+    KafkaProducer(**KAFKA, acks="all").send(TYPE, body.getvalue(), headers=headers).get(30)
     print("published", event["id"])
 else:  # the topic holds all there is, so what is kept is built anew from its beginning at every start
     kept, how = {}, {"isolation_level": "read_committed", "auto_offset_reset": "earliest"}
-    for record in KafkaConsumer(VIEW, bootstrap_servers=KAFKA, **how):
+    for record in KafkaConsumer(VIEW, **KAFKA, **how):
         key, value = record.key.decode(), record.value
         if value is None:  # a withdrawal: delete what was held under this key
             kept.pop(key, None)

@@ -1,12 +1,10 @@
 // Publish as DWP, with the plain Kafka client and Avro: NINO GIVEN_NAMES FAMILY_NAME (docs/examples/README.md).
-
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.ByteArrayOutputStream;
+import java.io.*;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Instant;
-import java.util.Map;
-import java.util.UUID;
+import java.util.*;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.*;
 import org.apache.avro.io.EncoderFactory;
@@ -31,7 +29,10 @@ public class Publish {
         Map.of("ce_specversion", "1.0", "ce_id", "" + UUID.randomUUID(), "ce_source", "urn:gov:dwp:cis",
             "ce_type", TYPE, "ce_time", "" + Instant.now(), "content-type", "application/avro")
             .forEach((header, value) -> event.headers().add(header, value.getBytes()));
-        Map<String, Object> kafka = Map.of("bootstrap.servers", System.getenv("KAFKA"));
+        var kafka = new Properties();
+        var secured = System.getenv("KAFKA_PROPERTIES");
+        if (secured != null) kafka.load(new FileReader(secured));
+        kafka.put("bootstrap.servers", System.getenv("KAFKA"));
         try (var producer = new KafkaProducer<>(kafka, new ByteArraySerializer(), new ByteArraySerializer())) {
             System.out.println("published at offset " + producer.send(event).get().offset());
         }

@@ -1,6 +1,6 @@
 // Subscribe as Leeds, with the plain Kafka client and Avro (docs/examples/README.md).
-
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.FileReader;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -18,8 +18,11 @@ public class Subscribe {
     }
 
     public static void main(String[] said) throws Exception {
-        Map<String, Object> kafka = Map.of("bootstrap.servers", System.getenv("KAFKA"), "auto.offset.reset", "earliest",
-            "isolation.level", "read_committed", "group.id", "subscriber.council-leeds." + UUID.randomUUID());
+        var kafka = new Properties();
+        var secured = System.getenv("KAFKA_PROPERTIES");
+        if (secured != null) kafka.load(new FileReader(secured));
+        kafka.putAll(Map.of("bootstrap.servers", System.getenv("KAFKA"), "auto.offset.reset", "earliest",
+            "isolation.level", "read_committed", "group.id", "subscriber.council-leeds." + UUID.randomUUID()));
         var consumer = new KafkaConsumer<>(kafka, new StringDeserializer(), new ByteArrayDeserializer());
         consumer.subscribe(List.of("view.council-leeds-housing"));
         var schemas = new HashMap<Integer, Schema>();
@@ -32,8 +35,8 @@ public class Subscribe {
                 if (!schemas.containsKey(id)) schemas.put(id, ask(id));
                 kept.put(record.key(), new GenericDatumReader<GenericRecord>(schemas.get(id)).read(null, body));
             }
-            var done = record.value() == null ? "delete" : "keep";
-            System.out.println(done + " " + record.key() + " " + kept.get(record.key()));
+            var done = record.value() == null ? "delete " : "keep ";
+            System.out.println(done + record.key() + " " + kept.get(record.key()));
         }
     }
 }

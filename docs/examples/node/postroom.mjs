@@ -1,10 +1,12 @@
 // Publish as DWP, subscribe as Leeds, with kafkajs and avsc (docs/examples/README.md).
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import avro from 'avsc'
 import { Kafka, logLevel } from 'kafkajs'
 
 const type = 'uk.gov.benefits.claimant.v1'
-const kafka = new Kafka({ brokers: [process.env.KAFKA], logLevel: logLevel.ERROR })
+const secured = process.env.KAFKA_PROPERTIES ? JSON.parse(readFileSync(process.env.KAFKA_PROPERTIES)) : {}
+const kafka = new Kafka({ brokers: [process.env.KAFKA], logLevel: logLevel.ERROR, ...secured })
 const ask = async (path) => (await fetch(`${process.env.REGISTRY}/apis/ccompat/v7/${path}`)).json()
 const [what, nino, given_names, family_name] = process.argv.slice(2)
 
