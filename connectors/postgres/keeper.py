@@ -19,7 +19,7 @@ from connectors.postgres import sink_metrics
 from connectors.postgres.decoder import Decoder
 from connectors.postgres.sink import Change, Differences, Moved, SinkState, SinkTable
 from connectors.postgres.view_table import Rows
-from connectors.trouble import Misused, Trouble
+from connectors.trouble import Misused, Trouble, Unreachable
 
 RECORDS_MAX = 1_000
 WAIT_MS = 200
@@ -29,6 +29,8 @@ LOOKS = 5
 """How often the end is asked for while reading aside: each time what came meanwhile is a fraction."""
 QUIET_S = 30.0
 """How often a sink that has nothing to write says that it is still at the end."""
+STILL_S = 30.0
+"""How long nothing may come of what is known to be there."""
 LOOK_S = 10.0
 TOMBSTONES_KEPT_MS = 30 * 24 * 3_600_000  # V1: delete.retention.ms of a view's topic
 MARGIN_MS = 3_600_000
@@ -67,7 +69,7 @@ class Keeper:
         self._topic, self._table, self._rows, self._decoder = topic, table, rows, decoder
         self._say, self._now_ms = say, now_ms
         self._state = SinkState(None, None, None, None)
-        self._told_ms = self._looked_ms = 0
+        self._told_ms = self._looked_ms = self._progress_ms = 0
         self._newest = rows.table.version
         self._agreement = rows.table.agreement
         self.reads_anew = False
@@ -115,9 +117,9 @@ class Keeper:
         """Write these records and what comes behind them; Moved, PositionsGone."""
         # INVARIANT: the end is asked for once these are read, and nothing is written before all up to it was
         # read: a later record may take back what these hold (V1).
-        ends = self._topic.ends()
+        ends = self._ends()
         while not are_beyond(self._topic.positions(), ends) and len(records) < RECORDS_MAX:
-            records += self._topic.poll(RECORDS_MAX - len(records), SHORT_WAIT_MS)
+            records += self._poll(RECORDS_MAX - len(records), SHORT_WAIT_MS)
         positions = self._topic.positions()
         if are_beyond(positions, ends):
             self._state = self._table.apply(self._state, self._changes(records), positions)
@@ -187,7 +189,7 @@ class Keeper:
         self._stage_records(records, taking_back=True)
         count = 0
         for _ in range(LOOKS):
-            ends = self._topic.ends()
+            ends = self._ends()
             if are_beyond(self._topic.positions(), ends):
                 break
             count += self._stage_on(ends, taking_back=True)
@@ -196,7 +198,7 @@ class Keeper:
     def _stage_on(self, ends: Sequence[int], *, taking_back: bool) -> int:
         count = 0
         while not are_beyond(self._topic.positions(), ends):
-            records = self._topic.poll(RECORDS_MAX, WAIT_MS)
+            records = self._poll(RECORDS_MAX, WAIT_MS)
             self._stage_records(records, taking_back=taking_back)
             count += len(records)
             sink_metrics.show_behind(self._agreement, self._topic.positions(), ends)
@@ -209,6 +211,27 @@ class Keeper:
         if taking_back:
             self._table.take_back(changes)
         self._table.stage(changes)
+
+    def _ends(self) -> list[int]:
+        """Where the topic ends now, which is to be read to."""
+        ends = self._topic.ends()
+        self._progress_ms = self._now_ms()
+        return ends
+
+    def _poll(self, records_max: int, wait_ms: int) -> list[RawRecord]:
+        """The next records before an end that was asked for; Unreachable when reading stands still."""
+        before = self._topic.positions()
+        records = self._topic.poll(records_max, wait_ms)
+        now_ms = self._now_ms()
+        if self._topic.positions() != before:
+            self._progress_ms = now_ms
+        elif now_ms - self._progress_ms > STILL_S * 1000:
+            raise Unreachable(
+                "Kafka stopped answering before the view's end",
+                where=self._agreement,
+                mend="`postroom status` says how Kafka stands; what was read is read again",
+            )
+        return records
 
     def _changes(self, records: Sequence[RawRecord]) -> list[Change]:
         found = (self._decoder.change(record, self._rows) for record in records)
@@ -242,7 +265,7 @@ class Keeper:
         found: Differences | None = None
         self._table.begin_stage()
         self._topic.go_to_beginning()
-        self._stage_on(self._topic.ends(), taking_back=False)
+        self._stage_on(self._ends(), taking_back=False)
         for _ in range(CHECK_ATTEMPTS):
             reached = self._topic.positions()
             while not self._is_at(reached):
@@ -254,7 +277,7 @@ class Keeper:
                 found = self._differences() if are_beyond(reached, state.positions or []) else None
             if found is not None and found.none:
                 return found
-            more = self._stage_on(self._topic.ends(), taking_back=False)
+            more = self._stage_on(self._ends(), taking_back=False)
             if found is not None and not more:
                 return found
         raise Trouble(

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from connectors.postgres.keeper import Keeper
 from connectors.postgres.line import Database
 from connectors.postgres.sink import SinkTable
 from connectors.postgres.view_table import Rows, sink_ddl
-from connectors.trouble import Misused, Trouble
+from connectors.trouble import Misused, Trouble, Unreachable
 from postroom.composition import load_rules_files
 from schemas import ViewCodec, frame
 from tests.contract.connector_contract import Carrier, ConnectorContract, Died, Fuse
@@ -359,6 +360,32 @@ class TestIntoTable(ConnectorContract):
         carrier.topic.meanwhile = []
         carrier.work()
         assert carrier.table() == {"b": 11}
+
+    def test_a_topic_that_stops_answering_on_the_way_is_not_waited_for_in_silence(self, server: Postgres):
+        """It says so and is opened again; nothing of half a way is in the table."""
+        carrier = IntoTable(server)
+        carrier.work()
+        for number in range(1, 9):
+            carrier.give("b", number)
+        minutes, poll = count(), carrier.topic.poll
+        answers = chain([poll, poll], repeat(lambda *_: []))
+
+        def polled(records_max: int, wait_ms: int) -> list[RawRecord]:
+            return next(answers)(records_max, wait_ms)
+
+        carrier.topic.poll = polled  # type: ignore[method-assign]
+        with Database(server.url(carrier.database), "sink").connection() as connection:
+            table, decoder = SinkTable(connection, carrier.rows.table), Decoder(lambda _: carrier.schema)
+            keeper = Keeper(
+                carrier.topic, table, carrier.rows, decoder, carrier._say, lambda: next(minutes) * 60_000
+            )
+            keeper.begin()
+            with pytest.raises(Unreachable, match="stopped answering"):
+                keeper.step()
+        assert carrier.table() == {}
+        carrier.topic.poll = poll  # type: ignore[method-assign]
+        carrier.work()
+        assert carrier.table() == {"b": 8}
 
     @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(days=st.lists(DAY, min_size=1, max_size=4))
