@@ -9,7 +9,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError
@@ -37,7 +36,6 @@ from postroom.access import AUDITOR, CANARY, GATEWAY, WORKER, ours
 from postroom.canary import GROUPS
 from postroom.config import Settings
 from tests.flow.secured import Secured, secured
-from tests.flow.secured_clients import CLIENTS, kcat, live_a_day, settle_by_kcat
 from tests.flow.secured_way import acknowledge, owing, put, reached, took_s, until, views
 from tests.flow.security_deeds import (
     ALLOWED,
@@ -53,9 +51,7 @@ from tests.flow.security_deeds import (
     YORK,
     YORKS_VIEW,
 )
-from tests.flow.spine import SHELL, decided, now_ms, registered
-from tests.flow.test_examples import NINO
-from tests.programs import program
+from tests.flow.spine import decided, now_ms, registered
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -92,43 +88,6 @@ def test_the_way_through_under_everybodys_own_credentials(own: Secured, shell: s
     # An update for the consent, a retraction for the withdrawal; the NHS sees the same citizen by law.
     assert [entry["subscriber"] for entry in seen].count("council-york") == 2
     assert own.stop(shell) == 0, own.log(shell)
-
-
-class TestForeignClients:
-    """A service team with what it was handed: a user, a password, whom to believe, and the docs' examples."""
-
-    @pytest.fixture(scope="class")
-    def worker(self, own: Secured) -> Iterator[str]:
-        own.start("clients", SHELL, WORKER)
-        yield "clients"
-        assert own.stop("clients") == 0, own.log("clients")
-
-    @pytest.mark.parametrize("client", CLIENTS)
-    def test_an_example_lives_its_day(self, own: Secured, worker: str, tmp_path: Path, client: str):
-        """DWP's word is published and Leeds' view read under their own users, whatever the language; ended in
-        the middle and started again, it hears of the withdrawal as a tombstone (V2).
-        """
-        assert live_a_day(own, client, tmp_path, NINO[client]).startswith("s-")
-
-    def test_kcat_reads_its_own_and_settles_what_is_owed(self, own: Secured, worker: str, tmp_path: Path):
-        """Views, what is owed, and the acknowledgement (V4), each as docs/subscribing.md has it; another's
-        topic and another's group are refused in so many words.
-        """
-        program("kcat", "kcat")
-        live_a_day(own, "kafka-python", tmp_path, NINO["curl"])
-        whole = ("-o", "beginning", "-e", "-q")
-        code, read, _ = kcat(own, tmp_path, "-C", "-t", LEEDS_VIEW, *whole, "-f", "%k %S\\n")
-        assert code == 0
-        assert any(line.endswith(" -1") for line in read.splitlines()), "a retraction has no value"
-        group = ("-G", "subscriber.council-leeds.kcat", LEEDS_VIEW)
-        code, _, _ = kcat(own, tmp_path, *whole[2:], "-X", "auto.offset.reset=earliest", *group)
-        assert code == 0
-        for refused in (("-C", "-t", YORKS_VIEW, *whole), ("-e", "-G", "council-leeds", LEEDS_VIEW)):
-            code, read, why = kcat(own, tmp_path, *refused)
-            assert (code, read) == (1, ""), why
-            assert "authorization failed" in why.lower()
-        settle_by_kcat(own, tmp_path)
-        until(own, worker, lambda: not owing(own))
 
 
 def test_the_canary_sees_how_far_all_stages_have_come(own: Secured):
