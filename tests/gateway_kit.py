@@ -233,6 +233,21 @@ def claimant(event_id: str = "a-1", **data: Any) -> dict[str, Any]:
     }
 
 
+def changed(event: dict[str, Any], **attributes: Any) -> dict[str, Any]:
+    """The event with other attributes; None takes one out."""
+    return {name: value for name, value in (event | attributes).items() if value is not None}
+
+
+def ce(event: dict[str, Any]) -> dict[str, str]:
+    """An event's attributes as headers."""
+    return {f"ce-{name}": value for name, value in event.items() if name != "data"}
+
+
+def type_of(answer: Any) -> str:
+    """What a refusal is called."""
+    return str(answer.json()["type"]).removeprefix("urn:postroom:problem:")
+
+
 def view_headers(sequence: int, agreement: str = f"{HOUSING}@1", **more: str) -> list[tuple[str, str]]:
     """The headers of a view record (V3)."""
     headers = {

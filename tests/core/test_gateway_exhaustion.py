@@ -1,6 +1,6 @@
 """What one client with credentials, or anybody with a line, could take of the gateway: memory, time, places.
 
-Each attack took the gateway from everybody before it had its bound; the numbers then stand beside it.
+An attack that took the gateway from everybody before it had its bound has the numbers of then beside it.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from connectors.doors import limits, serving
+from schemas import EVENT_BYTES_MAX, Rejection
 from schemas.plain_containers import PROBLEMS_MAX
 from tests.core.test_gateway_serving import served
-from tests.gateway_kit import Rig, claimant, rig
+from tests.gateway_kit import Rig, claimant, rig, type_of
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
 STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -27,6 +29,60 @@ MIB = 1 << 20
 @pytest.fixture
 def made(tmp_path: Path) -> Rig:
     return rig(tmp_path)
+
+
+def test_an_event_of_more_than_a_mebibyte_is_too_large(made: Rig):
+    """E7, whether or not the length was said before."""
+    big = json.dumps(claimant(name={"given_names": "A" * EVENT_BYTES_MAX, "family_name": "B"})).encode()
+
+    async def parts() -> Any:
+        for start in range(0, len(big), 65_536):
+            yield big[start : start + 65_536]
+
+    headers = STRUCTURED | made.auth()
+    for content in (big, parts()):
+        answer = made.http.post("/events", content=content, headers=headers)
+        assert (answer.status_code, type_of(answer)) == (413, "oversized")
+    answer = made.batch([claimant("1"), msgspec.json.decode(big)])
+    assert (answer.status_code, type_of(answer)) == (413, "oversized")
+    assert not made.sink.sent
+
+
+def test_a_body_without_end_is_not_read_to_its_end(made: Rig):
+    """What one request can cost is bounded, whatever it says of itself."""
+    read = 0
+
+    async def parts() -> Any:
+        nonlocal read
+        for _ in range(1_000):
+            read += 1
+            yield b" " * 65_536
+
+    headers = STRUCTURED | made.auth()
+    assert made.http.post("/events", content=parts(), headers=headers).status_code == 413
+    assert read < 20
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_deep_json_is_refused_and_not_followed(made: Rig, opening: bytes):
+    """Nesting costs no stack and no time."""
+    nested = opening * 40 + b"1" + (b"]" if opening == b"[" else b"}") * 40
+    deep = json.dumps(claimant() | {"data": "HERE"}).encode().replace(b'"HERE"', nested)
+    for content in (deep, opening * 100_000):
+        assert type_of(made.publish(content)) == Rejection.UNDECODABLE
+
+
+def test_attributes_are_no_documents(made: Rig):
+    """They become headers of a record, which are not counted as its value."""
+    answer = made.publish(claimant() | {"note": "x" * 20_000})
+    assert (answer.status_code, type_of(answer)) == (413, "oversized")
+
+
+def test_a_batch_is_bounded(made: Rig):
+    """In number, and an empty one is a mistake."""
+    assert made.batch([]).status_code == 400
+    answer = made.batch([1] * (limits.BATCH_EVENTS_MAX + 1))
+    assert (answer.status_code, type_of(answer)) == (413, "too-large")
 
 
 @pytest.mark.parametrize("element", [b"0", b"{}", b'""', b"[]"])
@@ -80,7 +136,7 @@ def test_a_body_that_trickles_is_given_up(made: Rig, monkeypatch: pytest.MonkeyP
     """2,000 connections are all there are: none is held by a client that has stopped sending."""
     monkeypatch.setattr(limits, "BODY_S_MAX", 0.05)
     answer = made.http.post("/events", content=trickle(b"{"), headers=STRUCTURED | made.auth())
-    assert (answer.status_code, answer.json()["type"]) == (408, "urn:postroom:problem:too-slow")
+    assert (answer.status_code, type_of(answer)) == (408, "too-slow")
     lookup = {"content-type": "application/json"} | made.auth("leeds")
     assert made.http.post("/views/council-leeds-housing/lookup", content=trickle(b"{"), headers=lookup)
     assert made.sink.sent == []
@@ -108,7 +164,7 @@ def test_one_clients_half_sent_bodies_are_bounded_and_no_one_elses(
     *answers, other = made.http.runner.run(attack())
     assert sorted(answer.status_code for answer in answers) == [408, 408, 408, 429]
     (busy,) = [answer for answer in answers if answer.status_code == 429]
-    assert (busy.json()["type"], busy.headers["retry-after"]) == ("urn:postroom:problem:busy", "1")
+    assert (type_of(busy), busy.headers["retry-after"]) == ("busy", "1")
     assert other.status_code == 400
     assert made.publish(claimant()).status_code == 202
 
