@@ -169,6 +169,7 @@ def stage_specs(
             discover=discover(name),
             batch_max=min(batch_records_max, BATCH_MAX.get(name, batch_records_max)),
             step_target_ms=STEP_MS_MAX.get(name, STEP_TARGET_MS),
+            grows_when_late=name not in STEP_MS_MAX,
         )
         for name, stage in stages.items()
     ]

@@ -144,7 +144,12 @@ KNOWN: tuple[Known, ...] = (
     Known("registry_port", PORT, 0, "the local registry's port, 0: any free one"),
     Known("metrics_host", text, "127.0.0.1", "where a process serves metrics and health"),
     Known("metrics_port", PORT, 0, "the port of that, 0: any free one"),
-    Known("batch_records_max", number(1, 100_000), 5000, "records of one step at most"),
+    Known(
+        "batch_records_max",
+        number(1, 100_000),
+        5000,
+        "records of one step at most, and up to four times as many of late input",
+    ),
     Known("fetch_wait_ms_max", number(1, 5000), 50, "how long a fetch may wait for data"),
     Known(
         "transaction_timeout_ms", number(1000, 10_000), 10_000, "an open transaction holds up readers (V7)"

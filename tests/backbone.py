@@ -171,7 +171,7 @@ class Backbone:
         if out.topic in READERS:
             sent = task.memory.sent.setdefault(out.topic, {})
             for count, frame in pack([out[1:]]):
-                headers = counted(task.sender.encode(), sent, partition, count)
+                headers = counted(task.sender.encode(), sent, partition, count, self.now_ms)
                 self._append(out.topic, partition, None, frame, headers)
         else:
             self._append(out.topic, partition, out.key, out.value, out.headers)

@@ -8,6 +8,10 @@ from heapq import heapify, heappop, heapreplace
 from itertools import repeat
 from typing import Any
 
+LATE_S = 4.0
+"""Input that has waited longer is late."""
+LATE_TIMES_MAX = 4
+
 
 class BatchLimit:
     """Records per step, so that a step keeps to its time: it grows with lag and shrinks with slowness.
@@ -16,22 +20,35 @@ class BatchLimit:
     Only the time that the step works counts, not the time that its transaction waits for the broker: round
     trips take as long for ten records as for a thousand, so smaller batches would shorten none of them, and
     on a machine with too much to do they would only be more.
+
+    While its input is late, a step may be several times as large and as long: what it folds together is
+    decided, written and logged once, and who has waited for a quarter of a minute does not mind a second
+    (docs/adr/0075).
     """
 
     LEAST = 16
 
-    def __init__(self, most: int, target_ms: int) -> None:
+    def __init__(self, most: int, target_ms: int, *, grows: bool = True) -> None:
         self._most = most
         self._target_s = target_ms / 1000
-        self.records = min(most, 500)
+        self._grows = grows
+        self.records = min(most, 1_000)
+        self.late = False
+        """Whether the last step's input was, so that steps may be larger."""
 
-    def took(self, records: int, seconds: float) -> None:
-        """Learn from one step of so many records."""
-        if seconds > self._target_s:
-            fitting = int(records * self._target_s / seconds)
+    def took(self, records: int, seconds: float, waited_s: float = 0) -> None:
+        """Learn from one step of so many records, the oldest of which had waited so long."""
+        times = min(waited_s / LATE_S, LATE_TIMES_MAX)
+        self.late = self._grows and times > 1
+        times = times if self.late else 1.0
+        target_s, most = self._target_s * times, int(self._most * times)
+        if seconds > target_s:
+            fitting = int(records * target_s / seconds)
             self.records = max(self.LEAST, min(self.records, fitting), self.records // 4)
-        elif records >= self.records and seconds < 0.7 * self._target_s:
-            self.records = min(self._most, self.records * 3 // 2)
+        elif records >= self.records and seconds < 0.7 * target_s:
+            fitting = int(0.8 * records * target_s / max(seconds, 0.001))
+            self.records = max(self.records * 3 // 2, min(fitting, self.records * 4))
+        self.records = min(self.records, most)
 
 
 class Waiting:

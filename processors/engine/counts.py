@@ -1,4 +1,5 @@
-"""Running counts between tasks: a loss is noticed, not assumed away (DESIGN §7).
+"""What a record between tasks says of itself: running counts, so that a loss is noticed, not assumed away
+(DESIGN §7), and how long what it comes from has waited.
 
 Every record of an internal topic names its sender, carries the count of its first message and how many it
 frames; the count rises by one for each message to a destination partition. Offsets cannot do this:
@@ -15,18 +16,21 @@ from processors.stage import Headers
 SENDER = "postroom_sender"
 COUNT = "postroom_count"
 MESSAGES = "postroom_messages"
+SINCE = "postroom_since"
 
 
 class Origin(NamedTuple):
     """Who wrote a record between stages, and the count of its first message.
 
     ``framed`` says how many messages it frames; None for a record that is a message itself, as they all were
-    before frames (docs/adr/0006).
+    before frames (docs/adr/0006). ``since_ms`` is when the oldest event behind the step that wrote it was
+    appended to a department's topic, UTC ms; None for a record from before that was said (docs/adr/0075).
     """
 
     sender: str
     first: int
     framed: int | None = None
+    since_ms: int | None = None
 
     @property
     def messages(self) -> int:
@@ -34,11 +38,16 @@ class Origin(NamedTuple):
         return 1 if self.framed is None else self.framed
 
 
-def counted(sender: bytes, sent: dict[int, int], partition: int, messages: int) -> Headers:
+def counted(sender: bytes, sent: dict[int, int], partition: int, messages: int, since_ms: int) -> Headers:
     """Return the headers of a frame of so many messages, which take the next counts of this partition."""
     last = sent.get(partition, 0)
     sent[partition] = last + messages
-    return (SENDER, sender), (COUNT, b"%d" % (last + 1)), (MESSAGES, b"%d" % messages)
+    return (
+        (SENDER, sender),
+        (COUNT, b"%d" % (last + 1)),
+        (MESSAGES, b"%d" % messages),
+        (SINCE, b"%d" % since_ms),
+    )
 
 
 def origin_of(headers: Headers) -> Origin | None:
@@ -48,7 +57,9 @@ def origin_of(headers: Headers) -> Origin | None:
     # INVARIANT: half a signature is none. If it was one of ours after all, the next count shows the gap.
     if not sender or not count or not count.isdigit() or framed is None or not framed.isdigit():
         return None
-    return Origin(sender.decode("utf-8", "replace"), int(count), int(framed) or None)
+    since = found.get(SINCE)
+    since_ms = int(since) if since is not None and since.isdigit() else None
+    return Origin(sender.decode("utf-8", "replace"), int(count), int(framed) or None, since_ms)
 
 
 def check(topic: str, partition: int, seen: dict[str, int], origin: Origin) -> None:

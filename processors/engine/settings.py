@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ Discover = Callable[[], Awaitable[frozenset[str]]]
 STEP_TARGET_MS = 250
 """Under lag only; while there is none, a step has little to do (docs/adr/0009)."""
 
+LATE_AT_ONCE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class StageSpec:
@@ -43,6 +46,8 @@ class StageSpec:
     """Due wakes in one step, and keys of a sweep beside idle input, at most."""
     step_target_ms: int = STEP_TARGET_MS
     """A step should take no longer; the batch shrinks until it does not (V7)."""
+    grows_when_late: bool = True
+    """Whether steps of late input may be several times as large and as long (docs/adr/0075)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ class EngineConfig:
     """Both for all stores of the process together."""
     protection: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     """What protects each line to Kafka and says who we are, as aiokafka takes it; asked for each client."""
+    late_turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LATE_AT_ONCE), repr=False)
+    """Taken by each task for a step of late input: one works while the other's transaction is committed."""
     trace: Callable[[str, Sequence[Trace], int], None] | None = field(default=None, repr=False)
     """Told after each commit of a stage's step, with the moment (UTC ms); None: nobody traces."""
     fault: str | None = field(default=None, repr=False)

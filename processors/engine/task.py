@@ -76,7 +76,7 @@ class Task:
         self._transactor = Transactor(
             config, config.transactional_id(spec.stage, partition), f"{spec.stage.name}-{partition}"
         )
-        self._limit = BatchLimit(spec.batch_max, spec.step_target_ms)
+        self._limit = BatchLimit(spec.batch_max, spec.step_target_ms, grows=spec.grows_when_late)
         self._waiting = Waiting(config.batch_bytes_max)
         self._backlog = Backlog()
         self._gauges = TaskGauges(spec.stage.name, partition)
@@ -209,19 +209,29 @@ class Task:
 
     async def _turn(self) -> bool:
         """Do one step if there is anything to do."""
+        if not self._limit.late:
+            return await self._work()
+        # INVARIANT: large steps by turns. A transaction stays open while other tasks of the process step, and
+        # with a dozen of them stepping for a second each it would time out.
+        async with self._config.late_turns:
+            return await self._work()
+
+    async def _work(self) -> bool:
+        if self.closed:
+            return True
         now_ms = max(self._memory.now_ms, self._clock())
         wakes = self._store.due(now_ms, self.spec.wakes_max)
         sweeping = self._sweeper.begin(self._stage.rules_version)
         if not (self._waiting or wakes or sweeping or (self._untold and self._is_time_to_tell())):
             return False
         fetched = self._waiting.take(self._limit.records)
-        offsets, batch = self._offsets(fetched), self._admitted(fetched)
+        offsets, (batch, since_ms) = self._offsets(fetched), self._admitted(fetched)
         if batch and self.spec.prepare and not await self._prepared(batch):
             return True
         portion = (
             self._sweeper.portion(max(1, self.spec.wakes_max // (4 if batch else 1))) if sweeping else []
         )
-        await self._step(batch, offsets, wakes, portion, now_ms)
+        await self._step(batch, offsets, wakes, portion, now_ms, now_ms if since_ms is None else since_ms)
         return True
 
     async def _idle(self) -> None:
@@ -259,8 +269,9 @@ class Task:
         wakes: list[bytes],
         portion: list[bytes],
         now_ms: int,
+        since_ms: int,
     ) -> None:
-        """Fold one batch and write all that follows from it, once."""
+        """Fold one batch, the oldest of which waits since then, and write all that follows from it, once."""
         started = time.perf_counter()
         delivered = list(dict.fromkeys((*wakes, *portion)))
         wanted = {*self._stage.keys(batch), *delivered}
@@ -270,7 +281,7 @@ class Task:
         add(self._memory, growth(changes, before))
         add(self._memory, step.tallies)
         stepped = time.perf_counter()
-        routed = await self._transactor.routed(step.outgoing, self._memory.sent)
+        routed = await self._transactor.routed(step.outgoing, self._memory.sent, since_ms)
         self._memory.now_ms = now_ms
         told = self._to_tell(offsets)
         changes[TASK_KEY] = self._memory.encode()
@@ -286,7 +297,7 @@ class Task:
         self._store.put(changes, end, before)
         self._fault("store written")
         self._backlog.done(self._memory.positions)
-        self._limit.took(len(batch), began - started)
+        self._limit.took(len(batch), began - started, (now_ms - since_ms) / 1000)
         self._count(step, len(batch), len(wakes), len(portion))
         name = self._stage.name
         metrics.STEP.labels(name).observe(stepped - started)
@@ -309,9 +320,11 @@ class Task:
         self._memory.told.update((place.topic, offset) for place, offset in told.items())
         return told
 
-    def _admitted(self, fetched: Sequence[Any]) -> list[Record]:
-        """Return the messages of what was fetched; count and say what no task of ours wrote."""
-        batch, foreign = admit(fetched, self._config.internal_topics, self._memory.seen)
+    def _admitted(self, fetched: Sequence[Any]) -> tuple[list[Record], int | None]:
+        """Return the messages of what was fetched, and since when the oldest waits; count and say what no
+        task of ours wrote.
+        """
+        batch, foreign, since_ms = admit(fetched, self._config.internal_topics, self._memory.seen)
         if foreign:
             metrics.FOREIGN.labels(self._stage.name).inc(foreign)
             say(
@@ -321,7 +334,7 @@ class Task:
                 partition=self.partition,
                 records=foreign,
             )
-        return batch
+        return batch, since_ms
 
     def _lookup(self, before: dict[bytes, bytes], wanted: set[bytes]) -> Callable[[bytes], bytes | None]:
         """Return what a step reads states by; what was not loaded with the batch is loaded when asked for."""

@@ -77,8 +77,12 @@ class Transactor:
             known = self._partitions[topic] = len(found)
         return known
 
-    async def routed(self, outgoing: Iterable[Outgoing], sent: dict[str, dict[int, int]]) -> Routed:
-        """Sort records by destination in their order; frame and count those that go to another stage."""
+    async def routed(
+        self, outgoing: Iterable[Outgoing], sent: dict[str, dict[int, int]], since_ms: int
+    ) -> Routed:
+        """Sort records by destination in their order; frame and count those that go to another stage, which
+        hears since when the oldest of what they come from has waited.
+        """
         routed: dict[tuple[str, int], list[Unframed]] = {}
         for topic, key, value, headers in outgoing:
             known = self._partitions.get(topic)
@@ -86,16 +90,21 @@ class Transactor:
             routed.setdefault((topic, partition), []).append((key, value, headers))
         internal = self._config.internal_topics
         return {
-            place: self._framed(messages, sent, *place) if place[0] in internal else messages
+            place: self._framed(messages, sent, *place, since_ms) if place[0] in internal else messages
             for place, messages in routed.items()
         }
 
     def _framed(
-        self, messages: list[Unframed], sent: dict[str, dict[int, int]], topic: str, partition: int
+        self,
+        messages: list[Unframed],
+        sent: dict[str, dict[int, int]],
+        topic: str,
+        partition: int,
+        since_ms: int,
     ) -> list[Produced]:
         counts = sent.setdefault(topic, {})
         return [
-            (None, packed, counted(self._sender, counts, partition, count))
+            (None, packed, counted(self._sender, counts, partition, count, since_ms))
             for count, packed in pack(messages)
         ]
 

@@ -26,6 +26,37 @@ def test_batches_grow_with_lag_and_shrink_while_steps_are_slow():
     assert limit.records == BatchLimit.LEAST  # an idle task says nothing about what it could do
 
 
+def test_steps_of_late_input_are_larger_and_as_before_once_it_is_not():
+    """What comes in a burst after a backlog is not stepped a backlog's step at once (V7)."""
+    limit = BatchLimit(2_000, 250)
+    for _ in range(10):
+        limit.took(limit.records, 0.3, waited_s=60)
+    assert (limit.records, limit.late) == (8_000, True)
+    limit.took(8_000, 2.0, waited_s=60)
+    assert limit.records == 4_000  # also of late input no step takes more than a second
+    limit.took(10, 0.001, waited_s=0.2)
+    assert (limit.records, limit.late) == (2_000, False)
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "most"), [(-3, 2_000), (4, 2_000), (8, 4_000), (16, 8_000), (3_600, 8_000)]
+)
+def test_how_late_input_is_decides_how_large_steps_may_be(waited_s, most):
+    """From four seconds on; four times as large when it has waited for sixteen."""
+    limit = BatchLimit(2_000, 250)
+    for _ in range(20):
+        limit.took(limit.records, 0.001, waited_s)
+    assert limit.records == most
+
+
+def test_a_stage_whose_transactions_hold_up_all_others_does_not_grow():
+    """Persons looks at whole components (V7)."""
+    limit = BatchLimit(500, 100, grows=False)
+    for _ in range(10):
+        limit.took(limit.records, 0.01, waited_s=60)
+    assert (limit.records, limit.late) == (500, False)
+
+
 def test_a_limit_is_never_above_the_most():
     """However fast the steps are, and when the most is less than what a batch begins with."""
     limit = BatchLimit(300, 100)

@@ -82,13 +82,13 @@ def test_a_garbled_frame_is_refused_without_a_byte_of_it(packed, count):
 def frames_of(*messages: tuple[bytes, bytes], sent: dict[int, int]) -> list[Fetched]:
     """Records as intake-0 writes them to partition 2."""
     unframed = [(key, value, ()) for key, value in messages]
-    return [Fetched(packed, counted(b"intake-0", sent, 2, count)) for count, packed in pack(unframed)]
+    return [Fetched(packed, counted(b"intake-0", sent, 2, count, 400)) for count, packed in pack(unframed)]
 
 
 def test_admitted_are_the_messages_of_frames_with_the_place_and_time_of_their_record():
     """And the counts of all of them are taken."""
     seen: dict[str, dict[str, int]] = {}
-    messages, foreign = admit(frames_of((b"a", b"1"), (b"b", b"2"), sent={}), {TOPIC}, seen)
+    messages, foreign, _ = admit(frames_of((b"a", b"1"), (b"b", b"2"), sent={}), {TOPIC}, seen)
     assert messages == [
         Record(TOPIC, 2, 7, 1_000, b"a", b"1", ()),
         Record(TOPIC, 2, 7, 1_000, b"b", b"2", ()),
@@ -98,10 +98,10 @@ def test_admitted_are_the_messages_of_frames_with_the_place_and_time_of_their_re
 
 def test_a_department_s_record_is_taken_as_it_is():
     """Whatever its headers claim."""
-    record = Fetched(b"v", counted(b"intake-0", {}, 2, 9), topic="uk.gov.x.v1", key=b"k")
-    messages, foreign = admit([record], {TOPIC}, {})
+    record = Fetched(b"v", counted(b"intake-0", {}, 2, 9, 400), topic="uk.gov.x.v1", key=b"k")
+    messages, foreign, since_ms = admit([record], {TOPIC}, {})
     assert messages == [Record("uk.gov.x.v1", 2, 7, 1_000, b"k", b"v", record.headers)]
-    assert foreign == 0
+    assert (foreign, since_ms) == (0, 1_000)
 
 
 def test_what_no_task_wrote_is_left_out_and_counted():
@@ -109,9 +109,19 @@ def test_what_no_task_wrote_is_left_out_and_counted():
     (frame,) = frames_of((b"a", b"1"), sent={})
     seen: dict[str, dict[str, int]] = {}
     strangers = [frame._replace(headers=()), frame._replace(headers=frame.headers[1:])]
-    messages, foreign = admit([*strangers, frame], {TOPIC}, seen)
-    assert [message.key for message in messages] == [b"a"]
-    assert foreign == 2
+    admitted = admit([*strangers, frame], {TOPIC}, seen)
+    assert [message.key for message in admitted.messages] == [b"a"]
+    assert admitted.foreign == 2
+
+
+def test_the_oldest_event_behind_a_batch_tells_since_when_it_waits():
+    """Of a frame from before that was said, when it was written; of what nobody wrote, nothing."""
+    sent: dict[int, int] = {}
+    said, unsaid = (frames_of((key, b"1"), sent=sent)[0] for key in (b"a", b"b"))
+    before = unsaid._replace(headers=unsaid.headers[:3], timestamp=300)
+    assert admit([said, before], {TOPIC}, {}).since_ms == 300
+    assert admit([said], {TOPIC}, {}).since_ms == 400
+    assert admit([said._replace(headers=())], {TOPIC}, {}).since_ms is None
 
 
 @pytest.mark.parametrize("lost", [0, 1])
@@ -145,7 +155,7 @@ def test_who_checks_a_history_reads_the_messages_of_a_frame_and_the_counts_they_
 async def _routed(outgoing: list[Outgoing], sent: dict[str, dict[int, int]]):
     transactor = Transactor(EngineConfig("", None, internal_topics=frozenset({TOPIC})), "id", "intake-0")
     transactor._partitions = {TOPIC: 1, "view.a": 1}
-    return await transactor.routed(outgoing, sent)
+    return await transactor.routed(outgoing, sent, since_ms=400)
 
 
 def test_only_what_goes_to_another_stage_is_framed():
@@ -164,5 +174,6 @@ def test_only_what_goes_to_another_stage_is_framed():
         "postroom_sender": b"intake-0",
         "postroom_count": b"1",
         "postroom_messages": b"2",
+        "postroom_since": b"400",
     }
     assert sent == {TOPIC: {0: 2}}

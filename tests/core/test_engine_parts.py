@@ -50,8 +50,8 @@ def test_counts_rise_by_one_for_each_message_to_a_partition():
     sent: dict[int, int] = {}
     seen: dict[str, int] = {}
     for partition, messages, first in [(0, 1, 1), (1, 7, 1), (0, 100, 2), (0, 2, 102), (1, 1, 8)]:
-        origin = origin_of(counted(b"intake-3", sent, partition, messages))
-        assert origin == ("intake-3", first, messages)
+        origin = origin_of(counted(b"intake-3", sent, partition, messages, 400))
+        assert origin == ("intake-3", first, messages, 400)
         if partition == 0:
             check("t", 0, seen, origin)
     assert seen == {"intake-3": 103}
@@ -60,7 +60,7 @@ def test_counts_rise_by_one_for_each_message_to_a_partition():
 def test_a_record_from_before_frames_is_one_message():
     """Topics hold them for days after an upgrade."""
     origin = origin_of(((SENDER, b"intake-3"), (COUNT, b"4")))
-    assert origin == ("intake-3", 4, None)
+    assert origin == ("intake-3", 4, None, None)
     seen = {"intake-3": 3}
     check("t", 0, seen, origin)
     assert seen == {"intake-3": 4}

@@ -36,7 +36,7 @@ class Log:
     def __init__(self, rng: Random) -> None:
         self.rng, self.records, self.outcomes = rng, [], {"aborted": 0, "committed": 0}
 
-    async def routed(self, outgoing, sent):
+    async def routed(self, outgoing, sent, since_ms):
         return {}
 
     async def commit(self, routed, changelog, changes, offsets, *, group, fault):
@@ -91,7 +91,7 @@ def test_sums_equal_a_recount_whatever_crashes_and_wherever(seed: int):
             wakes = task._store.due(now[0], 10)
             try:
                 record = Record("in", 0, offset, now[0], key, value)
-                await task._step([record], {TopicPartition("in", 0): offset}, wakes, [], now[0])
+                await task._step([record], {TopicPartition("in", 0): offset}, wakes, [], now[0], now[0])
             except Crash:
                 if rng.random() < 0.3:
                     store = MemoryStore()

@@ -88,7 +88,7 @@ class Told:
     def __init__(self):
         self.told, self.remembered = [], []
 
-    async def routed(self, outgoing, sent):
+    async def routed(self, outgoing, sent, since_ms):
         return {}
 
     async def commit(self, routed, changelog, changes, offsets, *, group, fault):
