@@ -15,7 +15,7 @@ from producers import Ready, make_ready
 from schemas import load_agreements, load_contracts, parse_instant
 from tests.contracts_kit import DATE, NAME, field, optional, record, write
 from tests.core.test_addressed import AT_MS, rules
-from tests.core.test_contract_test import PATH, TYPE, agreement
+from tests.trial_kit import PATH, TYPE, agreement
 
 TIME = "2026-05-01T11:00:00Z"
 CONSENT = {
