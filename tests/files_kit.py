@@ -41,6 +41,10 @@ def row(ref: str, nino: str = "NC000001C", at: str = AT) -> str:
     return f"{ref},{nino},{at}\n"
 
 
+NIGHT = HEADER + "".join(row(f"r-{number}") for number in range(9)) + row("bad", "NC999999Z!") + row("r-3")
+AGAIN = HEADER + row("r-3") + row("r-9")
+
+
 class World:
     """One drop, what outlives a process, and the life at hand."""
 
@@ -135,6 +139,11 @@ class World:
     def events(self) -> list[str]:
         """What it said to the log."""
         return [each["event"] for each in self.said]
+
+
+def expected(world: World) -> set[str]:
+    """The events of both nights' good rows."""
+    return {world.id_of(f"r-{number}") for number in range(10)}
 
 
 class _FusedDb:
