@@ -17,6 +17,7 @@ from connectors.ports import free_port
 from producers.synthetic import nhs_number
 from tests.flow.spine import COMMAND, STRUCTURED, Installation, decided, event, now_ms, registered
 from tests.flow.test_gateway import Gateway
+from tests.flow.watched import Watched, total
 from tests.flow.watchtower import Watchtower
 
 SCALE = 12
@@ -77,8 +78,6 @@ class Alarms:
 
     def await_well_being(self) -> None:
         """Wait until the canary has come through both ways."""
-        from tests.flow.test_signals import Watched, total
-
         seen = Watched(self.own, f"{CANARY}.log")
         name = "postroom_canary_last_success_timestamp_seconds"
         for path in ("event_to_view", "withdrawal_to_retraction"):
@@ -152,8 +151,6 @@ class Alarms:
 
     def _counted(self, name: str, **labels: str) -> float:
         """What the worker tells now."""
-        from tests.flow.test_signals import Watched, total
-
         seen = Watched(self.own, f"{WORKER}.log")
         return total(seen.scrape(f"http://127.0.0.1:{self.ports[WORKER]}"), name, **labels)
 
