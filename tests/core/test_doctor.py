@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from connectors.kafka_facts import Disk, Hanging
 from connectors.kafka_quotas import QuotaChange
 from connectors.kafka_topics import Change
 from connectors.stack import PartStatus
-from postroom.cli import run
 from postroom.doctor import files
 from postroom.doctor.checks import CHECKS, examine
 from postroom.doctor.clocks import Skew
@@ -25,7 +23,6 @@ from postroom.doctor.finding import Finding
 from postroom.doctor.ground import Ground
 from processors import Keys, rules
 from processors.installation import record_of
-from tests.core.test_house import ROOT
 from tests.doctor_kit import (
     AGREEMENTS,
     CONTRACTS,
@@ -53,11 +50,9 @@ def quick_fingerprints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PLAN = Acl("postroom.worker", "topic", TOPIC, "write")
-
 READ = frozenset(CONTRACTS.by_type)
 """The departments' topics that a worker of these contracts reads."""
 MADE = tuple((topic, 0) for topic in READ)
-
 CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "a misspelt setting": ("settings", "warning", lambda p: healthy(p, POSTROOM_KAFKAA="x")),
     "a contract that the gate refuses": ("contracts", "fault", own_rules),
@@ -319,7 +314,6 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "the registry's clock": ("clocks", "warning", lambda p: registry(healthy(p), clock_ahead_ms=60_000)),
 }
 """Each fault: the check that must find it, and how grave it is."""
-
 BY_ITSELF = {"disk"}
 """Checks with a test of their own below."""
 
@@ -374,39 +368,3 @@ def test_what_could_not_be_had_is_told_and_the_rest_is_looked_at(tmp_path: Path)
     )
     assert not bare.reached
     assert [each.check for each in examine(bare)] == ["reach", "settings"]
-
-
-def test_without_anything_to_reach_the_command_ends_with_3(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """DESIGN §8: and what can be said without it is said."""
-    from postroom.settings import settings
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POSTROOM_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("POSTROOM_CONTRACTS", str(ROOT / "schemas"))
-    monkeypatch.setenv("POSTROOM_AGREEMENTS", str(ROOT / "schemas" / "agreements"))
-    settings.cache_clear()
-    try:
-        assert run(["doctor", "-o", "json"]) == 3
-    finally:
-        settings.cache_clear()
-    told = json.loads(capsys.readouterr().out)
-    assert "reach" in {each["check"] for each in told}
-
-
-def test_a_setting_that_cannot_be_read_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """The doctor does not fall over what it is there to find."""
-    from postroom.settings import settings
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("POSTROOM_PARTITIONS", "many")
-    settings.cache_clear()
-    try:
-        assert run(["doctor", "-o", "json"]) == 1
-    finally:
-        settings.cache_clear()
-    (told,) = json.loads(capsys.readouterr().out)
-    assert (told["check"], told["severity"]) == ("settings", "fault")

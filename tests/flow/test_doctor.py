@@ -22,7 +22,7 @@ from connectors.ports import free_port
 from postroom.config import Settings
 from postroom.doctor.work import MARKERS_MAX
 from producers import synthetic
-from tests.core.test_doctor import certificate
+from tests.doctor_kit import certificate
 from tests.flow.spine import (
     COMMAND,
     PARTITIONS,
