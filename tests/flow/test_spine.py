@@ -21,7 +21,7 @@ from producers import disordered, lives, synthetic, to_lines
 from tests.flow.spine import ROOT, Installation, decided, installation, now_ms, registered
 from tests.model import read_rules
 from tests.nasty.broken import broken
-from tests.nasty.generate import Knobs, Teller
+from tests.nasty.teller import Knobs, Teller
 
 pytestmark = [pytest.mark.flow, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -10,7 +10,7 @@ from tests.model.identifiers import scheme_of
 from tests.model.times import FIVE_MINUTES_MS, instant, text_of
 
 if TYPE_CHECKING:
-    from tests.nasty.generate import Teller
+    from tests.nasty.teller import Teller
 
 Event = dict[str, Any]
 STEPS_MS = (0, 0, 0, 1, 60_000, FIVE_MINUTES_MS - 1, FIVE_MINUTES_MS, FIVE_MINUTES_MS + 1)
