@@ -5,7 +5,7 @@ agreements as they change.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from connectors import Stack
@@ -13,7 +13,7 @@ from connectors.kafka_positions import topic_positions
 from connectors.postgres import sink_metrics
 from connectors.postgres.decoder import Decoder
 from connectors.postgres.keeper import Keeper, fitted, take_away
-from connectors.postgres.line import Database
+from connectors.postgres.line import Database, Stopped, cut_short
 from connectors.postgres.sink import Differences, SinkTable
 from connectors.postgres.view_table import Rows
 from connectors.registry import registry_of
@@ -63,30 +63,41 @@ class RunningSink:
         """Keep the table until told to stop, or until the agreement is another; Trouble when something that
         it stands on is away.
         """
-        with self._open(partly=self._began, looking=False) as keeper:
-            self._began, self._keeper = True, keeper
-            keeper.begin()
-            say("sink-keeps", agreement=self._agreement, where=self._database.where)
-            if lacking := sorted(keeper.lacks()):
-                say("sink-lacks-columns", agreement=self._agreement, columns=lacking, mend="`sink ddl`")
-            progress.under_way()
-            while not stop.is_set() and not self._rows.is_renewed() and not keeper.wants_columns():
-                keeper.step()
+
+        def is_told() -> bool:
+            """To end; or to begin again: an agreement that grants less does not wait for the view's end."""
+            return stop.is_set() or self._rows.is_renewed()
+
+        try:
+            with self._open(stop, is_told, partly=self._began, looking=False) as keeper:
+                self._began, self._keeper = True, keeper
+                keeper.begin()
+                say("sink-keeps", agreement=self._agreement, where=self._database.where)
+                if lacking := sorted(keeper.lacks()):
+                    say("sink-lacks-columns", agreement=self._agreement, columns=lacking, mend="`sink ddl`")
+                progress.under_way()
+                while not is_told() and not keeper.wants_columns():
+                    keeper.step()
+        except Stopped:
+            say("sink-broke-off", agreement=self._agreement)
 
     def check(self, within_s: float) -> Differences:
         """What the table and its view do not have alike."""
-        with self._open(partly=False, looking=True) as keeper:
+        with self._open(threading.Event(), lambda: False, partly=False, looking=True) as keeper:
             return keeper.check(within_s)
 
     @contextmanager
-    def _open(self, *, partly: bool, looking: bool) -> Iterator[Keeper]:
+    def _open(
+        self, stop: threading.Event, is_told: Callable[[], bool], *, partly: bool, looking: bool
+    ) -> Iterator[Keeper]:
         registry = registry_of(self._stack)
         registry.ping()
         rows = self._rows.current
-        with self._database.connection() as connection:
+        with self._database.connection() as connection, cut_short(connection, stop):
             table = SinkTable(connection, rows.table)
             if not looking:
                 take_away(rows, table, say)
             table = fitted(rows, table, partly=partly)
             with topic_positions(self._stack.access.of("sink"), view_topic(self._agreement)) as topic:
-                yield Keeper(topic, table, rows, Decoder(registry.schema_by_id), say)
+                decoder = Decoder(registry.schema_by_id)
+                yield Keeper(topic, table, rows, decoder, say, is_told=is_told)

@@ -17,6 +17,7 @@ from connectors.kafka_positions import PositionsGone, are_beyond
 from connectors.kafka_reader import RawRecord
 from connectors.postgres import sink_metrics
 from connectors.postgres.decoder import Decoder
+from connectors.postgres.line import Stopped
 from connectors.postgres.sink import Change, Differences, Moved, SinkState, SinkTable
 from connectors.postgres.view_table import Rows
 from connectors.trouble import Misused, Trouble, Unreachable
@@ -65,9 +66,11 @@ class Keeper:
         decoder: Decoder,
         say: Say,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        is_told: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_told` tells whether to end: then whatever reads on to the topic's end raises Stopped."""
         self._topic, self._table, self._rows, self._decoder = topic, table, rows, decoder
-        self._say, self._now_ms = say, now_ms
+        self._say, self._now_ms, self._is_told = say, now_ms, is_told
         self._state = SinkState(None, None, None, None)
         self._told_ms = self._looked_ms = self._progress_ms = 0
         self._newest = rows.table.version
@@ -219,7 +222,9 @@ class Keeper:
         return ends
 
     def _poll(self, records_max: int, wait_ms: int) -> list[RawRecord]:
-        """The next records before an end that was asked for; Unreachable when reading stands still."""
+        """The next records before an end that was asked for; Stopped, or Unreachable when it stands still."""
+        if self._is_told():
+            raise Stopped
         before = self._topic.positions()
         records = self._topic.poll(records_max, wait_ms)
         now_ms = self._now_ms()

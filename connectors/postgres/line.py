@@ -6,8 +6,11 @@ file; and the connection string, which may hold a password, never does.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -21,6 +24,8 @@ CONNECT_S = 10
 SILENT_S = 30
 """How long a server may not answer the network before the line is given up."""
 LOCKED_MS = 20_000
+CUT_S, CUTS_MAX = 1.0, 3
+"""How long a statement may go on when all is to end, and how often the server is asked to give it up."""
 SESSION = (
     "-c datestyle=ISO -c timezone=UTC -c extra_float_digits=1 -c standard_conforming_strings=on "
     f"-c lock_timeout={LOCKED_MS} -c idle_in_transaction_session_timeout=60000"
@@ -72,6 +77,44 @@ class Database:
             yield
         except psycopg.Error as error:
             raise in_our_words(error, self.where, self._setting) from None
+
+
+class Stopped(Exception):  # noqa: N818 - it has stopped
+    """Told to end before it was done: whatever was not committed did not happen."""
+
+
+@contextmanager
+def cut_short(connection: psycopg.Connection[Any], stop: threading.Event) -> Iterator[None]:
+    """Once told to stop let no statement hold up the end: the server is asked to give it up, and when it does
+    not answer the line is cut. Either way it rolls back. Stopped.
+    """
+    over = threading.Event()
+    cutter = threading.Thread(target=_cut, args=(connection, stop, over), daemon=True)
+    cutter.start()
+    try:
+        yield
+    except psycopg.OperationalError:
+        if stop.is_set():
+            raise Stopped from None
+        raise
+    finally:
+        over.set()
+        cutter.join()
+
+
+def _cut(connection: psycopg.Connection[Any], stop: threading.Event, over: threading.Event) -> None:
+    cuts = 0
+    while not over.wait(CUT_S):
+        if not stop.is_set():
+            continue
+        cuts += 1
+        with suppress(psycopg.Error, OSError):  # it has ended meanwhile, or nobody answers
+            if cuts <= CUTS_MAX:
+                connection.cancel_safe(timeout=CUT_S)
+            else:
+                # Its own descriptor, so that whoever waits for an answer wakes and closes the line itself.
+                with closing(socket.socket(fileno=os.dup(connection.fileno()))) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
 
 def _parameters(conninfo: str, setting: str) -> dict[str, Any]:

@@ -243,6 +243,40 @@ def test_a_reader_that_was_away_too_long_reads_everything_anew(doors: Doors):
     assert "retractions-may-be-gone" in doors.own.said("sink", 100)
 
 
+def test_a_sink_that_is_told_to_end_in_the_middle_leaves_no_half_of_it(doors: Doors):
+    """Its one transaction would take for ever: SIGTERM ends it in good order all the same, rows and positions
+    stay as they were, and no lock of it holds up the next one.
+    """
+    doors.kill("sink")
+    doors.server.script(
+        "leeds",
+        f"UPDATE {TABLE} SET name = NULL; "
+        "UPDATE postroom_sink.views SET at_end = now() - interval '31 days'; "
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql "
+        "AS 'BEGIN PERFORM pg_sleep(3600); RETURN NEW; END'; "
+        f"CREATE TRIGGER dawdle BEFORE INSERT ON {TABLE} FOR EACH ROW EXECUTE FUNCTION dawdle()",
+    )
+    before = _held(doors)
+    doors.start("sink")
+    dawdling = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+    doors.until(lambda: doors.server.rows("leeds", dawdling) == [(1,)], "the sink never wrote")
+    sink = doors.processes.pop("sink")
+    sink.terminate()
+    assert sink.wait(60) == 0, doors.own.said("sink")
+    assert "sink-broke-off" in doors.own.said("sink", 100)
+    assert doors.server.rows("leeds", dawdling) == [(0,)]
+    assert _held(doors) == before
+    doors.server.script("leeds", "DROP FUNCTION dawdle CASCADE")
+    doors.start("sink")
+    doors.until(lambda: doors.check().returncode == 0, "the table was not read anew")
+
+
+def _held(doors: Doors) -> list[tuple[Any, ...]]:
+    """All that the sink keeps."""
+    rows = doors.server.rows("leeds", f"SELECT * FROM {TABLE} ORDER BY postroom_key")
+    return rows + doors.server.rows("leeds", "SELECT * FROM postroom_sink.views")
+
+
 def test_nobody_has_more_than_its_role(doors: Doors):
     """The application writes only, the service reads only, the relay and the sink cannot change tables."""
     forbidden = [
