@@ -25,6 +25,7 @@ if sys.argv[1] == "publish":  # a CloudEvent may be a JSON document on Kafka too
     sys.exit(f"not delivered: {said}" if producer.flush(30) or any(said) else print("published", event["id"]))
 KEPT.mkdir(exist_ok=True)
 settings = {"group.id": "subscriber.council-leeds.example", "isolation.level": "read_committed"}
+settings["session.timeout.ms"] = 10_000  # so long the partitions of one that was killed wait for the next
 consumer = Consumer(KAFKA | settings | {"auto.offset.reset": "earliest", "enable.auto.commit": False})
 consumer.subscribe([VIEW])
 while (record := consumer.poll(1)) is None or not record.error():
