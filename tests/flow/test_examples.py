@@ -124,17 +124,7 @@ def test_an_example_publishes_an_event_reads_it_in_a_view_and_deletes_what_is_wi
     """
     own, nino, family = gateway.own, NINO[name], f"Specimen-{name}"
     publish, subscribe = RUN[name](tmp_path, own)
-    done = subprocess.run(
-        [*publish, nino, "Ada", family],
-        env=_environment(gateway, "dwp-cis"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PUBLISHED_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "published" in done.stdout
+    published((*publish, nino, "Ada", family), _environment(gateway, "dwp-cis"), tmp_path)
     own.publish([decided_for_leeds(nino, "GRANTED")])
     with started(subscribe, _environment(gateway, "leeds"), tmp_path) as said:
         kept = line_of(said, lambda line: line.startswith("keep ") and family in line)
@@ -147,6 +137,15 @@ def test_an_example_publishes_an_event_reads_it_in_a_view_and_deletes_what_is_wi
         deleted = line_of(said, lambda line: line.startswith(f"delete {key}"))
     assert not file.exists()
     assert family not in deleted, "those that keep in memory print what is still there"
+
+
+def published(words: tuple[str, ...], environ: dict[str, str], place: Path) -> None:
+    """Run a publisher to its end; it says that it published."""
+    done = subprocess.run(
+        words, env=environ, cwd=place, capture_output=True, text=True, timeout=PUBLISHED_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "published" in done.stdout
 
 
 def decided_for_leeds(nino: str, state: str) -> bytes:
