@@ -124,12 +124,12 @@ def certificate(file: Path, days: int, now_ms: int = NOW_MS) -> Path:
 def brokers(ground: Ground, **changes: str) -> Ground:
     """The same with other settings of the brokers; underscores stand for dots."""
     config = GOOD_BROKER | {name.replace("_", "."): value for name, value in changes.items()}
-    return replace(ground, cluster=replace(_cluster(ground), configs={1: config}))
+    return replace(ground, cluster=replace(cluster_of(ground), configs={1: config}))
 
 
 def topic(ground: Ground, **changes: Any) -> Ground:
     """The same with one topic in another state."""
-    cluster = _cluster(ground)
+    cluster = cluster_of(ground)
     other = replace(cluster.topics[TOPIC], **changes)
     return replace(ground, cluster=replace(cluster, topics={**cluster.topics, TOPIC: other}))
 
@@ -153,7 +153,7 @@ def registry(ground: Ground, **changes: Any) -> Ground:
     return replace(ground, registry=replace(found, **changes))
 
 
-def _cluster(ground: Ground) -> ClusterFacts:
+def cluster_of(ground: Ground) -> ClusterFacts:
     assert ground.cluster is not None
     return ground.cluster
 

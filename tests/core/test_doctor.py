@@ -29,9 +29,9 @@ from tests.doctor_kit import (
     KEY,
     NOW_MS,
     TOPIC,
-    _cluster,
     brokers,
     certificate,
+    cluster_of,
     differences,
     group,
     healthy,
@@ -142,13 +142,13 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
     "an old broker": (
         "release",
         "fault",
-        lambda p: (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), release="3.3")),
+        lambda p: (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), release="3.3")),
     ),
     "no transactions": (
         "transactions",
         "fault",
         lambda p: (
-            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), no_transactions="no coordinator"))
+            (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), no_transactions="no coordinator"))
         ),
     ),
     "a hanging transaction": (
@@ -156,7 +156,7 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         "fault",
         lambda p: (
             (g := healthy(p))
-            and replace(g, cluster=replace(_cluster(g), hanging=(Hanging("postroom.record-0", "Ongoing"),)))
+            and replace(g, cluster=replace(cluster_of(g), hanging=(Hanging("postroom.record-0", "Ongoing"),)))
         ),
     ),
     "short transactions": (
@@ -191,14 +191,14 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         "broker-disks",
         "warning",
         lambda p: (
-            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), disks=(Disk(1, "/d", 1 << 29),)))
+            (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), disks=(Disk(1, "/d", 1 << 29),)))
         ),
     ),
     "a broker's directory that failed": (
         "broker-disks",
         "fault",
         lambda p: (
-            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), disks=(Disk(1, "/d", 0, True),)))
+            (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), disks=(Disk(1, "/d", 0, True),)))
         ),
     ),
     "an unclean election": (
@@ -223,7 +223,7 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
         "unseen",
         "note",
         lambda p: (
-            (g := healthy(p)) and replace(g, cluster=replace(_cluster(g), unseen=("topics' settings",)))
+            (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), unseen=("topics' settings",)))
         ),
     ),
     "a missing topic": (
