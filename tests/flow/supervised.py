@@ -39,6 +39,8 @@ class Supervisor:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._how: dict[str, tuple[str, bool, dict[str, str]]] = {}
         self._spawned: dict[str, float] = {}
+        self._said_before: dict[str, int] = {}
+        """How much each worker's earlier lives had said when its present one began, in bytes."""
         self._waited_s: dict[str, float] = {}
         self._lock = threading.RLock()
         self._going = threading.Event()
@@ -69,6 +71,7 @@ class Supervisor:
             command = [*in_namespace(), "sh", "-c", CONFINED, "sh", str(store), *command]
         self._spawned[name] = time.monotonic()
         with (self.own.place / f"{name}.log").open("ab") as log:
+            self._said_before[name] = log.tell()
             self._processes[name] = subprocess.Popen(
                 command, env=self.own.environment() | environ, cwd=self.own.place, stdout=log, stderr=log
             )
@@ -131,9 +134,10 @@ class Supervisor:
         """Where a worker's local stores are."""
         return self.own.settings.state_dir / "workers" / name
 
-    def said(self, name: str) -> list[dict[str, Any]]:
-        """What a worker said, over all of its lives."""
-        lines = (self.own.place / f"{name}.log").read_text(errors="replace").splitlines()
+    def said(self, name: str, since_bytes: int = 0) -> list[dict[str, Any]]:
+        """What a worker said, over all of its lives, or since its log was so long."""
+        log = (self.own.place / f"{name}.log").read_bytes()[since_bytes:]
+        lines = log.decode(errors="replace").splitlines()
         return [said for line in lines if (said := _last_object(line)) is not None]
 
     def wait_said(self, name: str, since: int, timeout_s: float = 120, **fields: Any) -> dict[str, Any]:
@@ -154,10 +158,18 @@ class Supervisor:
             time.sleep(0.1)
 
     def _ready(self, name: str) -> set[str]:
-        """The stages whose tasks a worker holds; the pairs' one task may be another's."""
+        """The stages whose tasks a worker holds; the pairs' one task may be another's.
+
+        What an earlier life said does not count: it may have been killed without a word, and the present one
+        still be too young to say any.
+        """
+        with self._lock:
+            if self._processes[name].poll() is not None:
+                return set()
+            since = self._said_before[name]
         ready: set[str] = set()
-        for line in self.said(name):
-            if line["event"] in ("signals", "stopped"):
+        for line in self.said(name, since):
+            if line["event"] == "stopped":
                 ready.clear()
             elif line["event"] == "revoked":
                 ready.discard(line["stage"])
