@@ -84,11 +84,20 @@ class Told:
         return replay(self.lines, own.contracts, own.agreements, secret, now_ms())
 
     def publish(self, lines: Sequence[bytes], chance: Random) -> None:
-        """Good lines by our command, or in structured mode by any client; bad ones only so."""
+        """Good lines by our command, or in structured mode by any client; only so those that the command
+        refuses: bad ones, and a second event under one id.
+        """
         own = self.own
         rejected = replay(lines, own.contracts, own.agreements, b"any", now_ms())["rejected"]
-        bad = {number for number, _ in rejected}
-        ours = {n for n in range(1, len(lines) + 1) if n not in bad and chance.random() < 0.8}
+        bad, ours, names = {number for number, _ in rejected}, set(), set()
+        for number, line in enumerate(lines, 1):
+            if number in bad or chance.random() >= 0.8:
+                continue
+            event = json.loads(line)
+            name = (event["source"], event["id"])
+            if name not in names:
+                names.add(name)
+                ours.add(number)
         own.produce_structured(line for number, line in enumerate(lines, 1) if number not in ours)
         own.publish(line for number, line in enumerate(lines, 1) if number in ours)
 
