@@ -16,11 +16,11 @@ from connectors.callers.jwts import TokenInvalid
 from connectors.callers.tokens import Token, Tokens
 from connectors.doors import CERTIFICATE, Certificate, Problem, RawHeaders, header
 
-# One text for every cause, so that nobody can try which of their proofs was believed.
 NONE_OF_YOURS = (
     "no agreement of this client's has that name; whoever runs this service tells which it reads, "
     "`postroom gateway clients`"
 )
+# One text for every cause, so that nobody can try which of their proofs was believed.
 WANTED = (
     "send `authorization: Bearer` with an access token that is in force, or the client's certificate; "
     "the log of this service says which check refused"
