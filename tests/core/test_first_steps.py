@@ -29,7 +29,9 @@ def contracts(tmp_path: Path) -> Contracts:
     """The contracts once the page's `contract new` was typed."""
     rules = tmp_path / "rules"
     copytree(ROOT / "schemas", rules)
-    (typed,) = re.findall(r"^postroom (contract new .*?--write-catalogue)$", PAGE, re.DOTALL | re.MULTILINE)
+    (typed,) = re.findall(
+        r"^postroom (contract new .*?--write-catalogue) < /dev/null$", PAGE, re.DOTALL | re.MULTILINE
+    )
     settings.cache_clear()
     assert run([*shlex.split(typed.replace("\\\n", " ")), "--contracts", str(rules)]) == 0
     settings.cache_clear()
