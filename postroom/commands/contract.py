@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PROBLEM_COLUMNS = ("file", "field", "reason", "why", "mend")
 REGISTERED_COLUMNS = ("type", "subject", "id", "state")
+REGISTERED, ALREADY_THERE = "registered", "already there"
 
 Paths = Annotated[
     list[Path] | None,
@@ -54,6 +55,7 @@ def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
     """
     from postroom.console import say
     from schemas import without_doc
+    from schemas.counted import counted
 
     problems: list[Problem] = []
     for directory, chosen in _chosen(paths):
@@ -63,7 +65,7 @@ def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
             if lacking := without_doc(contract):
                 named = ", ".join(lacking)
                 say(f"hint: {contract.path}: {named}: no `doc`, so no page can say what that is")
-        say(f"{directory}: {_count(len(_contracts(contracts, chosen)), 'sound contract')}")
+        say(f"{directory}: {counted(len(_contracts(contracts, chosen)), 'sound contract')}")
     _show(problems, output)
 
 
@@ -71,7 +73,7 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
     """Register contracts as <type>-value under FULL_TRANSITIVE: all of them, or none if the gate refuses one.
 
     Exit 1 when the gate refuses, 3 when the registry cannot be reached. The same contract again changes
-    nothing.
+    nothing: a table counts those that are there already, JSON has a row for each.
 
     Example: postroom contract register
     """
@@ -96,7 +98,7 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
             "nothing was registered: the registry holds versions that these contracts are not compatible with"
         )
         _show(problems, output)
-    write_rows([_register(contract, registry) for contract in chosen_contracts], output, REGISTERED_COLUMNS)
+    _show_registered([_register(contract, registry) for contract in chosen_contracts], output)
 
 
 def freeze(paths: Paths = None, output: Output = Form.TABLE) -> None:
@@ -220,13 +222,25 @@ def _register(contract: Contract, registry: Registry) -> Mapping[str, object]:
     subject = f"{contract.type}-value"
     known = registry.find(subject, contract.schema)
     schema_id = known if known is not None else registry.register(subject, contract.schema)
-    state = "registered" if known is None else "already there"
+    state = REGISTERED if known is None else ALREADY_THERE
     return {"type": contract.type, "subject": subject, "id": schema_id, "state": state}
+
+
+def _show_registered(rows: list[Mapping[str, object]], output: Form) -> None:
+    """A person reads what was done; a program is told of every contract."""
+    from postroom.console import say
+    from schemas.counted import counted
+
+    done = [row for row in rows if row["state"] == REGISTERED]
+    write_rows(done if output is Form.TABLE else rows, output, REGISTERED_COLUMNS, none="")
+    there = f", {len(rows) - len(done)} already there" if len(rows) > len(done) else ""
+    say(f"{counted(len(done), 'contract')} registered{there}")
 
 
 def _show(problems: list[Problem], output: Form) -> None:
     """Write the problems; exit 1 if there are any."""
     from postroom.console import say
+    from schemas.counted import counted
 
     rows = [
         {"file": p.file, "field": p.field, "reason": p.reason.value, "why": p.why, "mend": p.mend}
@@ -234,10 +248,6 @@ def _show(problems: list[Problem], output: Form) -> None:
     ]
     if rows or output is not Form.TABLE:
         write_rows(rows, output, PROBLEM_COLUMNS)
-    say(_count(len(problems), "problem"))
+    say(counted(len(problems), "problem"))
     if problems:
         raise typer.Exit(Exit.FOUND)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
