@@ -193,7 +193,7 @@ def _committed(admin: Any, groups: Mapping[str, Sequence[str]], where: Sequence[
 def _held_up(where: Sequence[Any]) -> Trouble:
     names = ", ".join(f"{tp.topic}-{tp.partition}" for tp in where[:3])
     return Trouble(
-        f"an open transaction holds up {len(where)} partitions",
+        f"partitions that an open transaction holds up: {len(where)}",
         where=names,
         why=f"nothing of them could be read for {HELD_UP_S_MAX:.0f} s",
         mend="kafka-transactions.sh find-hanging names it",

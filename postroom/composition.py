@@ -13,6 +13,7 @@ from connectors.kafka_topics import Topics
 from connectors.registry import Registry, registry_of
 from connectors.tracing import Tell, untold
 from postroom.config import Settings
+from postroom.console import counted
 from postroom.errors import UserError
 from postroom.look_up import look_up
 from postroom.topics import INTERNAL_TOPICS, wanted_topics
@@ -123,7 +124,7 @@ def require_topics(settings: Settings, stack: Stack, rules: Rules) -> None:
     if changes:
         shown = ", ".join(sorted({change.topic for change in changes})[:5])
         raise UserError(
-            f"{len(changes)} topics are not as planned",
+            f"{counted(len(changes), 'topic is', 'topics are')} not as planned",
             where=stack.kafka,
             why=f"{shown}{' …' if len(changes) > 5 else ''}",
             mend="`postroom topics plan` shows the difference, `postroom topics apply` makes it so",

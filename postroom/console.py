@@ -18,6 +18,13 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is where words leave
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """How many, with the words for one or for several: `no file`, `1 file`, `2 files`; `many` where another
+    `s` does not make it.
+    """
+    return f"{number or 'no'} {one if number < 2 else many or one + 's'}"
+
+
 def complain(error: UserError) -> None:
     """Say what is wrong, where, why and how to mend it."""
     say(f"error: {error.what}")

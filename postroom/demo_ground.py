@@ -17,7 +17,7 @@ from connectors.registry import Registry
 from connectors.state_files import locked
 from postroom.composition import load_rules_files, register_views
 from postroom.config import Settings
-from postroom.console import ConsoleReport, say
+from postroom.console import ConsoleReport, counted, say
 from postroom.errors import Exit, UserError
 from postroom.interruption import Interruption
 from postroom.kafka_plan import apply, wanted_of
@@ -83,7 +83,7 @@ def registered(
         raise UserError(
             "the gate refuses the contracts",
             where=str(current.contracts_dir),
-            why=f"{len(problems)} problems, the first: {problems[0].file}: {problems[0].why}",
+            why=f"{counted(len(problems), 'problem')}, the first: {problems[0].file}: {problems[0].why}",
             mend="`postroom contract check` names each of them",
         )
     for contract in contracts.by_type.values():

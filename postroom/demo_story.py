@@ -17,6 +17,7 @@ from connectors import Stack
 from connectors.kafka_reader import TopicReader
 from connectors.kafka_views import AvroReader, ReadRecord
 from connectors.registry import Registry
+from postroom.console import counted
 from postroom.demo_citizen import Rosa
 from postroom.demo_ground import Worker
 from postroom.demo_page import DATA_COLUMN, Page, seconds
@@ -186,9 +187,10 @@ class Story:
         )
         self._show(paid.record)
         page.say(f"It rests on {agreement.basis.value}: {agreement.gateway}.")
+        taken = counted(retractions, "retraction")
         page.say(
-            f"So the withdrawal took nothing from it: {retractions} retractions under this key. For housing "
-            f"support, where she withdrew, the new amount led to {again} records."
+            f"So the withdrawal took nothing from it: {taken} under this key. For housing "
+            f"support, where she withdrew, the new amount led to {counted(again, 'record')}."
         )
 
     def _await_view(self, agreement: str, wanted: Callable[[ReadRecord], bool], what: str) -> Seen:

@@ -162,7 +162,7 @@ def write(found: Findings, output: Form) -> None:
 
 def tell(found: Findings) -> None:
     """Sum it up in words, and say what comes next."""
-    from postroom.console import say
+    from postroom.console import counted, say
 
     if found.faults:
         say(
@@ -171,7 +171,8 @@ def tell(found: Findings) -> None:
     if found.file:
         say(f"the file would be refused as a whole: {found.file['problem']}; {found.file['mend']}")
     if (counts := found.counts) is not None and not found.file:
-        say(f"{counts.good} rows become events, {counts.bad} are bad, {counts.repeated} are repeated")
+        good, bad = counted(counts.good, "row becomes an event", "rows become events"), counts.bad
+        say(f"{good}, {bad or 'none'} bad, {counts.repeated or 'none'} repeated")
         if counts.bad_percent > found.refuse_above_percent:
             say(f"more than {found.refuse_above_percent:g} % is bad: nothing of the file would be published")
         elif counts.bad:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from postroom.console import counted
 from postroom.errors import Exit, UserError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def contracts_at(directory: Path) -> Contracts:
         first, count = problems.problems[0], len(problems.problems)
         raise UserError(
             "the contracts are not in order",
-            where=f"{directory}, {count} problem{'s' if count > 1 else ''}",
+            where=f"{directory}, {counted(count, 'problem')}",
             why=f"{first.file}: {first.field}: {first.reason}"
             if first.field
             else f"{first.file}: {first.reason}",

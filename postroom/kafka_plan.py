@@ -12,6 +12,7 @@ from connectors.kafka_quotas import QuotaChange, Quotas
 from connectors.kafka_topics import Change, Topics, WantedTopic
 from postroom.access import ours, roles
 from postroom.config import Settings
+from postroom.console import counted
 from postroom.quotas import wanted_quotas
 from postroom.topics import wanted_topics
 from schemas import Agreement, Contracts
@@ -19,7 +20,7 @@ from schemas import Agreement, Contracts
 COLUMNS = ("kind", "name", "action", "setting", "now", "wanted")
 NO_AUTHORIZER = (
     "this cluster has no authorizer: whoever reaches it may read and write every topic. "
-    "{count} permissions are not kept. A local stack is like that until `postroom down` and "
+    "{permissions} not kept. A local stack is like that until `postroom down` and "
     "`postroom up --secure`; for a cluster of your own, docs/security.md"
 )
 TOLD_MAX = 5
@@ -60,13 +61,14 @@ class Differences:
 
     def among(self, wanted: Wanted) -> str:
         """Say what was compared: where no permissions are kept, none was."""
-        kept = f", {len(wanted.acls)} permissions" if self.acls is not None else ""
-        return f"{len(wanted.topics)} topics{kept}, {len(wanted.quotas)} bounded users"
+        kept = f", {counted(len(wanted.acls), 'permission')}" if self.acls is not None else ""
+        return f"{counted(len(wanted.topics), 'topic')}{kept}, {counted(len(wanted.quotas), 'bounded user')}"
 
     def remarks(self, wanted: Wanted) -> list[str]:
         """Say what no plan changes and somebody should know."""
         if self.acls is None:
-            return [NO_AUTHORIZER.format(count=len(wanted.acls))]
+            kept = counted(len(wanted.acls), "permission is", "permissions are")
+            return [NO_AUTHORIZER.format(permissions=kept)]
         names = {topic.name for topic in wanted.topics}
         foreign = [acl for acl in self.acls.foreign if any(acl.covers("topic", name) for name in names)]
         return [

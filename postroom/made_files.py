@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from postroom.console import say
+from postroom.console import counted, say
 from postroom.errors import Exit, UserError
 from postroom.output import Form, write_rows
 
@@ -28,7 +28,7 @@ def build(wanted: Mapping[str, str], directory: Path, output: Form) -> None:
     changes = write(wanted, directory)
     if changes or output is not Form.TABLE:
         write_rows([{"file": name, "what": what} for name, what in changes], output, COLUMNS)
-    say(f"{len(wanted)} files in {directory}, {len(changes) or 'none'} of them changed")
+    say(f"{counted(len(wanted), 'file')} in {directory}, {len(changes) or 'none'} of them changed")
 
 
 def check(wanted: Mapping[str, str], directory: Path, output: Form) -> None:
@@ -36,7 +36,7 @@ def check(wanted: Mapping[str, str], directory: Path, output: Form) -> None:
     rows = [{"file": name, "what": what} for name, what in differences(wanted, directory)]
     if rows or output is not Form.TABLE:
         write_rows(rows, output, COLUMNS)
-    say(f"{len(rows) or 'no'} file{'' if len(rows) == 1 else 's'} out of step")
+    say(f"{counted(len(rows), 'file')} out of step")
     if rows:
         raise typer.Exit(Exit.FOUND)
 

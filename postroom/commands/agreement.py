@@ -47,7 +47,7 @@ def check(
     """
     from dataclasses import asdict
 
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.settings import settings
     from schemas import AgreementProblems, load_agreements, load_contracts
 
@@ -61,7 +61,7 @@ def check(
         say(f"{len(problems.problems)} to mend")
         raise typer.Exit(Exit.FOUND) from None
     write_rows([], output, PROBLEM_COLUMNS, none="")
-    say(f"{len(found)} agreements, no problem")
+    say(f"{counted(len(found), 'agreement')}, no problem")
 
 
 def diff(
@@ -81,7 +81,7 @@ def diff(
     --at 2026-06-01T12:00:00Z
     """
     from postroom.composition import TRIAL_SECRET, load_rules_files
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.settings import settings
     from processors.explain import compare_views
     from processors.replay import replay
@@ -97,7 +97,7 @@ def diff(
             views.append(replay(lines, known, agreed, TRIAL_SECRET, at_ms)["views"])
     differences = compare_views(*views)
     write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS, none="")
-    say(f"{len(differences)} field{' differs' if len(differences) == 1 else 's differ'}; persons are counted")
+    say(f"{counted(len(differences), 'field differs', 'fields differ')}; persons are counted")
     for name in _same_version(*sets):
         say(f"{name} has changed and not its version: raise it, disclosures are logged under it")
     if differences:

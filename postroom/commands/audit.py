@@ -46,7 +46,7 @@ def person(
     from connectors import find_stack
     from connectors.kafka_reader import TopicReader
     from postroom.commands.identity import read_nodes
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.installation import require_its_secret
     from postroom.settings import settings
     from processors import DISCLOSURES_TOPIC, Keys
@@ -70,7 +70,7 @@ def person(
         say(NOTHING)
         raise typer.Exit(Exit.FOUND)
     if output is Form.TABLE:
-        say(f"{len(entries)} entries in the disclosure log")
+        say(f"{counted(len(entries), 'entry', 'entries')} in the disclosure log")
 
 
 def as_row(entry: dict[str, Any]) -> dict[str, str]:

@@ -53,9 +53,8 @@ def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
 
     Example: postroom contract check
     """
-    from postroom.console import say
+    from postroom.console import counted, say
     from schemas import without_doc
-    from schemas.counted import counted
 
     problems: list[Problem] = []
     for directory, chosen in _chosen(paths):
@@ -228,8 +227,7 @@ def _register(contract: Contract, registry: Registry) -> Mapping[str, object]:
 
 def _show_registered(rows: list[Mapping[str, object]], output: Form) -> None:
     """A person reads what was done; a program is told of every contract."""
-    from postroom.console import say
-    from schemas.counted import counted
+    from postroom.console import counted, say
 
     done = [row for row in rows if row["state"] == REGISTERED]
     write_rows(done if output is Form.TABLE else rows, output, REGISTERED_COLUMNS, none="")
@@ -239,8 +237,7 @@ def _show_registered(rows: list[Mapping[str, object]], output: Form) -> None:
 
 def _show(problems: list[Problem], output: Form) -> None:
     """Write the problems; exit 1 if there are any."""
-    from postroom.console import say
-    from schemas.counted import counted
+    from postroom.console import counted, say
 
     rows = [
         {"file": p.file, "field": p.field, "reason": p.reason.value, "why": p.why, "mend": p.mend}

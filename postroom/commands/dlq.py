@@ -179,7 +179,7 @@ def _act(
     wait_s: float,
     output: Form,
 ) -> None:
-    from postroom.console import say
+    from postroom.console import counted, say
 
     if not wanted.bounded and not everything:
         raise UserError(f"it is not said what to {action}", mend="name letters, a filter, or --all")
@@ -191,7 +191,7 @@ def _act(
         counts = Counter((each.letter.reason, each.letter.type or "") for each in found)
         rows = [{"reason": r, "type": t, "letters": count} for (r, t), count in sorted(counts.items())]
         write_rows(rows, output, COUNT_COLUMNS, none="")
-        say(f"{len(found)} letters; nothing was asked")
+        say(f"{counted(len(found), 'letter')}; nothing was asked")
         return
     answers = _ask(action, found, who, reason, wait_s)
     write_rows([_answer_row(*answer) for answer in answers], output, ANSWER_COLUMNS, none="")
@@ -203,7 +203,7 @@ def _ask(
 ) -> list[tuple[Request, Decision | None]]:
     """Ask for all of them, with a bar on a terminal."""
     from connectors import find_stack
-    from postroom.console import counting
+    from postroom.console import counted, counting
     from postroom.dead_letters import ask
     from postroom.settings import settings
     from processors.dead_letters import Request
@@ -214,7 +214,7 @@ def _ask(
     ]
     if not requests:
         return []
-    with counting(f"{action} of {len(requests)} letters", len(requests)) as advance:
+    with counting(f"{action} of {counted(len(requests), 'letter')}", len(requests)) as advance:
         return list(ask(find_stack(settings()).access, requests, wait_s, advance))
 
 

@@ -79,7 +79,7 @@ def send(
     import sys
 
     from connectors import find_stack
-    from postroom.console import counting, say
+    from postroom.console import counted, counting, say
     from postroom.files import Files
     from postroom.files_round import logged
     from postroom.lasting import until_told
@@ -93,9 +93,8 @@ def send(
         told = Files(current, find_stack(current)).send(drops or (), bar, stop.is_set)
     for left in told.left:
         say(left)
-    files = "file" if told.published == 1 else "files"
-    rows = "row" if told.rows == 1 else "rows"
-    say(f"{told.published} {files} published; {told.rows} {rows} published, {told.bad_rows} bad put aside")
+    files, rows = counted(told.published, "file"), counted(told.rows, "row")
+    say(f"{files} published; {rows} published, {told.bad_rows} bad put aside")
     if stop.is_set():
         say("stopped on the way; start it again to go on")
     if told.left or told.bad_rows or stop.is_set():

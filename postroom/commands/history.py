@@ -119,8 +119,9 @@ def _write(verdict: Verdict, form: Form) -> None:
         return
     if verdict.findings or form is Form.JSONL:
         write_rows(map(_row, verdict.findings), form, COLUMNS)
+    widest = max(map(len, verdict.checked)) + 1
     for what, count in verdict.checked.items():
-        say(f"{count:>12,} {what}")
+        say(f"{what + ':':<{widest}}{count:>12,}")
     for what in verdict.unchecked:
         say(f"not checked: {what}")
     kinds = ", ".join(f"{count:,} {anomaly}" for anomaly, count in verdict.counts.items())

@@ -94,8 +94,9 @@ def retry() -> None:
 
     Example: postroom notify retry
     """
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.notify import journal_of
     from postroom.settings import settings
 
-    say(f"{journal_of(settings()).retry(time.time())} notices are due again")
+    again = journal_of(settings()).retry(time.time())
+    say(f"{counted(again, 'notice is', 'notices are')} due again")

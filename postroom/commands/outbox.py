@@ -81,10 +81,10 @@ def retry(reason: OnlyReason = None) -> None:
     Example: postroom outbox retry --reason unknown-type
     """
     from connectors.postgres.outbox import OutboxTable
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.postgres import database_for
     from postroom.settings import settings
 
     with database_for(settings(), "outbox").connection() as connection:
         count = OutboxTable(connection).retry(reason)
-    say(f"{count} rows are due again")
+    say(f"{counted(count, 'row is', 'rows are')} due again")

@@ -143,11 +143,11 @@ class Tally:
 
     def write(self, *, dry_run: bool) -> None:
         """Write the counts in the form that was asked for."""
-        from postroom.console import say
+        from postroom.console import counted, say
 
         for told, (count, last) in self.alike.items():
             if count > ALIKE_TOLD:
-                more = f"{count - ALIKE_TOLD} more lines, the last of them {last}"
+                more = f"{counted(count - ALIKE_TOLD, 'more line')}, the last of them {last}"
                 say(f"{more}: {told}\n  `-o jsonl` names each of them")
         counts: dict[str, Any] = {"published": self.published.total(), "refused": self.refused.total()}
         counts |= {"warned": self.warned} if self.warned else {}

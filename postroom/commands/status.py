@@ -101,7 +101,7 @@ def document(found: Snapshot) -> dict[str, Any]:
 
 
 def _write(found: Snapshot, output: Form) -> None:
-    from postroom.console import say
+    from postroom.console import counted, say
 
     told = document(found)
     if output is Form.JSON:
@@ -126,9 +126,10 @@ def _write(found: Snapshot, output: Form) -> None:
         _say_where()
         return
     if found.stages:
+        letters, owed = told["dead_letters"]["open"], told["obligations"]["overdue"]
         say(
-            f"{told['dead_letters']['open']} dead letters open, {told['obligations']['overdue']} obligations "
-            f"overdue, {told['disputes']} pairs disputed"
+            f"{counted(letters, 'dead letter')} open, {counted(owed, 'obligation')} overdue, "
+            f"{counted(told['disputes'], 'pair')} disputed"
         )
         say(f"the installation's secret has the fingerprint {found.secret or '(none recorded yet)'}")
     for hint in found.hints:

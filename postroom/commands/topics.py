@@ -31,7 +31,7 @@ def plan(output: Output = Form.TABLE) -> None:
     Example: postroom topics plan
     """
     from postroom import kafka_plan
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.errors import Exit
 
     access, wanted = _wanted()
@@ -40,7 +40,7 @@ def plan(output: Output = Form.TABLE) -> None:
     write_rows(rows, output, kafka_plan.COLUMNS, none="")
     for remark in differences.remarks(wanted):
         say(remark)
-    say(f"{len(rows) or 'no'} differences among {differences.among(wanted)}")
+    say(f"{counted(len(rows), 'difference')} among {differences.among(wanted)}")
     if rows:
         raise typer.Exit(Exit.FOUND)
 
@@ -54,7 +54,7 @@ def apply(output: Output = Form.TABLE) -> None:
     Example: postroom topics apply
     """
     from postroom import kafka_plan
-    from postroom.console import say
+    from postroom.console import counted, say
 
     access, wanted = _wanted()
     differences = kafka_plan.apply(access, wanted)
@@ -62,7 +62,7 @@ def apply(output: Output = Form.TABLE) -> None:
     write_rows(rows, output, kafka_plan.COLUMNS, none="")
     for remark in differences.remarks(wanted):
         say(remark)
-    say(f"{len(rows) or 'no'} changes made: {differences.among(wanted)} as planned")
+    say(f"{counted(len(rows), 'change')} made: {differences.among(wanted)} as planned")
 
 
 def _wanted() -> tuple[KafkaAccess, Wanted]:

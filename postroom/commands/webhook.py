@@ -61,12 +61,12 @@ def check(
     """
     import asyncio
 
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.settings import settings
     from postroom.webhook import ask_each, endpoints_of
 
     found = endpoints_of(settings())
-    say(f"{len(found)} endpoints, nothing wrong with the file")
+    say(f"{counted(len(found), 'endpoint')}, nothing wrong with the file")
     if not ask:
         return
     problems = asyncio.run(ask_each(settings(), found))
@@ -184,7 +184,7 @@ def forget(
 
     Example: postroom webhook forget leeds-housing --yes
     """
-    from postroom.console import say
+    from postroom.console import counted, say
     from postroom.settings import settings
     from postroom.webhook import endpoints_of, journal_of
 
@@ -199,7 +199,8 @@ def forget(
             mend="take it out of the file of webhooks first",
         )
     if not yes:
-        say(f"{journal.held_count(name)} keys may be held by its receiver; --yes forgets them")
+        held = counted(journal.held_count(name), "key")
+        say(f"{held} may be held by its receiver; --yes forgets what is known of them")
         raise typer.Exit(Exit.FOUND)
     journal.forget(name)
     say(f"{name} is forgotten")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from connectors.kafka_facts import ClusterFacts
+from postroom.console import counted
 from postroom.doctor.finding import Finding, fault, note, warning
 from postroom.doctor.ground import Ground
 from postroom.doctor.room import too_little
@@ -96,7 +97,7 @@ def replication(ground: Ground) -> Iterator[Finding]:
         few = [each.name for each in cluster.topics.values() if each.replicas_min < COPIES]
         if few:
             yield _graver(ground, fault)(
-                f"{len(few)} topics have fewer than three replicas",
+                f"{counted(len(few), 'topic has', 'topics have')} fewer than three replicas",
                 shown(few),
                 "the loss of one broker loses or stops what was acknowledged",
                 _by_three(
@@ -112,7 +113,7 @@ def replication(ground: Ground) -> Iterator[Finding]:
         ]
         if weak:
             yield fault(
-                f"{len(weak)} topics acknowledge what a single replica has",
+                f"{counted(len(weak), 'topic acknowledges', 'topics acknowledge')} what a single replica has",
                 shown(weak),
                 "min.insync.replicas is 1: an acknowledged event may be lost with that broker",
                 "kafka-configs.sh --alter --entity-type topics --entity-name … --add-config "
@@ -125,7 +126,7 @@ def replication(ground: Ground) -> Iterator[Finding]:
         ]
         if stuck:
             yield fault(
-                f"{len(stuck)} topics want more replicas in sync than they have",
+                f"{counted(len(stuck), 'topic wants', 'topics want')} more replicas in sync than there are",
                 shown(stuck),
                 "nobody can write there: every acknowledged write is refused",
                 "lower min.insync.replicas to one less than the number of replicas",
@@ -138,7 +139,7 @@ def health(ground: Ground) -> Iterator[Finding]:
         leaderless = [each.name for each in cluster.topics.values() if each.leaderless]
         if leaderless:
             yield fault(
-                f"{len(leaderless)} topics have partitions without a leader",
+                f"{counted(len(leaderless), 'topic has', 'topics have')} partitions without a leader",
                 shown(leaderless),
                 "nobody can read or write them until a broker with a replica is back",
                 "start the brokers that are down",
@@ -146,7 +147,7 @@ def health(ground: Ground) -> Iterator[Finding]:
         behind = [each.name for each in cluster.topics.values() if each.behind]
         if behind:
             yield warning(
-                f"{len(behind)} topics have replicas that are not in sync",
+                f"{counted(len(behind), 'topic has', 'topics have')} replicas that are not in sync",
                 shown(behind),
                 "one more loss may stop them",
                 "`kafka-topics.sh --describe --under-replicated-partitions` names the broker",

@@ -10,6 +10,7 @@ from connectors import Trouble
 from connectors.certificate_ends import End, ends_in
 from postroom.composition import STAGES
 from postroom.config import read_private
+from postroom.console import counted
 from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, Severity, fault, note, warning
 from postroom.doctor.ground import Ground
@@ -69,7 +70,7 @@ def contracts(ground: Ground) -> Iterator[Finding]:
     _, problems = check_directory(directory)
     if problems:
         yield fault(
-            f"the gate refuses {len(problems)} things about the contracts",
+            f"the gate refuses {counted(len(problems), 'thing')} about the contracts",
             shown({str(problem.file) for problem in problems}),
             "nothing is registered past it, so no change of a contract can go out",
             "`postroom contract check`",
@@ -81,7 +82,7 @@ def agreements(ground: Ground) -> Iterator[Finding]:
     ended = [name for name, each in ground.agreements.items() if each.valid_until <= ground.now_ms]
     if ended:
         yield note(
-            f"{len(ended)} agreements have ended",
+            f"{counted(len(ended), 'agreement has', 'agreements have')} ended",
             shown(ended),
             "their views are withdrawn and nothing is shared under them",
             "a new version of the file with a later end, or remove it when its obligations are settled",
@@ -91,7 +92,7 @@ def agreements(ground: Ground) -> Iterator[Finding]:
     ]
     if ending:
         yield warning(
-            f"{len(ending)} agreements end within thirty days",
+            f"{counted(len(ending), 'agreement ends', 'agreements end')} within thirty days",
             shown(ending),
             "every view under them is withdrawn at that moment (V8)",
             "agree on a new version, or let the subscriber know",
@@ -209,11 +210,11 @@ def _expiry(ground: Ground, end: End) -> Iterator[Finding]:
     if left_ms <= 0:
         why = "nobody who checks it believes it: lines that are open go on, no new one is made"
         mend = "renew it, and have what serves it take it up (docs/runbooks/PostroomCertificateEnded.md)"
-        yield fault(f"a certificate ended {-left_ms // DAY_MS} days ago", where, why, mend)
+        yield fault(f"a certificate ended {counted(-left_ms // DAY_MS, 'day')} ago", where, why, mend)
     elif left_ms < SOON_MS:
         why = "then clients are refused, all at once"
         mend = "renew it (docs/runbooks/PostroomCertificateEnds.md)"
-        yield warning(f"a certificate ends in {left_ms // DAY_MS} days", where, why, mend)
+        yield warning(f"a certificate ends in {counted(left_ms // DAY_MS, 'day')}", where, why, mend)
 
 
 def gateway(ground: Ground) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from connectors.kafka_groups import GroupFacts
+from postroom.console import counted
 from postroom.doctor.cluster import shown
 from postroom.doctor.finding import Finding, fault, note, warning
 from postroom.doctor.ground import Ground
@@ -21,15 +22,22 @@ REGISTRY_MS_MAX = 3_000
 """Its clock is told in whole seconds, and the answer takes its time."""
 SHELLS: Mapping[str, str] = {"faust": "faust", "postroom-tasks": "plain"}
 """What the group's protocol says of the shell that its workers run under."""
-ACTIONS: Mapping[str, tuple[str, str, str]] = {
-    "create": ("{} topics are missing", "workers do not start without them", "postroom topics apply"),
+ACTIONS: Mapping[str, tuple[str, str, str, str]] = {
+    "create": (
+        "topic is missing",
+        "topics are missing",
+        "workers do not start without them",
+        "postroom topics apply",
+    ),
     "refuse": (
-        "{} topics have another number of partitions than is planned",
+        "topic has another number of partitions than is planned",
+        "topics have another number of partitions than is planned",
         "keys and state would be looked for where they are not, so workers refuse to start",
         "set POSTROOM_PARTITIONS to what the topics have",
     ),
     "configure": (
-        "{} settings of topics are not as planned",
+        "setting of topics is not as planned",
+        "settings of topics are not as planned",
         "retention, compaction and the broker's timestamps are promises (E2, V1, V7)",
         "postroom topics plan, then postroom topics apply",
     ),
@@ -39,14 +47,14 @@ ACTIONS: Mapping[str, tuple[str, str, str]] = {
 def topics(ground: Ground) -> Iterator[Finding]:
     """What `topics plan` shows, one finding for each kind of difference."""
     changes = ground.differences.topics if ground.differences else []
-    for action, (what, why, mend) in ACTIONS.items():
+    for action, (one, many, why, mend) in ACTIONS.items():
         found = [
             change.topic if action != "configure" else f"{change.topic} {change.setting}"
             for change in changes
             if change.action == action
         ]
         if found:
-            yield fault(what.format(len(found)), shown(found), why, f"`{mend}`")
+            yield fault(counted(len(found), one, many), shown(found), why, f"`{mend}`")
 
 
 def permissions(ground: Ground) -> Iterator[Finding]:
@@ -69,8 +77,9 @@ def permissions(ground: Ground) -> Iterator[Finding]:
     if acls.changes:
         missing = sum(change.action == "grant" for change in acls.changes)
         surplus = len(acls.changes) - missing
+        lacking = counted(missing, "permission is", "permissions are")
         yield fault(
-            f"{missing} permissions are missing and {surplus} too many",
+            f"{lacking} missing and {surplus or 'none'} too many",
             where,
             "somebody cannot do what the contracts let them, or can what they do not",
             "`postroom topics plan`, then `postroom topics apply`",
@@ -79,7 +88,7 @@ def permissions(ground: Ground) -> Iterator[Finding]:
     foreign = [str(acl.user) for acl in acls.foreign if any(acl.covers("topic", name) for name in names)]
     if foreign:
         yield warning(
-            f"users that are not ours have {len(foreign)} permissions on our topics",
+            f"users that are not ours have {counted(len(foreign), 'permission')} on our topics",
             shown(set(foreign)),
             "no agreement says so, and no plan takes it away",
             "`postroom topics plan` names them; take them away by `kafka-acls.sh --remove`",
@@ -91,7 +100,7 @@ def bounds(ground: Ground) -> Iterator[Finding]:
     quotas = ground.differences.quotas if ground.differences else []
     if quotas and ground.differences is not None and ground.differences.acls is not None:
         yield warning(
-            f"{len(quotas)} bounds of users are not as planned",
+            f"{counted(len(quotas), 'bound of users is', 'bounds of users are')} not as planned",
             shown({change.user for change in quotas}),
             "one publisher or subscriber may hold up all others",
             "`postroom topics apply`",
@@ -104,9 +113,11 @@ def workers(ground: Ground) -> Iterator[Finding]:
     if idle:
         waiting = sum(map(_to_do, idle))
         yield (fault if waiting else warning)(
-            f"no worker runs {len(idle)} stages",
+            f"no worker runs {counted(len(idle), 'stage')}",
             shown(group.group for group in idle),
-            f"{waiting} offsets wait: withdrawals too (V7)" if waiting else "the next event would wait (V7)",
+            f"{counted(waiting, 'offset waits', 'offsets wait')}: withdrawals too (V7)"
+            if waiting
+            else "the next event would wait (V7)",
             "`postroom run all`, one for each core; its log says why if it ends",
         )
     for group in ground.groups.values():
@@ -175,15 +186,16 @@ def lag(ground: Ground) -> Iterator[Finding]:
     for group in ground.groups.values():
         if group.members and group.lag_records > LAG_RECORDS_MAX:
             yield warning(
-                f"the stage is {group.lag_records} offsets behind",
+                f"the stage is {counted(group.lag_records, 'offset')} behind",
                 group.group,
                 "withdrawals wait in the same line as everything else (V7)",
                 "`postroom watch` shows whether it catches up; more workers, up to the number of partitions",
             )
         lost = {where: count for where, count in group.lost.items() if count > 0}
         if lost:
+            gone = counted(sum(lost.values()), "offset was", "offsets were")
             yield fault(
-                f"{sum(lost.values())} offsets were deleted before the stage had read them",
+                f"{gone} deleted before the stage had read that far",
                 shown(f"{topic}-{partition}" for topic, partition in lost),
                 "retention, or somebody, was faster than the workers: events are missing (V6)",
                 "ask the departments to publish that time again (E1); mend the retention: "
@@ -226,23 +238,25 @@ def registered(ground: Ground) -> Iterator[Finding]:
     if registry is None:
         return
     if registry.unregistered:
+        lacking = counted(len(registry.unregistered), "contract is", "contracts are")
         yield fault(
-            f"{len(registry.unregistered)} contracts are not registered as they are in the files",
+            f"{lacking} not registered as in the files",
             shown(registry.unregistered),
             "publishers cannot write by them, and workers wait before they take them up (E6)",
             "`postroom contract check`, then `postroom contract register`",
         )
     if registry.views_unregistered:
         yield note(
-            f"{len(registry.views_unregistered)} views are not registered yet",
+            f"{counted(len(registry.views_unregistered), 'view is', 'views are')} not registered yet",
             shown(registry.views_unregistered),
             "a worker does so when it starts, or takes the agreement up (V1)",
             "`postroom run all`",
         )
     for level in sorted(set(registry.loose.values())):
         subjects = [name for name, found in registry.loose.items() if found == level]
+        held = counted(len(subjects), "subject is", "subjects are")
         yield fault(
-            f"{len(subjects)} subjects are held to {level or 'no rule of their own'}",
+            f"{held} held to {level or 'no rule of the kind'}",
             shown(subjects),
             "without FULL_TRANSITIVE a version may come that readers or history cannot read (E6, V1)",
             "`postroom contract register` sets it for contracts, a worker's start for views; if it says "

@@ -63,7 +63,7 @@ class Counts:
             last = sent.number - 1  # what came before was deleted with the front
         last = last or 0
         if sent.number > last + 1:
-            text = f"{sent.number - last - 1} messages of {sent.sender} are missing before this one"
+            text = f"missing before this one, of {sent.sender}: {sent.number - last - 1}"
             self.findings.add(Anomaly.LOST_EVENT, place, text)
         elif sent.number <= last:
             text = f"number {sent.number} of {sent.sender} again, after number {last}"
@@ -128,5 +128,5 @@ class Counts:
             return
         if (last or 0) < count:
             to = f"{where[0]}-{where[1]}"
-            text = f"{sender} committed {count} messages to {to}, of which {last or 0} are there"
+            text = f"messages that {sender} committed to {to}: {count}, of which {last or 0} are there"
             self.findings.add(Anomaly.LOST_EVENT, place, text)

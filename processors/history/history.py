@@ -239,7 +239,7 @@ class History:
                 said.append(what.format(" and ".join(gone)))
         if self._foreign:
             said.append(
-                f"{self._foreign} records between stages that no task of ours wrote: no stage reads them"
+                f"records between stages that no task of ours wrote, and no stage reads: {self._foreign}"
             )
         return said
 

@@ -1,6 +1,6 @@
 """Numbers with the words that go with them."""
 
-from schemas.counted import counted
+from postroom.console import counted
 
 
 def test_one_is_singular_and_so_is_none():

@@ -107,7 +107,7 @@ def test_a_cluster_that_keeps_no_permissions_is_said_to_be_one():
     assert differences.rows() == []
     (said,) = differences.remarks(WANTED)
     assert "no authorizer" in said
-    assert "1 permissions are not kept" in said
+    assert "1 permission is not kept" in said
 
 
 def test_bounds_are_set_changed_and_taken_away():

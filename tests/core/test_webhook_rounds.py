@@ -220,7 +220,7 @@ def test_an_endpoint_is_forgotten_only_after_it_left_the_file(operator: Journal,
     file = tmp_path / "webhooks.yaml"
     file.write_text(file.read_text().replace("  leeds:", "  other:"))
     assert run(["webhook", "forget", "leeds"]) == 1
-    assert "1 keys" in capsys.readouterr().err
+    assert "1 key may" in capsys.readouterr().err
     assert run(["webhook", "forget", "leeds", "--yes"]) == 0
     assert operator.standing("leeds") is None
     assert operator.held_count("leeds") == 0

@@ -148,14 +148,14 @@ def test_on_a_spoiled_installation_exactly_the_faults_are_found(own: Installatio
             ("certificates", "fault", told_of(found, "certificates")),
             ("gateway", "fault", "the file of clients is wrong"),
             ("stores", "warning", "a local store cannot be opened"),
-            ("replication", "fault", "topics want more replicas in sync than they have"),
+            ("replication", "fault", "topic wants more replicas in sync than there are"),
             ("unclean-election", "fault", "a replica that is behind may become leader"),
-            ("topics", "fault", "topics are missing"),
-            ("topics", "fault", "settings of topics are not as planned"),
-            ("registered", "fault", "subjects are held to NONE"),
+            ("topics", "fault", "topic is missing"),
+            ("topics", "fault", "setting of topics is not as planned"),
+            ("registered", "fault", "subject is held to NONE"),
             ("workers", "warning", told_of(found, "workers")),
             ("shells", "fault", "a consumer that is no worker is in a stage's group"),
-            ("lag", "fault", "offsets were deleted before the stage had read them"),
+            ("lag", "fault", "offsets were deleted before the stage had read that far"),
         ]
     )
     assert "POSTROOM_KAFKAA" in told_of(found, "settings")

@@ -198,7 +198,10 @@ def test_register_is_all_or_nothing_against_the_registrys_own_versions(
     again = json.loads(command("register", str(directory), "-o", "json").stdout)
     assert [row["state"] for row in again] == ["already there"]
     read_by_a_person = command("register", str(directory))
-    assert (read_by_a_person.stdout, read_by_a_person.stderr) == ("", "no contract registered, 1 already there\n")
+    assert (read_by_a_person.stdout, read_by_a_person.stderr) == (
+        "",
+        "no contract registered, 1 already there\n",
+    )
 
     write(directory, {good: record(NAME), bad: record(NAME, BROKEN)})
     done = command("register", str(directory), "-o", "json")
