@@ -8,7 +8,7 @@ from producers.citizens import disordered, in_order_of_time, lives
 from producers.departments import Event
 from producers.files import Line, read_lines, to_lines
 from producers.publisher import BrokerUnreachable, NotPublished, Published, Publisher, connect, disconnect
-from producers.ready import Ready, Reason, Refused, Undelivered, make_ready
+from producers.ready import Ready, Reason, Refused, Undelivered, make_ready, mend_of, remedies
 from producers.reused import Seen, reused
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Undelivered",
     "Refused",
     "make_ready",
+    "mend_of",
+    "remedies",
     "Seen",
     "reused",
     # to Kafka

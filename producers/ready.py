@@ -86,6 +86,32 @@ def refuse(reason: Reason, why: str, type_: str | None = None, mend: str | None 
     return Refused(reason, why, mend, type_)
 
 
+class Remedy(NamedTuple):
+    """One thing to do about a line, and the problems that it mends."""
+
+    reason: Reason
+    mend: str
+    problems: list[Found]
+
+
+def remedies(refused: Refused) -> list[Remedy]:
+    """What there is to do about a line: about its own reason first, then about the others in E7's order."""
+    found = [Remedy(refused.reason, refused.mend, [])]
+    for problem in sorted(refused.problems, key=lambda each: list(Rejection).index(each.reason)):
+        mend = mend_of(refused, problem)
+        if mend != found[-1].mend or problem.reason is not found[-1].reason:
+            found.append(Remedy(problem.reason, mend, []))
+        found[-1].problems.append(problem)
+    return found
+
+
+def mend_of(refused: Refused, problem: Found) -> str:
+    """What to do about one problem of a line: of the attributes each is written in its own way."""
+    if problem.reason is refused.reason and problem.reason is not Rejection.UNDECODABLE:
+        return refused.mend
+    return how_to_mend(problem)
+
+
 def make_ready(
     line: bytes | None,
     contracts: Contracts,

@@ -35,7 +35,7 @@ from .cloudevents import (
 from .cloudevents import from_headers as cloudevent_from_headers
 from .cloudevents import from_json as cloudevent_from_json
 from .contract import STATES, AttributeField, Contract, IdentifierField, Kind, Role
-from .diagnosis import IN_A_FILE, Bounds, Door, Found, diagnose, how_to_mend, json_path, key_twice
+from .diagnosis import IN_A_FILE, Bounds, Door, Found, diagnose, how_to_mend, json_path, keys_twice
 from .gate import (
     History,
     Version,
@@ -68,7 +68,7 @@ __all__ = [
     "ATTRIBUTES_BYTES_MAX", "EARLIEST_MS", "EVENT_BYTES_MAX", "FUTURE_MS_MAX", "owner_of", "parse_type",
     "to_headers", "trace_or_none", "warnings",
     # JSON
-    "KeyTwice", "json_path", "json_value", "key_twice",
+    "KeyTwice", "json_path", "json_value", "keys_twice",
     # Avro
     "AvroType", "ContractMismatch", "Plain", "PlainCodec", "SchemaInvalid", "frame", "unframe",
     # contracts

@@ -123,10 +123,16 @@ def diagnose(line: bytes | None, contracts: Contracts, at_ms: int, bounds: Bound
     if line is None or len(line) > bounds.value_bytes:
         yield Found("$", f"expected at most {bounds.value_bytes} bytes", Rejection.OVERSIZED)
         return
-    parsed = _parsed(line)
-    if isinstance(parsed, Found):
-        yield parsed
-        return
+    parsed, twice = _parsed(line)
+    yield from twice
+    if parsed is not None:
+        found = _problems(parsed, contracts, at_ms, bounds)
+        yield from (each for each in found if not any(_rests_on(each.path, one.path) for one in twice))
+
+
+def _problems(
+    parsed: Mapping[str, object], contracts: Contracts, at_ms: int, bounds: Bounds
+) -> Iterator[Found]:
     event, broken = _attributes(parsed)
     if event.attributes_bytes > bounds.attributes_bytes:
         problem = f"expected attributes of at most {bounds.attributes_bytes} bytes, without `time`"
@@ -175,28 +181,45 @@ def _whole(problem: str, door: Door) -> str:
     return door.utf8 if problem.startswith(_NO_UTF8) else door.one
 
 
-def _parsed(line: bytes) -> dict[str, object] | Found:
-    """The JSON object of a line, or why there is none."""
+def _parsed(line: bytes) -> tuple[dict[str, object] | None, tuple[Found, ...]]:
+    """The JSON object of a line, or why there is none; where keys stand twice, both: the last value of each
+    lets the rest be looked at.
+    """
+    twice: tuple[Found, ...] = ()
     try:
-        parsed = json_value(line)
-    except KeyTwice as twice:
-        return key_twice(twice)
+        try:
+            parsed = json_value(line)
+        except KeyTwice as keys:
+            twice, parsed = keys_twice(keys), msgspec.json.decode(line)
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
         begins = (what for beginning, what in _BEGINNINGS.items() if line.startswith(beginning))
         said = "expected JSON, and nothing is there" if not line.strip() else f"expected JSON: {error}"
-        return Found("$", next(begins, said), Rejection.UNDECODABLE)
+        return _nothing(next(begins, said))
     except UnicodeDecodeError:
-        return Found("$", _NO_UTF8, Rejection.UNDECODABLE)
+        return _nothing(_NO_UTF8)
     except RecursionError:
-        return Found("$", "expected JSON that is not nested without end", Rejection.UNDECODABLE)
+        return _nothing("expected JSON that is not nested without end")
     if not isinstance(parsed, dict):
-        return Found("$", _AN_ARRAY if isinstance(parsed, list) else _NO_OBJECT, Rejection.UNDECODABLE)
-    return parsed
+        return _nothing(_AN_ARRAY if isinstance(parsed, list) else _NO_OBJECT)
+    return parsed, twice
 
 
-def key_twice(twice: KeyTwice) -> Found:
-    """What to say of an event in JSON that says a key twice: where."""
-    return Found(json_path(twice.path), _TWICE, Rejection.UNDECODABLE)
+def _nothing(problem: str) -> tuple[None, tuple[Found, ...]]:
+    return None, (Found("$", problem, Rejection.UNDECODABLE),)
+
+
+def keys_twice(twice: KeyTwice) -> tuple[Found, ...]:
+    """What to say of an event in JSON that says keys twice: where each of them stands."""
+    return tuple(Found(json_path(path), _TWICE, Rejection.UNDECODABLE) for path in twice.paths)
+
+
+def _rests_on(path: str, twice: str) -> bool:
+    """Whether what was found at a path was judged by one of two values, of which nobody knows what was meant.
+
+    A type that stands twice leaves nothing to judge the data by.
+    """
+    whole = twice.partition(".*")[0]
+    return whole in ("$.type", path) or path.startswith((f"{whole}.", f"{whole}["))
 
 
 def json_path(steps: Sequence[Step], names_shown_to: int = _NAMES_SHOWN_TO) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import NoReturn
 
 import msgspec
@@ -20,12 +21,18 @@ Step = str | int
 """One step into a value: a key, or a place in a list."""
 
 
-class KeyTwice(msgspec.DecodeError):
-    """A key stands twice in one object; `path` leads to it. The steps of the path are the sender's text."""
+Path = tuple[Step, ...]
+_PATHS_MAX = 100
 
-    def __init__(self, path: tuple[Step, ...]) -> None:
+
+class KeyTwice(msgspec.DecodeError):
+    """Keys stand twice in one object; `paths` lead to them, a hundred at most. Their steps are the sender's
+    text.
+    """
+
+    def __init__(self, *paths: Path) -> None:
         super().__init__("a key stands twice in one object")
-        self.path = path
+        self.paths = paths
 
 
 class _Object(list[tuple[str, object]]):
@@ -67,12 +74,11 @@ def _look_closely(text: bytes) -> None:
 
 
 def _say_where(value: object) -> NoReturn:
-    for path in _twice(value, ()):
-        raise KeyTwice(path)
-    raise AssertionError("an object with a key twice was seen and is gone")
+    # INVARIANT: there is one: an object with a key twice was seen in this text.
+    raise KeyTwice(*islice(dict.fromkeys(_twice(value, ())), _PATHS_MAX))
 
 
-def _twice(value: object, path: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+def _twice(value: object, path: Path) -> Iterator[Path]:
     """The path of every key that its object has said before, in the order of the text."""
     if isinstance(value, _Object):
         seen: set[str] = set()

@@ -22,7 +22,7 @@ from schemas import (
     Rejection,
     how_to_mend,
     json_value,
-    key_twice,
+    keys_twice,
     unframe,
 )
 
@@ -132,9 +132,9 @@ def _data(body: bytes) -> object:
     try:
         return json_value(body)
     except KeyTwice as twice:
-        found = key_twice(KeyTwice(("data", *twice.path)))
-        problem = {"path": found.path, "problem": found.problem}
-        raise Problem(Rejection.UNDECODABLE, how_to_mend(found), problems=[problem]) from None
+        found = keys_twice(KeyTwice(*(("data", *path) for path in twice.paths)))
+        problems = [{"path": each.path, "problem": each.problem} for each in found]
+        raise Problem(Rejection.UNDECODABLE, how_to_mend(found[0]), problems=problems) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _undecodable("the body is not JSON in UTF-8") from None
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from postroom.interruption import Interruption
-    from producers import Line, Seen
+    from producers import Line, Refused, Seen
     from producers.publisher import Result
-    from schemas import Addressees, Contracts
+    from schemas import Addressees, Contracts, Warned
 
 PANEL = "Events"
 COLUMNS = ("type", "published", "refused")
@@ -32,6 +32,8 @@ NO_CONTRACT = "(no contract)"
 ALIKE_TOLD = 5
 """Lines with the very same mistakes that a person is told one by one; the others are counted."""
 ALIKE_KEPT_MAX = 1_000
+PROBLEMS_TOLD = 12
+"""Of one line; more are counted."""
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +102,7 @@ class Tally:
 
     def take(self, results: Iterable[Result]) -> None:
         """Count each result and tell of each refusal."""
-        from producers import Published
+        from producers import Published, mend_of
 
         for result in results:
             if isinstance(result, Published):
@@ -108,24 +110,21 @@ class Tally:
                 if result.warnings:
                     self.warned += 1
                     problems = [each._asdict() for each in result.warnings]
-                    self._tell({"line": result.number, "warning": ODD, "problems": problems})
+                    row = {"line": result.number, "warning": ODD, "problems": problems}
+                    self._tell(row, _of_warnings(result.warnings))
                 continue
             number, refused = result
             # A type without a contract is the file's own text: it is not shown back as a row.
             known = refused.type is not None and refused.type in self.contracts.by_type
             self.refused[refused.type if known and refused.type else NO_CONTRACT] += 1
             row = {"line": number, "reason": refused.reason.value, "why": refused.why, "mend": refused.mend}
-            self._tell(row | {"problems": [each._asdict() for each in refused.problems]})
+            problems = [each._asdict() | {"mend": mend_of(refused, each)} for each in refused.problems]
+            self._tell(row | {"problems": problems}, _of_refused(refused))
 
-    def _tell(self, row: dict[str, Any]) -> None:
+    def _tell(self, row: dict[str, Any], told: str) -> None:
         from postroom.console import say
 
         if self.form is Form.TABLE:
-            if "warning" in row:
-                row = row | {"reason": "warning", "mend": row["warning"]}
-            problems = [f"\n  {each['path']}: {each['problem']}" for each in row["problems"]]
-            why = "" if problems else f": {row['why']}"
-            told = f"{row['reason']}{why}; {row['mend']}" + "".join(problems)
             if self._is_new(told, row["line"]):
                 say(f"line {row['line']}: {told}")
         elif self.form is Form.JSONL:
@@ -161,6 +160,28 @@ class Tally:
             write_rows(rows, self.form, COLUMNS)
         verb = "would be published" if dry_run else "published"
         say(f"{counts['published']} {verb}, {counts['refused']} refused")
+
+
+def _of_warnings(warnings: Iterable[Warned]) -> str:
+    return f"warning; {ODD}" + "".join(f"\n  {path}: {problem}" for path, problem in warnings)
+
+
+def _of_refused(refused: Refused) -> str:
+    """Every reason of a line with what mends it, and below it where: one round should be enough."""
+    from postroom.console import counted
+    from producers import remedies
+
+    told, left = list[str](), PROBLEMS_TOLD
+    for remedy in remedies(refused):
+        if not left:
+            break
+        why = "" if remedy.problems else f": {refused.why}"
+        told.append(f"{'and ' if told else ''}{remedy.reason}{why}; {remedy.mend}")
+        told += [f"  {each.path}: {each.problem}" for each in remedy.problems[:left]]
+        left -= min(left, len(remedy.problems))
+    if more := len(refused.problems) - PROBLEMS_TOLD + left:
+        told.append(f"  and {counted(more, 'more problem')}; `-o jsonl` names each")
+    return "\n".join(told)
 
 
 def _publish(

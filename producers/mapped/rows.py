@@ -182,7 +182,7 @@ def _json_row(place: Place, behind: Place, content: bytes | None) -> Row:
     try:
         cells = json_value(content)
     except KeyTwice as twice:
-        problem = f"has {json_path(twice.path, names_shown_to=1)} twice"
+        problem = f"has {json_path(twice.paths[0], names_shown_to=1)} twice"
         return Row(place, behind, None, content, problem, "write each key once in its object")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Row(place, behind, None, content, "is not JSON in UTF-8", "one object of JSON a line")

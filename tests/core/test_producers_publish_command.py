@@ -110,6 +110,47 @@ def test_every_problem_of_a_line_is_named_by_its_path(publish: Run, tmp_path: Pa
     assert CANARY not in out + err
 
 
+def test_each_reason_of_a_line_is_told_with_what_mends_it(publish: Run, tmp_path: Path):
+    """E7's first is the line's reason; whoever mended that alone would be refused again for the next."""
+    wrong = json.loads(EXAMPLE.read_text().splitlines()[1])
+    wrong |= {"time": "2199-01-01T00:00:00Z", "source": "urn:gov:nobody:x"}
+    wrong["data"] |= {"nino": CANARY}
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(wrong))
+    _, _, err = publish("--dry-run", "wrong.jsonl")
+    heads = [line.partition(";") for line in err.splitlines() if not line.startswith("  ")]
+    assert [head for head, _, _ in heads[:-1]] == [
+        "line 1: not-the-owner",
+        "and identifier-invalid",
+        "and time-in-future",
+    ]
+    assert "contract's owners" in heads[0][2]
+    assert "at its source" in heads[1][2]
+    assert "clock" in heads[2][2]
+    _, out, _ = publish("--dry-run", "wrong.jsonl", "-o", "jsonl")
+    told = json.loads(out.splitlines()[0])["problems"]
+    assert {each["reason"]: each["mend"] for each in told}["identifier-invalid"].endswith("at its source")
+
+
+def test_every_attribute_that_is_wrong_has_advice_of_its_own(publish: Run, tmp_path: Path):
+    """One reason, `undecodable`, and three things to do."""
+    event = json.loads(EXAMPLE.read_text().splitlines()[0]) | {"source": "dwp", "id": "", "time": "noon"}
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(event))
+    _, _, err = publish("--dry-run", "wrong.jsonl")
+    assert all(advice in err for advice in ("an id of its own", "urn:gov:dwp:cis", "2026-03-02T09:00:00Z"))
+
+
+def test_a_line_with_a_hundred_mistakes_is_no_wall_of_text(publish: Run, tmp_path: Path):
+    """A person reads some and how many more there are; a program is told of all."""
+    wrong = json.loads(EXAMPLE.read_text().splitlines()[0])
+    wrong["data"] = {"field_" + "a" * number: 1 for number in range(1, 61)}
+    (tmp_path / "wrong.jsonl").write_text(json.dumps(wrong))
+    _, _, err = publish("--dry-run", "wrong.jsonl")
+    assert len(err.splitlines()) < 20
+    _, out, _ = publish("--dry-run", "wrong.jsonl", "-o", "jsonl")
+    told = json.loads(out.splitlines()[0])["problems"]
+    assert f"and {len(told) - 12} more problems" in err
+
+
 @pytest.mark.parametrize(
     ("change", "mend"),
     [

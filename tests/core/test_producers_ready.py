@@ -86,6 +86,28 @@ def test_a_key_twice_is_told_with_its_place():
     assert answer.mend.startswith("write each key once")
 
 
+def test_a_key_twice_does_not_hide_what_else_is_wrong():
+    """Every key that stands twice is told, and what does not rest on one of them is looked at (E7)."""
+    line = json.dumps(GOOD | {"time": "2199-01-01T00:00:00Z"}).replace('"nino"', '"nino": "x", "nino"')
+    line = line.replace('"id"', '"id": "2", "id"')
+    answer = make_ready(line.encode(), contracts(), T)
+    assert isinstance(answer, Refused)
+    assert answer.reason is Rejection.UNDECODABLE
+    assert [(each.path, each.reason) for each in answer.problems] == [
+        ("$.id", Rejection.UNDECODABLE),
+        ("$.data.nino", Rejection.UNDECODABLE),
+        ("$.time", Rejection.TIME_IN_FUTURE),
+    ]
+
+
+def test_of_a_type_that_stands_twice_nobody_knows_what_the_data_should_be():
+    """So the data is not judged by the one or the other."""
+    line = json.dumps(GOOD | {"data": {}}).replace('"type"', '"type": "uk.gov.no.thing.v1", "type"')
+    answer = make_ready(line.encode(), contracts(), T)
+    assert isinstance(answer, Refused)
+    assert [each.path for each in answer.problems] == ["$.type"]
+
+
 def test_nothing_is_normalised_away():
     """What is on the wire is what the department wrote; intake normalises (I1)."""
     from io import BytesIO
