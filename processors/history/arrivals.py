@@ -8,6 +8,7 @@ without looking at what they say. What is matched is forgotten: in order of time
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +17,7 @@ from processors.dead_letters import Decision, Result
 from processors.history.decoding import task_of
 from processors.history.extent import NOTHING_LEFT_MS, Extent
 from processors.history.findings import Anomaly, Findings, Place
+from processors.history.older import as_read_then
 from processors.intake import STRUCTURED, read_acknowledgement
 from processors.messages import (
     ACKNOWLEDGEMENTS_TOPIC,
@@ -91,6 +93,8 @@ class Arrivals:
         """Messages that came before their record, or never had one."""
         self._early_letters: set[Place] = set()
         self._lettered: set[Place] = set()
+        self._read_then: dict[Place, Name] = {}
+        """What today's rules refuse, with its name by those of its time (`older.py`)."""
         self._pending: Counter[Name] = Counter()
         self._answered: OrderedDict[Name, None] = OrderedDict()
 
@@ -99,18 +103,13 @@ class Arrivals:
     def event(self, record: Record) -> None:
         """Take a record of a department's topic."""
         if record.timestamp_ms > self._since_ms(record.topic, record.partition):
-            self._expect(record, self._name_of_event(record))
+            self._expect(record, self._named(record, self._name_of_event))
 
     def acknowledgement(self, record: Record) -> None:
         """Take a record of a subscriber's."""
         if record.timestamp_ms <= self._since_ms(record.topic, record.partition):
             return
-        word = read_acknowledgement(record.value, self.value_bytes_max)
-        if word is None:
-            self._expect(record, None)
-        else:
-            name = Name(record.topic, record.partition, word.subscriber, word.obligation, word.time_ms)
-            self._expect(record, name)
+        self._expect(record, self._named(record, self._name_of_acknowledgement))
 
     def _since_ms(self, topic: str, partition: int) -> int:
         """From when on both the records of a partition and their answers are there."""
@@ -120,8 +119,24 @@ class Arrivals:
         answers = self._debts_since_ms if topic == ACKNOWLEDGEMENTS_TOPIC else self._answers_since_ms
         return max(answers, stretch.since_ms)
 
+    def _named(self, record: Record, name_of: Callable[[Record], Name | None]) -> Name | None:
+        """The name by today's rules, else by those of its time; None: only a letter can answer it."""
+        name = name_of(record)
+        if name is None and len(record.value or b"") <= self.value_bytes_max:
+            value = as_read_then(record.value)
+            name = None if value is None else name_of(record._replace(value=value))
+            if name is not None:
+                self._read_then[Place(record.topic, record.partition, record.offset)] = name
+        return name
+
+    def _name_of_acknowledgement(self, record: Record) -> Name | None:
+        word = read_acknowledgement(record.value, self.value_bytes_max)
+        if word is None:
+            return None
+        return Name(record.topic, record.partition, word.subscriber, word.obligation, word.time_ms)
+
     def _name_of_event(self, record: Record) -> Name | None:
-        """Name the event as intake would; None if it has no name, so that only a letter can answer it."""
+        """Name the event as intake would; None if it has no name."""
         value = record.value
         if value is not None and len(value) > self.value_bytes_max:
             return None
@@ -186,7 +201,8 @@ class Arrivals:
 
     def letter(self, here: Place, letter: Letter) -> None:
         """Take a dead letter: the answer to the record that it names."""
-        about, name = letter.about(), letter.name()
+        about = letter.about()
+        name = letter.name() or self._read_then.get(about)
         if letter.timestamp_ms <= self._since_ms(letter.topic, letter.partition):
             return
         event = None if letter.source is None or letter.id is None else (letter.source, letter.id)
@@ -257,6 +273,11 @@ class Arrivals:
             self._answered.popitem(last=False)
 
     # -- at the end
+
+    def taken_in_then(self) -> int:
+        """Records that were taken in, and would be refused today."""
+        taken = self._read_then.keys() - self._lettered - self._unanswered.keys()
+        return sum(map(self.extent.has_processed, taken))
 
     def finish(self) -> None:
         """Report what was never answered, and answers to nothing."""

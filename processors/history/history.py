@@ -237,6 +237,11 @@ class History:
             gone = self.extent.shortened(topics)
             if gone:
                 said.append(what.format(" and ".join(gone)))
+        if taken := self._arrivals.taken_in_then():
+            said.append(
+                f"what was meant by records that say a key twice: {taken}, taken in with the last value "
+                "before E3 refused such (ADR 0071)"
+            )
         if self._foreign:
             said.append(
                 f"records between stages that no task of ours wrote, and no stage reads: {self._foreign}"

@@ -21,9 +21,11 @@ from processors.fragment import state_bytes
 from processors.history.decoding import READERS
 from processors.history.extent import Extent
 from processors.history.findings import Anomaly, Findings, Place
+from processors.history.older import as_read_then
 from processors.intake import Intake
 from processors.messages import (
     ASSERTIONS_TOPIC,
+    DEAD_LETTERS_TOPIC,
     DISCLOSURES_TOPIC,
     FRAGMENTS_TOPIC,
     Claims,
@@ -89,6 +91,7 @@ class Replayed:
         """Views that were compared, and views that were left out."""
         self.events = 0
         self._intake = Intake(rules)
+        self._letters_since_ms = extent.since_ms((DEAD_LETTERS_TOPIC,))
         self._said: dict[Place, Said] = {}
         self._rejected: set[Place] = set()
         self._refused: dict[Place, Record] = {}
@@ -114,13 +117,18 @@ class Replayed:
             self._refused.clear()
             return
         place = Place(record.topic, record.partition, record.offset)
-        verdict = self._accept(record)
+        verdict, answered = self._accept(record), self.extent.has_processed(place)
+        if not isinstance(verdict, Said):
+            value = as_read_then(record.value)
+            verdict = verdict if value is None else self._accept(record._replace(value=value))
+            # Whether it was taken in by the rules of its time is known while a dead letter would be there.
+            answered = answered and record.timestamp_ms > self._letters_since_ms
         if not isinstance(verdict, Said):
             self._refused[place] = record
             return
         named = (verdict.subject, *(other for _, other in verdict.pairs))
         self._connected.connect(named)
-        if self.extent.has_processed(place):
+        if answered:
             self._said[place] = verdict
         else:
             self._touched.update(named)
