@@ -226,10 +226,18 @@ async def _partitions(consumer: Any, topic: str) -> int:
 
 
 async def let_go(consumer: Any) -> None:
-    """Stop a consumer whatever has become of the broker."""
+    """Stop a consumer whatever has become of the broker; CancelledError only if the caller is cancelled.
+
+    A fetch that had just failed sleeps; aiokafka cancels it there, awaits it, and its CancelledError comes out.
+    """
     from aiokafka.errors import KafkaError
 
     try:
         await asyncio.wait_for(consumer.stop(), CONNECT_S)
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if caller is None or caller.cancelling():
+            raise
+        await consumer._client.close()  # what would have followed
     except (KafkaError, OSError, TimeoutError):
         return

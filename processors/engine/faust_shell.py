@@ -27,6 +27,7 @@ from faust.transport.drivers import aiokafka as driver
 from mode import Service
 from mode.threads import QueueServiceThread
 
+from processors.engine.consumer_stop import stop_consumer
 from processors.engine.discovery import follow_topics
 from processors.engine.gathering import set_gathering
 from processors.engine.journal import LIBRARIES, say
@@ -40,6 +41,7 @@ PRIVATE: Mapping[Any, Mapping[str, str]] = {
     driver.AIOKafkaConsumerThread: {
         "_create_worker_consumer": "(self, transport)",
         "_ensure_consumer": "(self)",
+        "on_thread_stop": "(self)",
     },
     ThreadDelegateConsumer: {"_getmany": "(self, active_partitions, timeout)"},
     AnyConsumer: {
@@ -47,7 +49,7 @@ PRIVATE: Mapping[Any, Mapping[str, str]] = {
         "perform_seek": "(self)",
         "force_commit": "(self, topics=None, start_new_transaction=True)",
     },
-    QueueServiceThread: {"call_thread": "(self, fun, *args, **kwargs)"},
+    QueueServiceThread: {"call_thread": "(self, fun, *args, **kwargs)", "on_thread_stop": "(self)"},
 }
 """What of Faust is overridden or called though it is not promised, as it is in the pinned version."""
 
@@ -72,6 +74,12 @@ class Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._fetch_min_bytes = config.fetch_bytes_min
         consumer._fetch_max_wait_ms = config.fetch_wait_ms_max
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Do what Faust does, but end even if the consumer breaks off its own end."""
+        await QueueServiceThread.on_thread_stop(self)
+        if self._consumer is not None:
+            await stop_consumer(self._consumer)
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]

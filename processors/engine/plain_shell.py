@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from processors.engine.assignor import TaskAssignor
+from processors.engine.consumer_stop import stop_consumer
 from processors.engine.discovery import follow_topics
 from processors.engine.gathering import set_gathering
 from processors.engine.rocks import RocksMemory
@@ -99,7 +100,7 @@ class PlainShell(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._tasks.pump()
         discovering.cancel()
         await self._tasks.revoke()
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Finish what is under way before the group moves on; aiokafka would only log an exception."""

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processors.engine import metrics
 from processors.engine.changelog import TASK_KEY, TaskMemory, decode_memory
+from processors.engine.consumer_stop import stop_consumer
 from processors.engine.journal import say
 from processors.engine.store import Store
 from processors.engine.trouble import ChangelogTruncated
@@ -66,7 +67,7 @@ async def restore(
             _start_over(store, changelog, "of another changelog")
             count = await _replay(consumer, changelog, store, end, tell)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
     seconds = time.perf_counter() - started
     metrics.RESTORE.labels(stage).observe(seconds)
     metrics.RESTORED.labels(stage).inc(count)

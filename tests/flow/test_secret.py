@@ -99,8 +99,12 @@ def test_of_two_first_starts_with_different_secrets_exactly_one_lives(own: Insta
         finally:
             for each in both.values():
                 each.terminate()
-            for each in both.values():
-                each.wait(30)
+            try:
+                for each in both.values():
+                    each.wait(PATIENCE_S)
+            finally:
+                for each in both.values():
+                    each.kill()
     forget(own)  # whoever won, the tests that follow begin anew
 
 
