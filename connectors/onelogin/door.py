@@ -25,7 +25,16 @@ from connectors.onelogin.journal import UsedTokens
 from connectors.onelogin.services import Provider, Service
 from connectors.onelogin.tokens import REASONS, Proof, Verifier
 from connectors.publishing import KNOWN, NOT_DELIVERED, WRITTEN, LastWord, Publishing, Submitting
-from schemas import Contracts, IdentifierInvalid, Rejection, format_instant
+from schemas import (
+    Contracts,
+    IdentifierInvalid,
+    KeyTwice,
+    Rejection,
+    format_instant,
+    how_to_mend,
+    json_value,
+    keys_twice,
+)
 
 PATH = "/onelogin/{service}"
 BYTES_MAX = 98_304
@@ -52,6 +61,19 @@ class _Asked(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(_Asked)
+
+
+def _read(body: bytes) -> _Asked:
+    """What a request asks for. Problem; a key that stands twice is told by its place."""
+    try:
+        json_value(body)  # INVARIANT: of two identifiers nobody knows whose the account is (E3)
+        return _decoder.decode(body)
+    except KeyTwice as twice:
+        found = keys_twice(twice)
+        problems = [{"path": each.path, "problem": each.problem} for each in found]
+        raise Problem("invalid-request", how_to_mend(found[0]), problems=problems) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem("invalid-request", "see docs/govuk.md for the body") from None
 
 
 class LinkDoor:
@@ -92,10 +114,7 @@ class LinkDoor:
     async def link(self, name: str, caller: Caller, body: bytes) -> str:
         """Publish the link that a request asks for; return `written` or `known`. Problem."""
         service = self._provider.services[name]
-        try:
-            asked = _decoder.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Problem("invalid-request", "see docs/govuk.md for the body") from None
+        asked = _read(body)
         if len(asked.nonce) < NONCE_CHARACTERS_MIN:
             raise Problem("invalid-request", f"a nonce has {NONCE_CHARACTERS_MIN} characters at least")
         try:

@@ -17,7 +17,7 @@ import msgspec
 
 from connectors.event_types import PAYMENT_TYPE
 from connectors.pay.services import Service
-from schemas import IdentifierInvalid, Schemes
+from schemas import IdentifierInvalid, Schemes, json_value
 
 MILESTONES: Mapping[str, str] = {
     "card_payment_succeeded": "SUCCEEDED",
@@ -75,6 +75,9 @@ _decoder = msgspec.json.Decoder(_Message)
 def understand(body: bytes, service: Service, schemes: Schemes) -> Understood | NotUnderstood:
     """Read a message whose signature was checked; the payer's identifier is made canonical (I1)."""
     try:
+        json_value(
+            body
+        )  # INVARIANT: of a key that stands twice no value is taken: it may be the payer's (E3)
         message = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NotUnderstood.MALFORMED

@@ -293,6 +293,18 @@ def test_a_request_that_is_not_right_is_refused(
     assert "NC999999C" not in answer.text + "".join(capsys.readouterr())
 
 
+@pytest.mark.parametrize("key", ["identifier", "nonce", "id_token", "core_identity"])
+def test_a_body_that_says_a_key_twice_is_refused(rig: LinkRig, key: str):
+    """E3, ADR 0071: of two identifiers nobody knows whose account it is; the place is told, and no value."""
+    text = json.dumps(rig.body())
+    answer = rig.ask(text.replace(f'"{key}"', f'"{key}": "NC999999C", "{key}"', 1).encode())
+    assert answer.status_code == 400
+    assert [each["path"] for each in answer.json()["problems"]] == [f"$.{key}"]
+    assert "write each key once" in answer.json()["detail"]
+    assert "NC999999C" not in answer.text
+    assert links(rig) == []
+
+
 def test_a_body_is_bounded(rig: LinkRig):
     """413 before it is read."""
     assert rig.ask(b"x" * (BYTES_MAX + 1)).status_code == 413

@@ -169,6 +169,12 @@ def test_the_reference_may_hold_the_identifier(rig: PayRig):
         (b"[]", NotUnderstood.MALFORMED),
         (b"\xff", NotUnderstood.MALFORMED),
         (b'{"id": ' + b"[" * 10_000, NotUnderstood.MALFORMED),
+        (paid().replace(b'"id"', b'"id": "other", "id"', 1), NotUnderstood.MALFORMED),
+        (paid().replace(b'"amount"', b'"amount": 1, "amount"', 1), NotUnderstood.MALFORMED),
+        (
+            paid().replace(b'"council_tax_account"', b'"council_tax_account": "x", "council_tax_account"', 1),
+            NotUnderstood.MALFORMED,
+        ),
         (paid("a b"), NotUnderstood.MALFORMED),
         (paid(payment_id=""), NotUnderstood.MALFORMED),
         (paid(amount="5000"), NotUnderstood.MALFORMED),
