@@ -31,16 +31,17 @@ from postroom.watched import Watched
 from processors.engine.journal import say
 from producers import Publisher
 from producers.mapped import MappingWrong
-from schemas import Contracts
+from schemas import Addressees, Contracts
 
 LOOK_S = 1.0
 MEND = "`postroom status` says what runs; the files wait where they are"
 
 
 class Rules(NamedTuple):
-    """The contracts in force, and every drop under them."""
+    """The contracts in force, whom statements may name, and every drop under them."""
 
     contracts: Contracts
+    addressees: Addressees
     drops: dict[str, Ruled]
 
 
@@ -73,7 +74,7 @@ def _drops(settings: Settings) -> Path:
 
 def rules_of(settings: Settings) -> Rules:
     """Read contracts and mappings; UserError or Trouble with what is wrong."""
-    contracts = load_rules_files(settings.contracts_dir, settings.agreements_dir)[0]
+    contracts, agreements = load_rules_files(settings.contracts_dir, settings.agreements_dir)
     rules, ruled = fingerprint(settings), {}
     for drop in drops_in(_drops(settings)):
         try:
@@ -83,7 +84,7 @@ def rules_of(settings: Settings) -> Rules:
         digest, written_ns = digest_of(drop.mapping, rules), drop.mapping.stat().st_mtime_ns
         ruled[drop.name] = Ruled(drop, mapping, digest, written_ns // 1_000_000)
     begin(files_series(ruled))
-    return Rules(contracts, ruled)
+    return Rules(contracts, Addressees(agreements, contracts), ruled)
 
 
 def _print(settings: Settings) -> str:
@@ -176,14 +177,16 @@ class Files:
                 with producing(self._stack, MEND) as producer:
 
                     def office() -> Office:
-                        contracts = self._rules.current.contracts
+                        contracts, addressees, _ = self._rules.current
                         _tell_last(journal, self._rules.current)
 
                         def publisher(owner: str) -> Publisher:
                             return publisher_on(producer, self._stack, registry, contracts, owner)
 
                         spool = Spool(_place(self._settings))
-                        return Office(contracts, spool, journal, publisher, bar, is_stopped, Told())
+                        return Office(
+                            contracts, spool, journal, publisher, bar, is_stopped, Told(), addressees
+                        )
 
                     yield office
             finally:

@@ -15,6 +15,9 @@ from connectors.files.spool import Spool, numbers_in
 from processors.engine.journal import say
 from producers.mapped import Bad, Counts, FileFacts, Header, Place
 
+ODD_TOLD_MAX = 20
+"""Kinds of what is odd that the log names of one file, the commonest first."""
+
 
 class _Tray:
     """A quarantine that takes rows as they were judged."""
@@ -64,7 +67,12 @@ class DropCase:
         self.rules, self.counts = rules, counts
         metrics.ROWS.labels(self.standing.drop, "bad").inc(counts.bad)
         told: dict[str, Any] = {"good": counts.good, "bad": counts.bad, "repeated": counts.repeated}
-        say("files-judged", drop=self.standing.drop, file=self.standing.name, **told)
+        where: dict[str, Any] = {"drop": self.standing.drop, "file": self.standing.name}
+        say("files-judged", **where, **told)
+        for (column, problem), rows in counts.odd.most_common(ODD_TOLD_MAX):
+            say("files-odd-rows", "warning", rows=rows, column=column, problem=problem, **where)
+        if not counts.rows:
+            say("files-without-rows", "warning", **where)
 
     def note(self, place: Place, published: int) -> None:
         """Note how far it is acknowledged, and count."""

@@ -40,8 +40,6 @@ class Findings:
     rows: list[dict[str, Any]] = field(default_factory=list)
     kinds: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     first: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    odd: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Rows that would go and do nothing yet, by column and what is odd there."""
     counts: Counts | None = None
     refuse_above_percent: float = 100.0
 
@@ -80,14 +78,14 @@ def look(mapping_file: Path, file: Path | None, contracts_dir: Path, show: int) 
     if file is not None:
         try:
             addressees = addressees_at(settings().agreements_dir, contracts)
-            _look_at_file(found, mapping, _verdicts(mapping, file, contracts, addressees), show)
+            _look_at_file(found, _verdicts(mapping, file, contracts, addressees), show)
         except FileWrong as wrong:
             found.file = {"problem": wrong.what, "mend": wrong.mend}
     return found
 
 
-def _look_at_file(found: Findings, mapping: RowMapping, through: Generator[Verdict], show: int) -> None:
-    from producers.mapped import Bad, Counts, Good
+def _look_at_file(found: Findings, through: Generator[Verdict], show: int) -> None:
+    from producers.mapped import Bad, Counts
 
     found.counts = Counts()
     with closing(through) as verdicts:
@@ -95,9 +93,6 @@ def _look_at_file(found: Findings, mapping: RowMapping, through: Generator[Verdi
             found.counts.take(verdict)
             if isinstance(verdict, Bad):
                 found.take(verdict, show)
-            elif isinstance(verdict, Good):
-                for path, problem in verdict.warnings:
-                    found.odd[mapping.column_at(path.replace("$.data", "$", 1)), problem] += 1
 
 
 def _verdicts(
@@ -153,7 +148,7 @@ def write(found: Findings, output: Form) -> None:
         "problems": sums,
         "warnings": [
             {"column": column, "problem": problem, "rows": rows}
-            for (column, problem), rows in found.odd.most_common()
+            for (column, problem), rows in (counts.odd if counts else Counter()).most_common()
         ],
         "rows": found.rows,
     }
@@ -177,9 +172,10 @@ def tell(found: Findings) -> None:
             say(f"more than {found.refuse_above_percent:g} % is bad: nothing of the file would be published")
         elif counts.bad:
             say("the bad rows would be put aside with their reasons, the others published")
-    for (column, problem), rows in found.odd.most_common(KINDS_SHOWN_MAX):
-        say(f"warning, {rows} row{'s' if rows > 1 else ''}: {column}: {problem}")
-    if not found.are_any and not found.odd:
+    odd = counts.odd if counts else Counter()
+    for (column, problem), rows in odd.most_common(KINDS_SHOWN_MAX):
+        say(f"warning, {counted(rows, 'row')}: {column}: {problem}")
+    if not found.are_any and not odd:
         say("nothing is wrong")
 
 

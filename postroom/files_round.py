@@ -14,11 +14,12 @@ from connectors.files.journal import Journal, Standing, State
 from connectors.files.place import Drop, Odd, Seen
 from connectors.files.seen import seen_ids
 from connectors.files.spool import Spool
-from postroom.files_case import DropCase
+from postroom.console import counted
+from postroom.files_case import ODD_TOLD_MAX, DropCase
 from processors.engine.journal import say
 from producers import Publisher
-from producers.mapped import Clerk, Ended, Held, Interrupted, Outcome, Progress, RowMapping, Stopped
-from schemas import Contracts, parse_duration
+from producers.mapped import Clerk, Counts, Ended, Held, Interrupted, Outcome, Progress, RowMapping, Stopped
+from schemas import Addressees, Contracts, parse_duration
 
 PROGRESS_S = 10.0
 RETRY_S = 5.0
@@ -55,8 +56,22 @@ class Told:
     published: int = 0
     rows: int = 0
     bad_rows: int = 0
+    odd: list[str] = field(default_factory=list)
+    """What is odd in files that were published all the same."""
     left: list[str] = field(default_factory=list)
     """Files that were not published, or not taken, each with why and what to do."""
+
+    def take(self, name: str, counts: Counts | None) -> None:
+        """Take what a file was judged to be; None: it was not judged now."""
+        if counts is None:
+            return
+        self.bad_rows += counts.bad
+        self.odd += [
+            f"{name}: {column}: {problem}: {counted(rows, 'row')}, published all the same"
+            for (column, problem), rows in counts.odd.most_common(ODD_TOLD_MAX)
+        ]
+        if not counts.rows:
+            self.odd.append(f"{name} has no row, so it came and says nothing")
 
 
 class Office(NamedTuple):
@@ -69,6 +84,7 @@ class Office(NamedTuple):
     bar: Bar
     is_stopped: Callable[[], bool]
     told: Told
+    addressees: Addressees | None = None
 
 
 class Round:
@@ -148,13 +164,13 @@ class Round:
     def _handle(self, standing: Standing) -> bool:
         office, ruled = self._office, self._ruled
         case = DropCase(standing, self._desk, office.spool, office.journal)
-        clerk = Clerk(ruled.mapping, office.contracts, ruled.digest, _now_ms, seen_ids)
+        clerk = Clerk(ruled.mapping, office.contracts, ruled.digest, _now_ms, seen_ids, office.addressees)
         with self._progress(standing) as progress:
             try:
                 outcome = clerk.handle(case, office.publisher(ruled.mapping.owner), progress)
             finally:
                 office.told.rows += case.published - standing.published
-                office.told.bad_rows += case.counts.bad if case.counts else 0
+                office.told.take(standing.name, case.counts)
         self._tell(standing, case, outcome)
         return isinstance(outcome, Ended)
 

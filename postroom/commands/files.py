@@ -91,8 +91,8 @@ def send(
     with until_told() as stop:
         bar = counting if sys.stderr.isatty() else logged
         told = Files(current, find_stack(current)).send(drops or (), bar, stop.is_set)
-    for left in told.left:
-        say(left)
+    for each in (*told.odd, *told.left):
+        say(each)
     files, rows = counted(told.published, "file"), counted(told.rows, "row")
     say(f"{files} published; {rows} published, {told.bad_rows} bad put aside")
     if stop.is_set():

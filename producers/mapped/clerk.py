@@ -17,11 +17,11 @@ from typing import IO, NamedTuple, Protocol
 from producers.files import Line
 from producers.mapped.mapping import Event, FileFacts, RowMapping
 from producers.mapped.rows import FileWrong, Header, Place, Row, read_header, read_rows
-from producers.mapped.sifting import Bad, Counts, sift
+from producers.mapped.sifting import Bad, Counts, Verdict, sift
 from producers.publisher import NotPublished, Publisher, Result
 from producers.ready import Refused
 from producers.reused import Seen
-from schemas import Contracts
+from schemas import Addressees, Contracts
 
 NOTED_EVERY_ROWS = 500
 """How many acknowledged rows may be sent again after a kill, beside those under way."""
@@ -105,7 +105,7 @@ class Progress:
 
 class Clerk:
     """Handles the cases of one mapping. `rules` names mapping and contracts: what was judged by others is
-    judged again; `seen` makes a new memory of ids.
+    judged again; `seen` makes a new memory of ids; `addressees` are those that a statement may name.
     """
 
     def __init__(
@@ -115,9 +115,10 @@ class Clerk:
         rules: str,
         now_ms: Callable[[], int],
         seen: Callable[[], AbstractContextManager[Seen]],
+        addressees: Addressees | None = None,
     ) -> None:
         self._mapping, self._contracts, self._rules = mapping, contracts, rules
-        self._now_ms, self._seen = now_ms, seen
+        self._now_ms, self._seen, self._addressees = now_ms, seen, addressees
 
     def handle(self, case: Case, publisher: Publisher, progress: Progress) -> Outcome:
         """Judge a case, unless that was done, and publish what is left of it; BrokerUnreachable."""
@@ -136,17 +137,20 @@ class Clerk:
             header = read_header(stream, form, self._mapping.columns)
             rows = _told(read_rows(stream, form, header), progress.judging)
             with case.sorting(header) as tray:
-                for verdict in sift(rows, self._mapping, case.facts, self._contracts, self._now_ms, seen):
+                for verdict in self._verdicts(rows, case.facts, seen):
                     counts.take(verdict)
                     if isinstance(verdict, Bad):
                         tray.put(verdict)
         # INVARIANT: noted only once the tray is there: a row that is neither published nor put aside is lost.
         case.judged(self._rules, counts)
         if counts.bad_percent > form.refuse_above_percent:
-            why = f"{counts.bad} of {counts.good + counts.bad + counts.repeated} rows are bad"
+            why = f"{counts.bad} of {counts.rows} rows are bad"
             mend = "`postroom files check` names them; mend the file, or the mapping, and hand it in again"
             return Ended(Stop.TOO_MANY_BAD, why, mend)
         return None
+
+    def _verdicts(self, rows: Iterator[Row], facts: FileFacts, seen: Seen) -> Iterator[Verdict]:
+        return sift(rows, self._mapping, facts, self._contracts, self._now_ms, seen, self._addressees)
 
     def _publish(self, case: Case, publisher: Publisher, progress: Progress) -> Outcome:
         form, run = self._mapping.form, _Run(case)

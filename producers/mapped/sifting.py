@@ -7,8 +7,9 @@ look good and are not. So a file is judged as a whole first, and published then 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from producers.mapped.conversions import AT_SOURCE
@@ -17,7 +18,14 @@ from producers.mapped.problem import RowProblem
 from producers.mapped.rows import Row
 from producers.ready import Refused, make_ready
 from producers.reused import Seen
-from schemas import Addressees, Contracts, Warned
+from schemas import Addressees, Contracts
+
+
+class Odd(NamedTuple):
+    """What most likely says something else than was meant, in a row that may go: by column."""
+
+    column: str
+    problem: str
 
 
 class Good(NamedTuple):
@@ -25,7 +33,7 @@ class Good(NamedTuple):
 
     row: Row
     event: Event
-    warnings: tuple[Warned, ...] = ()
+    odd: tuple[Odd, ...] = ()
 
 
 class Bad(NamedTuple):
@@ -53,6 +61,9 @@ class Counts:
     repeated: int = 0
     lines: int = 0
     bad_lines: int = 0
+    odd_rows: int = 0
+    odd: Counter[Odd] = field(default_factory=Counter)
+    """How many rows have each of these."""
 
     def take(self, verdict: Verdict) -> None:
         """Count one."""
@@ -64,6 +75,13 @@ class Counts:
             self.repeated += 1
         else:
             self.good += 1
+            self.odd_rows += bool(verdict.odd)
+            self.odd.update(verdict.odd)
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.good + self.bad + self.repeated
 
     @property
     def bad_percent(self) -> float:
@@ -88,7 +106,8 @@ def judge(
     ready = make_ready(event.line, contracts, now_ms, addressees=addressees)
     if isinstance(ready, Refused):
         return Bad(row, mapping.explain(event, ready))
-    return Good(row, event, ready.warnings)
+    odd = (Odd(mapping.column_at(path.replace("$.data", "$", 1)), why) for path, why in ready.warnings)
+    return Good(row, event, tuple(odd))
 
 
 def sift(

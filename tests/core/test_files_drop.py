@@ -16,6 +16,8 @@ from connectors.files.place import Drop, drops_in
 from connectors.trouble import Misused
 from tests.files_kit import AGAIN, HEADER, MAPPING, NIGHT, World, expected, row
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
@@ -199,6 +201,47 @@ def test_nothing_of_a_row_is_in_the_log_or_the_reasons(world: World):
     for told in (reasons, str(world.said)):
         assert "NC" not in told
         assert "r-3" not in told
+
+
+CARERS = (ROOT / "docs" / "examples" / "files" / "carers" / "mapping.yaml").read_text()
+FORMS = "Form;NHS number;Name;Decision;Only;Until;How;Received\n"
+
+
+def test_an_end_before_its_beginning_goes_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """ADR 0071: such a consent is never in force, and whoever published it should hear so by morning."""
+    world = World(tmp_path, monkeypatch, CARERS)
+    form = "F-{0};999 000 0018;Garamond, Amina;Y;;{1};web;31/05/2025 09:12\n"
+    rows = form.format(1, "01/05/2025") + form.format(2, "02/05/2025") + form.format(3, "01/05/2026")
+    world.hand_in("a.csv", FORMS + rows)
+    world.work()
+    assert len(world.kafka.taken) == 3
+    [told] = [each for each in world.said if each["event"] == "files-odd-rows"]
+    assert (told["level"], told["column"], told["rows"], told["file"]) == ("warning", "Until", 2, "a.csv")
+    assert "never in force" in told["problem"]
+    [line] = world.told.odd
+    assert line.startswith("a.csv: Until: it ends before it begins")
+    assert line.endswith("2 rows, published all the same")
+    assert not [text for text in ("999", "Garamond", "05/2025") if text in f"{world.said}{world.told}"]
+
+
+def test_a_file_without_a_row_came_and_says_so(world: World):
+    """A night without news has its header: it is published, the next is due from now on, and somebody whose
+    export wrote nothing reads it.
+    """
+    world.hand_in("a.csv", HEADER)
+    world.work()
+    assert "a.csv" in world.names("done")
+    assert [each["level"] for each in world.said if each["event"] == "files-without-rows"] == ["warning"]
+    assert world.told.odd == ["a.csv has no row, so it came and says nothing"]
+    assert (world.told.published, world.told.left) == (1, [])
+
+
+def test_a_file_without_a_byte_is_refused(world: World):
+    """Where the header should be is nothing: an export that broke is no night without news."""
+    world.hand_in("a.csv", "")
+    world.work()
+    assert "a.csv" in world.names("refused")
+    assert ["it is empty" in left for left in world.told.left] == [True]
 
 
 def test_a_file_with_too_many_bad_rows_is_published_not_at_all(
