@@ -228,7 +228,8 @@ async def _partitions(consumer: Any, topic: str) -> int:
 async def let_go(consumer: Any) -> None:
     """Stop a consumer whatever has become of the broker; CancelledError only if the caller is cancelled.
 
-    A fetch that had just failed sleeps; aiokafka cancels it there, awaits it, and its CancelledError comes out.
+    A fetch that had just failed sleeps; aiokafka cancels it there and awaits it, and its CancelledError comes
+    out.
     """
     from aiokafka.errors import KafkaError
 

@@ -1,8 +1,9 @@
 """Stopping an aiokafka consumer, which ends its own end where a fetch had just failed.
 
-Such a fetch sleeps before it is tried again. `Fetcher.close` (0.14.0) cancels it there and awaits it, so that its
-CancelledError comes out of `stop` although nobody cancelled us. It passes every `except Exception` on its way: a
-Faust worker never ended, a task that was restoring was lost. ``tests/core/test_consumer_stop.py`` shows it.
+Such a fetch sleeps before it is tried again. `Fetcher.close` (0.14.0) cancels it there and awaits it, so
+that its CancelledError comes out of `stop` although nobody cancelled us. It passes every `except Exception`
+on its way: a Faust worker never ended, a task that was restoring would be lost.
+``tests/core/test_consumer_stop.py`` shows it.
 """
 
 from __future__ import annotations

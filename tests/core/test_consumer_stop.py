@@ -1,4 +1,4 @@
-"""A consumer is stopped while one of its fetches waits to be tried again: aiokafka's own end breaks off there."""
+"""A consumer is stopped while a fetch waits to be tried again: aiokafka's own end breaks off there."""
 
 from __future__ import annotations
 
