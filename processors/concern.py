@@ -10,8 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 
-from processors.rules import DEATH
-from schemas import Agreement, Basis, Where
+from schemas import DEATH, Agreement, Basis
 
 Matter = str | tuple[str, str]
 """What a change is about: an attribute, or a (subscriber, purpose) that is consented or objected to."""
@@ -86,16 +85,14 @@ def enrolled_in(agreement: str) -> Matter:
 
 
 def _only_shown(agreement: Agreement) -> Iterator[str]:
-    deciding = {DEATH}
-    if isinstance(agreement.scope, Where):
-        deciding.add(agreement.scope.attribute)
+    deciding = {DEATH, agreement.scope_attribute}
     yield from (grant.attribute for grant in agreement.attributes if grant.attribute not in deciding)
 
 
 def _matters(agreement: Agreement) -> Iterator[Matter]:
     yield DEATH
     yield from (grant.attribute for grant in agreement.attributes)
-    if isinstance(agreement.scope, Where):
-        yield agreement.scope.attribute
+    if agreement.scope_attribute is not None:
+        yield agreement.scope_attribute
     if agreement.basis is Basis.CONSENT:
         yield (agreement.subscriber, agreement.purpose)

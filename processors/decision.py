@@ -16,8 +16,8 @@ from processors.consent import consented, enrolled, objected
 from processors.golden import Citizen, Golden
 from processors.messages import Consent
 from processors.outcomes import Denial
-from processors.rules import DEATH, Rules, keyed_hex
-from schemas import Agreement, Basis, Enrolled, Where, scheme_of
+from processors.rules import Rules, keyed_hex
+from schemas import DEATH, EVERYONE, Agreement, Basis, Deceased, Enrolled, Where, scheme_of
 
 PAIRWISE = "pairwise"
 
@@ -90,16 +90,18 @@ def _incomplete(question: Question) -> bool:
 
 
 def _out_of_scope(question: Question) -> bool:
-    scope = question.agreement.scope
-    if isinstance(scope, Where):
-        # INVARIANT: presence in a topic discloses too, so scope may rest only on what is permitted (C5).
-        if isinstance(question.permit(scope.attribute), Denial):
-            return True
-        items = question.citizen.golden.get(scope.attribute, {}).values()
-        return not any(_matches(scope, golden) for golden in items)
+    citizen, agreement = question.citizen, question.agreement
+    scope, attribute = agreement.scope, agreement.scope_attribute
+    # INVARIANT: presence in a topic discloses too, so scope may rest only on what is permitted (C5).
+    if attribute is not None and isinstance(question.permit(attribute), Denial):
+        return True
     if isinstance(scope, Enrolled):
-        return not enrolled(question.citizen.enrolments.values(), question.agreement)
-    return False
+        return not enrolled(citizen.enrolments.values(), agreement)
+    if isinstance(scope, Deceased):
+        return not _has_died(citizen)
+    if isinstance(scope, Where):
+        return not any(_matches(scope, golden) for golden in citizen.golden.get(scope.attribute, {}).values())
+    return scope != EVERYONE  # what nobody here can judge is nobody's scope
 
 
 def _matches(scope: Where, golden: Golden) -> bool:
@@ -114,7 +116,11 @@ def _restricted(question: Question) -> bool:
 
 
 def _deceased(question: Question) -> bool:
-    return question.agreement.after_death == "stop" and bool(question.citizen.golden.get(DEATH))
+    return question.agreement.after_death == "stop" and _has_died(question.citizen)
+
+
+def _has_died(citizen: Citizen) -> bool:
+    return bool(citizen.golden.get(DEATH))
 
 
 def _objected(question: Question) -> bool:

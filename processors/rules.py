@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 
-from schemas import EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Agreement, Attribute, Contracts, Where
+from schemas import DEATH, EARLIEST_MS, EVENT_BYTES_MAX, FUTURE_MS_MAX, Agreement, Attribute, Contracts
 
 MINUTE_MS = 60_000
-DEATH = "death"
-"""The attribute whose golden value says that somebody has died (C6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ class Rules:
         """The attributes that some agreement shows, or asks to decide by (C5, C6)."""
         agreements = self.agreements.values()
         names = {grant.attribute for agreement in agreements for grant in agreement.attributes}
-        names |= {a.scope.attribute for a in agreements if isinstance(a.scope, Where)} | {DEATH}
+        names |= {a.scope_attribute for a in agreements if a.scope_attribute is not None} | {DEATH}
         return sorted(names & self.contracts.attributes.keys())
 
 

@@ -6,6 +6,8 @@ business.
 
 from .addressed import Addressees, Warned
 from .agreement import (
+    DEATH,
+    DECEASED,
     ENROLLED,
     EVERYONE,
     PAIRWISE,
@@ -13,6 +15,7 @@ from .agreement import (
     AgreementProblem,
     AgreementProblems,
     Basis,
+    Deceased,
     Enrolled,
     Everyone,
     Grant,
@@ -78,7 +81,7 @@ __all__ = [
     "History", "Version", "check", "check_directory", "incompatible", "page", "read_history",
     "registered_version", "unfrozen", "without_doc",
     # agreements and views
-    "ENROLLED", "EVERYONE", "PAIRWISE", "Addressees", "Agreement", "AgreementProblem", "AgreementProblems",
-    "Basis", "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Warned", "Where", "load_agreements",
-    "view_schema",
+    "DEATH", "DECEASED", "ENROLLED", "EVERYONE", "PAIRWISE", "Addressees", "Agreement", "AgreementProblem",
+    "AgreementProblems", "Basis", "Deceased", "Enrolled", "Everyone", "Grant", "Scope", "ViewCodec", "Warned",
+    "Where", "load_agreements", "view_schema",
 ]  # fmt: skip

@@ -17,6 +17,8 @@ from .problem import there_is_no
 from .times import Duration, beginning, ending, parse_duration
 
 PAIRWISE = "pairwise"
+DEATH = "death"
+"""The attribute of which a golden value says that the person has died (C5, C6)."""
 
 
 class Basis(StrEnum):
@@ -46,6 +48,11 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True)
+class Deceased:
+    """The agreement is about the persons who have died: a golden `death` exists (docs/adr/0076)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """The agreement is about the persons whose golden value, or its field, is one of `values`, as JSON."""
 
@@ -61,7 +68,10 @@ class Where:
 
 EVERYONE = Everyone()
 ENROLLED = Enrolled()
-Scope = Everyone | Enrolled | Where
+DECEASED = Deceased()
+Scope = Everyone | Enrolled | Deceased | Where
+WORDS: dict[str, Scope] = {"everyone": EVERYONE, "enrolled": ENROLLED, "deceased": DECEASED}
+"""The scopes that are one word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,17 @@ class Agreement:
     after_death: Literal["stop", "continue"]
     delete_within: Duration
     file: str
+
+    @property
+    def scope_attribute(self) -> str | None:
+        """The attribute whose golden value decides who is in scope, if one does (C5)."""
+        match self.scope:
+            case Where(attribute=attribute):
+                return attribute
+            case Deceased():
+                return DEATH
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -169,11 +190,6 @@ def _read(path: Path, contracts: Contracts, problems: list[AgreementProblem]) ->
 
 
 def _agreement(written: AgreementFile, file: str) -> Agreement:
-    scope: Scope = ENROLLED if written.scope == "enrolled" else EVERYONE
-    if isinstance(written.scope, WhereFile):
-        where = written.scope.where
-        values = frozenset(text for text in map(text_of, where.in_) if text is not None)
-        scope = Where(where.attribute, where.field, values)
     return Agreement(
         agreement=written.agreement,
         version=written.version,
@@ -185,7 +201,7 @@ def _agreement(written: AgreementFile, file: str) -> Agreement:
         valid_until=ending(written.valid.until),
         subject=written.subject,
         pairwise_group=written.pairwise_group,
-        scope=scope,
+        scope=_scope(written.scope),
         attributes=tuple(
             Grant(grant.attribute, None if grant.fields is None else tuple(grant.fields))
             for grant in written.attributes
@@ -196,6 +212,14 @@ def _agreement(written: AgreementFile, file: str) -> Agreement:
         delete_within=parse_duration(written.delete_within),
         file=file,
     )
+
+
+def _scope(written: str | WhereFile) -> Scope:
+    if isinstance(written, str):
+        return WORDS[written]
+    where = written.where
+    values = frozenset(text for text in map(text_of, where.in_) if text is not None)
+    return Where(where.attribute, where.field, values)
 
 
 Fault = tuple[tuple[str | int, ...], str]
@@ -216,6 +240,8 @@ def _faults(written: AgreementFile, contracts: Contracts) -> Iterable[Fault]:
     yield from _grant_faults(written, contracts)
     if isinstance(written.scope, WhereFile):
         yield from _where_faults(written, written.scope, contracts)
+    if written.scope == "deceased":
+        yield from _deceased_faults(written, contracts)
 
 
 def _grant_faults(written: AgreementFile, contracts: Contracts) -> Iterable[Fault]:
@@ -256,6 +282,27 @@ def _where_faults(written: AgreementFile, scope: WhereFile, contracts: Contracts
         yield (
             (*place, "field"),
             f"on basis consent the scope may only name a field among those of {where.attribute}",
+        )
+
+
+def _deceased_faults(written: AgreementFile, contracts: Contracts) -> Iterable[Fault]:
+    unknown = _type_of(DEATH, contracts)
+    if isinstance(unknown, str):
+        yield ("scope",), unknown
+    if written.after_death == "stop":
+        yield (
+            ("after_death",),
+            "it is about persons who have died and stops with death (the default), so nothing could ever be "
+            "shared: write `after_death: continue`",
+        )
+    # INVARIANT: whoever is in the topic has died, so consent must cover that (C5).
+    if Basis(written.basis) is Basis.CONSENT and DEATH not in {
+        grant.attribute for grant in written.attributes
+    }:
+        yield (
+            ("scope",),
+            f"on basis consent an agreement about persons who have died must share the attribute {DEATH}: "
+            "who is in its topic is known to have died",
         )
 
 

@@ -86,7 +86,7 @@ class AgreementFile(_Written):
     valid: ValidFile
     subject: str
     pairwise_group: Word | None = None
-    scope: Literal["everyone", "enrolled"] | WhereFile
+    scope: Literal["everyone", "enrolled", "deceased"] | WhereFile
     attributes: list[GrantFile] = Field(min_length=1)
     honours_objection: bool = True
     sees_restricted: bool = False
@@ -96,9 +96,9 @@ class AgreementFile(_Written):
     @field_validator("scope", mode="before")
     @classmethod
     def _scope(cls, value: object) -> object:
-        """One clear message instead of one for each of the three forms."""
-        if isinstance(value, str) and value not in ("everyone", "enrolled"):
-            raise ValueError("expected everyone, enrolled or {where: …}")
+        """One clear message instead of one for each of the four forms."""
+        if isinstance(value, str) and value not in ("everyone", "enrolled", "deceased"):
+            raise ValueError("expected everyone, enrolled, deceased or {where: …}")
         return WhereFile.model_validate(value) if isinstance(value, dict) else value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..agreement import Agreement, Basis, Grant, Where
+from ..agreement import Agreement, Basis, Deceased, Enrolled, Grant, Where
 from ..catalogue import SPECIAL_CATEGORY
 from .catalogue_frame import page
 from .catalogue_links import (
@@ -121,10 +121,13 @@ def _row(grant: Grant, flows: Flows) -> tuple[Inside, ...]:
 def _ends(agreement: Agreement, flows: Flows) -> Iterator[Inside]:
     """C6, read aloud for this agreement."""
     yield f"Outside its time: {in_force(agreement)}."
-    if isinstance(agreement.scope, Where):
-        yield f"When the person is not one of these: {about_whom(agreement)}."
-    elif about_whom(agreement).startswith("Only"):
-        yield "When the subscriber has not enrolled the person, or has ended the enrolment."
+    match agreement.scope:
+        case Where():
+            yield f"When the person is not one of these: {about_whom(agreement)}."
+        case Enrolled():
+            yield "When the subscriber has not enrolled the person, or has ended the enrolment."
+        case Deceased():
+            yield "While no death of the person is known, and when it turns out to be none."
     if not agreement.sees_restricted:
         yield "When anybody protects the person."
     if agreement.after_death == "stop":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
-from ..agreement import PAIRWISE, Agreement, Basis, Enrolled, Where
+from ..agreement import PAIRWISE, Agreement, Basis, Deceased, Enrolled, Where
 from ..catalogue import Contracts
 from ..contract import Kind
 from ..identifiers import ANY_SCHEME
@@ -91,6 +91,8 @@ def about_whom(agreement: Agreement) -> str:
             return f"Persons whose {what} is {' or '.join(sorted(values))}"
         case Enrolled():
             return "Only persons with whom the subscriber has said that it works (it enrols them)"
+        case Deceased():
+            return "Only persons who have died"
         case _:
             return "Every person of whom something may be shared"
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from schemas import (
+    DECEASED,
     ENROLLED,
     EVERYONE,
     Agreement,
@@ -138,6 +139,7 @@ def test_what_is_left_out_has_the_designs_default(tmp_path: Path, contracts: Con
     [
         ("everyone", EVERYONE),
         ("enrolled", ENROLLED),
+        ("deceased", DECEASED),
         (
             {"where": {"attribute": "address", "field": "authority", "in": ["leeds", "york"]}},
             Where("address", "authority", frozenset({'"leeds"', '"york"'})),
@@ -149,9 +151,9 @@ def test_what_is_left_out_has_the_designs_default(tmp_path: Path, contracts: Con
         ),
     ],
 )
-def test_the_three_scopes(tmp_path: Path, contracts: Contracts, scope: object, read: object):
+def test_the_four_scopes(tmp_path: Path, contracts: Contracts, scope: object, read: object):
     """C5."""
-    text = changed(scope=scope, basis="public_task", gateway="Care Act 2014 s.6")
+    text = changed(scope=scope, basis="public_task", gateway="Care Act 2014 s.6", after_death="continue")
     assert load(tmp_path, contracts, text)["leeds-housing"].scope == read
 
 
@@ -209,6 +211,40 @@ def test_on_consent_the_scope_rests_on_what_is_shared(
     else:
         assert [each for _, each in faults(tmp_path, contracts, text)] == [field]
     load(tmp_path, contracts, changed(scope={"where": where}, basis="public_task", gateway="s.6"))
+
+
+def test_on_consent_the_scope_of_the_deceased_needs_death_among_what_is_shared(
+    tmp_path: Path, contracts: Contracts
+):
+    """C5: whoever is in such a topic is known to have died, so the consent must cover that."""
+    said = {"scope": "deceased", "after_death": "continue", "attributes": [{"attribute": "address"}]}
+    with pytest.raises(AgreementProblems, match=r"scope: on basis consent .* the attribute death"):
+        load(tmp_path, contracts, changed(**said))
+    load(tmp_path, contracts, changed(**said, basis="public_task", gateway="s.6"))
+    load(tmp_path, contracts, changed(**(said | {"attributes": [{"attribute": "death"}]})))
+
+
+@pytest.mark.parametrize("said", [{"after_death": "stop"}, {}])
+def test_an_agreement_about_the_deceased_that_ends_with_death_is_a_fault(
+    tmp_path: Path, contracts: Contracts, said: dict[str, str]
+):
+    """C5, C6: nothing could ever be shared, so it is said, though `stop` is only the default."""
+    text = yaml.safe_load(changed(scope="deceased", basis="public_task", gateway="s.6"))
+    del text["after_death"]
+    with pytest.raises(
+        AgreementProblems, match="could ever be shared: write `after_death: continue`"
+    ) as caught:
+        load(tmp_path, contracts, yaml.safe_dump(text | said))
+    assert [problem.field for problem in caught.value.problems] == ["after_death"]
+
+
+def test_a_catalogue_that_knows_no_death_has_no_agreement_about_the_deceased(
+    tmp_path: Path, contracts: Contracts
+):
+    """C5, E5: or nobody would ever be in it, and nobody would know why."""
+    known = {name: each for name, each in contracts.attributes.items() if name != "death"}
+    text = changed(scope="deceased", basis="public_task", gateway="s.6", after_death="continue")
+    assert [field for _, field in faults(tmp_path, replace(contracts, attributes=known), text)] == ["scope"]
 
 
 FAULTY = [
@@ -336,9 +372,10 @@ def test_a_timestamp_as_an_end_is_exclusive(tmp_path: Path, contracts: Contracts
 
 
 def test_the_agreements_of_the_cases_are_read(contracts: Contracts):
-    """C5: eight agreements of six bases and all three scopes."""
+    """C5: nine agreements of six bases and all four scopes."""
     found = load_agreements(CASES / "agreements", contracts)
-    assert len(found) == 8
+    assert len(found) == 9
+    assert found["hmcts-probate"].scope == DECEASED
     assert found["york-tax"].scope == Where("address", "authority", frozenset({'"york"', '"selby"'}))
 
 

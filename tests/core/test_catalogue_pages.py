@@ -11,7 +11,7 @@ import pytest
 
 from postroom.composition import load_rules_files
 from postroom.documents import made, wire_of
-from schemas import Agreement, Contracts, beginning, ending, parse_duration
+from schemas import DECEASED, ENROLLED, Agreement, Contracts, beginning, ending, parse_duration
 from schemas.documents import catalogue, flows
 from schemas.documents.html import el, link, marked
 from schemas.documents.words import in_force, iso, lasting, listed
@@ -167,6 +167,9 @@ def test_nobodys_attribute_leads_to_a_receiver_that_has_no_agreement_for_it():
         ({"sees_restricted": True}, "Are shared too"),
         ({"honours_objection": False}, "An objection of the citizen does not stop it"),
         ({"after_death": "continue"}, "It goes on"),
+        ({"scope": DECEASED, "after_death": "continue"}, "Only persons who have died"),
+        ({"scope": DECEASED, "after_death": "continue"}, "While no death of the person is known"),
+        ({"scope": ENROLLED}, "When the subscriber has not enrolled the person"),
         ({"delete_within": parse_duration("P2Y")}, "within 2 years"),
         ({"valid_until": ending("2030-06-30")}, "1 January 2025 to 30 June 2030"),
     ],

@@ -10,7 +10,7 @@ from tests.nasty.generate import CASES
 
 AGREEMENTS = load_agreements(CASES / "agreements", load_contracts(CASES / "contracts"))
 CONCERN = Concern(AGREEMENTS)
-STATUTORY = ["dwp-pilot", "hmrc-estates", "leeds-care", "police-protection", "york-tax"]
+STATUTORY = ["dwp-pilot", "hmcts-probate", "hmrc-estates", "leeds-care", "police-protection", "york-tax"]
 HOUSING = ("council-leeds", "housing-support")
 
 
@@ -26,7 +26,7 @@ def test_an_agreement_on_consent_is_asked_only_of_who_ever_spoke_of_it_or_was_se
     [
         ({"practice"}, ["leeds-care", "leeds-housing"]),
         ({"birth"}, ["hmrc-estates"]),
-        ({"address"}, ["leeds-care", "leeds-housing", "police-protection", "york-tax"]),
+        ({"address"}, ["hmcts-probate", "leeds-care", "leeds-housing", "police-protection", "york-tax"]),
         ({HOUSING}, ["leeds-housing"]),
         ({"death"}, sorted([*STATUTORY, "leeds-housing"])),
         ({"shoe-size"}, []),
@@ -50,6 +50,8 @@ def test_what_no_longer_exists_is_not_asked():
         ("leeds-housing", {"practice", HOUSING}, None),
         ("leeds-housing", {"practice", "death"}, None),
         ("york-tax", {"address"}, None),
+        ("hmcts-probate", {"address"}, {"address"}),
+        ("hmcts-probate", {"address", "death"}, None),
     ],
 )
 def test_what_is_only_shown_is_told_from_what_decides(name: str, touched: set[str], shown: set[str] | None):

@@ -22,7 +22,7 @@ from processors.golden import Citizen, Golden
 from processors.messages import Consent, Enrolment, Entry, Objection
 from processors.outcomes import Denial
 from processors.rules import Keys, Rules
-from schemas import Agreement, load_agreements, load_contracts
+from schemas import DECEASED, Agreement, load_agreements, load_contracts
 from tests.nasty.generate import CASES
 
 CONTRACTS = load_contracts(CASES / "contracts")
@@ -30,7 +30,7 @@ AGREEMENTS = load_agreements(CASES / "agreements", CONTRACTS)
 RULES = Rules(CONTRACTS, AGREEMENTS, Keys(b"secret"))
 NOW = 1_780_000_000_000
 HOUSING, ESTATES, YORK = AGREEMENTS["leeds-housing"], AGREEMENTS["hmrc-estates"], AGREEMENTS["york-tax"]
-CARE = AGREEMENTS["leeds-care"]
+CARE, PROBATE = AGREEMENTS["leeds-care"], AGREEMENTS["hmcts-probate"]
 
 
 def golden(value: bytes) -> dict[str, Golden]:
@@ -133,6 +133,33 @@ def test_pairwise_keys_differ_by_agreement_unless_they_share_a_group() -> None:
 def test_only_the_enrolled_are_in_the_scope_of_enrolled() -> None:
     """C4, C5."""
     assert decided(CARE, citizen()).denied is Denial.OUT_OF_SCOPE
+
+
+def test_only_the_dead_are_in_the_scope_of_deceased() -> None:
+    """C5, C6: a golden death, whether or not the agreement shows it; and `stop` gives nothing to anybody."""
+    dead = citizen(golden={"death": golden(b'"2026-01-01"')})
+    assert decided(PROBATE, citizen()).denied is Denial.OUT_OF_SCOPE
+    assert decided(PROBATE, citizen(golden={"death": {}})).denied is Denial.OUT_OF_SCOPE
+    assert decided(PROBATE, dead).denied is None
+    assert decided(replace(PROBATE, after_death="stop"), dead).denied is Denial.DECEASED
+    assert decided(PROBATE, dead._replace(restricted=True)).denied is Denial.RESTRICTED
+
+
+def test_a_death_that_consent_does_not_cover_puts_nobody_into_scope() -> None:
+    """C5: presence in the topic of an agreement about the deceased says that somebody has died."""
+    asking = replace(HOUSING, scope=DECEASED, after_death="continue", attributes=PROBATE.attributes)
+    dead = citizen(golden={"death": golden(b'"2026-01-01"')})
+    category = CONTRACTS.attributes["death"].category
+    for covered, denied in ((("no-such",), Denial.OUT_OF_SCOPE), ((category,), None)):
+        grant = Consent(1, "s", "c", asking.subscriber, asking.purpose, covered, "GRANTED")
+        consents = {(asking.subscriber, asking.purpose): [grant]}
+        assert decided(asking, dead._replace(consents=consents)).denied is denied
+
+
+def test_a_scope_that_this_release_does_not_know_is_nobodys() -> None:
+    """C6: fails closed."""
+    unknown: Any = "the-tall"
+    assert decided(replace(PROBATE, scope=unknown), citizen()).denied is Denial.OUT_OF_SCOPE
 
 
 @pytest.mark.parametrize(("authority", "denied"), [(b"york", None), (b"leeds", Denial.OUT_OF_SCOPE)])

@@ -7,6 +7,7 @@ import pytest
 
 from producers import Ready, make_ready, read_lines
 from schemas import (
+    DECEASED,
     Agreement,
     Basis,
     Contract,
@@ -108,6 +109,11 @@ def test_the_agreements_show_each_way_of_sharing():
     }
     assert any(agreement.sees_restricted for agreement in found.values())
     assert any(agreement.after_death == "continue" for agreement in found.values())
+
+
+def test_whoever_settles_estates_receives_nobody_who_lives():
+    """C5: names, births and employers of the living are none of its business."""
+    assert agreements()["hmrc-estates"].scope == DECEASED
 
 
 def test_an_agreement_starts_with_words_for_a_policy_person():

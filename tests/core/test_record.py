@@ -13,6 +13,7 @@ from processors.messages import (
 )
 from tests.record_kit import (
     ADDRESS,
+    AGREEMENTS,
     CAUSE,
     ESTATES,
     HOUSING,
@@ -95,6 +96,20 @@ def test_a_moment_that_has_passed_counts_though_its_wake_has_not_come() -> None:
     other.whole = False
     leeds.tell(P, other, now_ms=until)
     assert leeds.views() == [(NINO, False)]
+
+
+def test_a_view_of_the_deceased_begins_with_the_death_and_ends_when_the_death_was_none() -> None:
+    """C5, V4: as for any scope that ends; what was sent is owed, though the death itself was never shown."""
+    leeds = town(AGREEMENTS["hmcts-probate"])
+    death = fragment(P, NINO)
+    death.whole = False
+    assert leeds.tell(P, fragment(P, NINO, name=NAME)) == []
+    leeds.tell(P, replace_registers(death, {register_key("death", "gro", ""): entry("2026-01-01")}))
+    assert leeds.views() == [(NINO, True)]
+    leeds.tell(P, replace_registers(death, {register_key("death", "gro", ""): ()}))
+    assert leeds.views() == [(NINO, False)]
+    assert leeds.header("postroom_reason") == ["ended"]
+    assert leeds.owed() == {NINO: ["name"]}
 
 
 def test_no_view_begins_until_all_members_are_present() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from processors.rules import Keys, Rules, keyed
 from schemas import Agreement, Contracts, load_agreements, load_contracts
-from schemas.agreement import ENROLLED, Grant, Where
+from schemas.agreement import DECEASED, ENROLLED, Grant, Where
 from tests.nasty.generate import CASES
 
 CONTRACTS = load_contracts(CASES / "contracts")
@@ -97,6 +97,7 @@ def test_what_decides_who_is_in_scope_sweeps_everyone() -> None:
     [
         {"version": 99},
         {"scope": ENROLLED},
+        {"scope": DECEASED},
         {"scope": Where("address", "authority", frozenset({"leeds"}))},
         {"attributes": HOUSING.attributes[:1]},
         {"valid_until": HOUSING.valid_until + 1},

@@ -188,11 +188,13 @@ def c4_enrolled(person: Person, agreement: Agreement, note: Note) -> bool:
 
 
 def c5_in_scope(person: Person, agreement: Agreement, rules: Rules, at_ms: int, note: Note) -> bool:
-    """Everyone, the enrolled, or those of whom a golden value (of any item), or its field, is in the list."""
+    """Everyone, the enrolled, the deceased, or those of whom a golden value, or its field, is in the list."""
     if agreement.scope == "everyone":
         return True
     if agreement.scope == "enrolled":
         return c4_enrolled(person, agreement, note)
+    if agreement.scope == "deceased":
+        return c5_has_died(person, agreement, rules, at_ms, note)
     where = agreement.scope["where"]
     if agreement.basis == "consent":
         permitted = c1_consent(person, agreement, rules.attributes[where["attribute"]], at_ms, note)
@@ -203,6 +205,17 @@ def c5_in_scope(person: Person, agreement: Agreement, rules: Rules, at_ms: int, 
     if where.get("field") is not None:
         values = [value[where["field"]] for value in values]
     return any(same_json(value, listed) for value in values for listed in where["in"])
+
+
+def c5_has_died(person: Person, agreement: Agreement, rules: Rules, at_ms: int, note: Note) -> bool:
+    """A golden `death`; on basis consent one that the consent covers."""
+    dead = bool(person.golden.get("death"))
+    note(f"C5 deceased {dead}")
+    if agreement.basis == "consent" and dead:
+        permitted = c1_consent(person, agreement, rules.attributes["death"], at_ms, note)
+        note_if(note, permitted != "permit", "C5 deceased, and not permitted")
+        return permitted == "permit"
+    return dead
 
 
 def same_json(value: Any, listed: Any) -> bool:

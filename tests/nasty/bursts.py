@@ -18,7 +18,7 @@ STEPS_MS = (0, 0, 0, 1, 60_000, FIVE_MINUTES_MS - 1, FIVE_MINUTES_MS, FIVE_MINUT
 
 def burst(teller: Teller) -> list[Event]:
     """One of the scenes."""
-    scene = teller.rng.choice((duel, decided, decided, enrolled, twins, rewritten, circle))
+    scene = teller.rng.choice((duel, decided, decided, enrolled, died, twins, rewritten, circle))
     return scene(teller)
 
 
@@ -123,6 +123,40 @@ def enrolled(teller: Teller) -> list[Event]:
         if len(told) > 1:
             event["time"] = _near(teller, told[1]["time"])
         told.append(event)
+    return told
+
+
+def died(teller: Teller) -> list[Event]:
+    """C5 where it shows: a fact that is only shared of the dead, a death, and perhaps what takes it back."""
+    rng = teller.rng
+    shared = {
+        name
+        for agreement in teller.rules.agreements.values()
+        if agreement.scope == "deceased"
+        for name, _ in agreement.attributes
+    }
+    facts = [
+        (each, {each.annotations[f]["attribute"] for f in each.attribute_fields})
+        for each in _of_kind(teller, "fact")
+    ]
+    stating = [fact for fact, says in facts if says & shared]
+    deadly = [fact for fact, says in facts if "death" in says]
+    if not stating or not deadly:
+        return []
+    told = [teller.event(rng.choice(stating)), teller.event(rng.choice(deadly))]
+    ends = [teller.subject_of(event) for event in told]
+    if ends[0] is not None and ends[1] is not None and ends[0] != ends[1]:
+        told += joined(teller, ends[0], ends[1])
+    for contract in _of_kind(teller, "annulment"):
+        event, (subject,) = teller.event(contract), contract.fields_in_role("subject")
+        if (
+            rng.random() < 0.3
+            and ends[1] is not None
+            and scheme_of(ends[1]) in _schemes(teller, contract, subject)
+        ):
+            _put(event, contract, subject, ends[1])
+            event["data"][contract.field_marked("prior")] = told[1]["id"]
+            told.append(event | {"source": told[1]["source"]})
     return told
 
 

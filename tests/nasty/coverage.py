@@ -63,6 +63,7 @@ WANTED = (
     "C3 restricted over a cut edge",
     "C4 stated by another",
     "C4 ended",
+    *(f"C5 deceased{corner}" for corner in (" True", " False", ", and not permitted")),
     "C5 where the scope's attribute is not permitted",
     *(f"C6 {reason}" for reason in ("agreement-not-in-force", "out-of-scope", "restricted", "deceased")),
     *(f"C6 {reason}" for reason in ("objected", "no-subject-identifier", "decided by attribute")),

@@ -69,6 +69,8 @@ MUTANTS: tuple[tuple[str, str, str, str], ...] = (  # rule, file, as it is, brok
     ("C4 own subscriber", "sharing.py", "own = [each for each in about if each.owner == agreement.subscriber]", "own = about"),
     ("C4 protective", "sharing.py", '"ENDED": 1', '"ENDED": 0'),
     ("C5 consent's scope", "sharing.py", 'if permitted != "permit":', "if False:"),
+    ("C5 deceased", "sharing.py", "    return dead\n", "    return True\n"),
+    ("C5 deceased on consent", "sharing.py", 'return permitted == "permit"\n    return dead', "return True\n    return dead"),
     ("C5 any item", "sharing.py", "return any(same_json(value, listed) for value in values for", "return any(same_json(value, listed) for value in values[:1] for"),
     ("C6 valid until", "sharing.py", "<= at_ms < agreement.valid_until_ms", "<= at_ms <= agreement.valid_until_ms"),
     ("C6 restricted", "sharing.py", "if person.restricted and not agreement.sees_restricted", "if person.restricted"),

@@ -318,6 +318,8 @@ class _World:
         ):
             if rng.random() < 0.6:
                 said[name] = rng.choice(values)
+        if said["scope"] == "deceased":
+            said["after_death"] = "continue"  # with stop it could give nothing, and is refused
         return said
 
     def grant(self, name: str) -> dict[str, Any]:
@@ -334,6 +336,8 @@ class _World:
         if rng.random() < (0.15 if basis == "consent" else 0.4):
             return "enrolled"
         names = [grant["attribute"] for grant in grants] if basis == "consent" else sorted(self.stated)
+        if "death" in names and rng.random() < 0.4:
+            return "deceased"
         for name in rng.sample(names, k=len(names)):
             schema = self.types[name]
             fields = next((grant.get("fields") for grant in grants if grant["attribute"] == name), None)

@@ -108,8 +108,8 @@ class Backbone(RuleBasedStateMachine):
         else:
             kept = original.attributes[:keep]
             names = {grant.attribute for grant in kept}
-            scope_attribute = getattr(original.scope, "attribute", None)
-            if original.basis == "consent" and scope_attribute is not None and scope_attribute not in names:
+            decides = original.scope_attribute
+            if original.basis == "consent" and decides is not None and decides not in names:
                 return  # C5 forbids such an agreement
             self.agreements[name] = replace(original, version=version, attributes=kept)
         self.pipeline.load(self.in_force())

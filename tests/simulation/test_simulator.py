@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from processors.rules import Keys, Limits, Rules
-from schemas import Agreement
+from schemas import DECEASED, EVERYONE, Agreement
 from tests.nasty import NastySet, nasty, shrunk
 from tests.nasty.moments import DAY_MS
 from tests.nasty.stages import loaded
@@ -64,6 +64,10 @@ def other_agreements(seed: int, agreements: dict[str, Agreement]) -> dict[str, A
         changed = replace(agreement, version=agreement.version - 1) if form < 0.8 else agreement
         if form < 0.35:
             changed = replace(changed, attributes=agreement.attributes[: rng.randint(1, 3)])
+        elif form < 0.4:
+            scope = EVERYONE if agreement.scope == DECEASED else DECEASED
+            if agreement.basis != "consent" or "death" in {grant.attribute for grant in agreement.attributes}:
+                changed = replace(changed, scope=scope, after_death="continue")
         elif form < 0.45:
             changed = replace(changed, honours_objection=not agreement.honours_objection)
         elif form < 0.55:
