@@ -26,6 +26,7 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 from mode import Service
 from mode.threads import QueueServiceThread
+from mode.worker import Worker as AnyWorker
 
 from processors.engine.consumer_stop import stop_consumer
 from processors.engine.discovery import follow_topics
@@ -34,7 +35,7 @@ from processors.engine.journal import LIBRARIES, say
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.tasks import Tasks
-from processors.engine.trouble import EngineStop, stop_process
+from processors.engine.trouble import EngineStop, end_at_the_latest, stop_process
 
 PRIVATE: Mapping[Any, Mapping[str, str]] = {
     driver.Consumer: {"_new_consumer_thread": "(self)"},
@@ -50,6 +51,7 @@ PRIVATE: Mapping[Any, Mapping[str, str]] = {
         "force_commit": "(self, topics=None, start_new_transaction=True)",
     },
     QueueServiceThread: {"call_thread": "(self, fun, *args, **kwargs)", "on_thread_stop": "(self)"},
+    AnyWorker: {"_stop_on_signal": "(self, signal)", "on_started": "(self)"},
 }
 """What of Faust is overridden or called though it is not promised, as it is in the pinned version."""
 
@@ -265,7 +267,36 @@ def stage_app(spec: StageSpec, config: EngineConfig, memory: RocksMemory, datadi
     return app
 
 
-class Worker(faust.Worker):  # type: ignore[misc]
+class PatientWorker(AnyWorker):  # type: ignore[misc]
+    """Mode's worker, which stops once it has begun.
+
+    Told to in the middle of its start, Mode passes over the services that have not started yet, then starts
+    them, and waits for them for ever.
+    """
+
+    def __init__(self, *services: Any, **options: Any) -> None:
+        super().__init__(*services, **options)
+        self._begun = asyncio.Event()
+
+    async def start(self) -> None:
+        """Start, and let whoever waits to stop know if that fails."""
+        try:
+            await super().start()
+        finally:
+            self._begun.set()
+
+    async def on_started(self) -> None:
+        """Everything has begun; run."""
+        self._begun.set()
+        await super().on_started()
+
+    async def _stop_on_signal(self, number: Any) -> None:
+        end_at_the_latest()
+        await self._begun.wait()
+        await super()._stop_on_signal(number)
+
+
+class Worker(PatientWorker, faust.Worker):  # type: ignore[misc]
     """Faust's worker, which neither draws in the terminal nor takes over stdout and stderr."""
 
     def on_init_dependencies(self) -> list[Any]:

@@ -7,6 +7,7 @@ and the position are all established again on restart, so stopping loses nothing
 from __future__ import annotations
 
 import os
+import threading
 import traceback
 from typing import NoReturn
 
@@ -15,6 +16,9 @@ from processors.engine.stops import note_stop
 
 EXIT_STOPPED = 70
 """The exit code of a process that stopped itself; a supervisor restarts it."""
+END_S_MAX = 25.0
+"""How long an end in order may take: some transactions' time, and less than the half minute after which those
+who run services kill."""
 
 
 class EngineStop(Exception):  # noqa: N818 - it is not an error of the program but its decision to stop
@@ -57,6 +61,18 @@ def stop_process(where: str, error: BaseException) -> NoReturn:
         exit_code=EXIT_STOPPED,
     )
     os._exit(EXIT_STOPPED)
+
+
+def end_at_the_latest(seconds: float = END_S_MAX) -> None:
+    """End with :func:`stop_process` if the process has not ended in order by then.
+
+    A client library may wait for ever for what never comes; whoever said stop must not. Nothing is lost: it
+    is the end of a killed worker, a moment before it would have been killed.
+    """
+    why = EngineStop(f"told to stop {seconds:.0f} s ago, and something still does not end")
+    timer = threading.Timer(seconds, stop_process, ("end", why))
+    timer.daemon = True
+    timer.start()
 
 
 def _is_safe(error: BaseException) -> bool:

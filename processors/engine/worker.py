@@ -13,13 +13,16 @@ from processors.engine.readiness import READINESS
 from processors.engine.rocks import RocksMemory
 from processors.engine.settings import EngineConfig, StageSpec
 from processors.engine.stops import remember_stops
-from processors.engine.trouble import stop_process
+from processors.engine.trouble import end_at_the_latest, stop_process
 
 GC_THRESHOLD = 50_000
 
 
 def run_worker(stages: Sequence[StageSpec], config: EngineConfig) -> int:
-    """Run stages until SIGTERM or SIGINT and return 0; anything unexpected ends the process with code 70."""
+    """Run stages until SIGTERM or SIGINT and return 0; anything unexpected ends the process with code 70.
+
+    So does an end that is not over within half a minute.
+    """
     READINESS.expect(spec.stage.name for spec in stages)
     remember_stops(config)
     memory = RocksMemory(config.block_cache_bytes, config.write_buffer_bytes)
@@ -41,8 +44,13 @@ async def _run_plain(stages: Sequence[StageSpec], config: EngineConfig, memory: 
 
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        end_at_the_latest()
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     shells = [PlainShell(spec, config, memory) for spec in stages]
     try:
         await asyncio.gather(*(shell.run(stopping) for shell in shells))

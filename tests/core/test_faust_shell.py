@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 
 import pytest
+from mode import Service
 
 from processors.engine import EngineConfig, StageSpec, faust_shell
 from processors.engine.plain_shell import PlainShell
 from processors.engine.rocks import RocksMemory
+from processors.engine.trouble import EXIT_STOPPED
 
 
 class Stopping:
@@ -72,3 +77,54 @@ def test_a_group_soon_asks_again_which_topics_there_are(tmp_path, shell):
 
         found = asyncio.run(asked())
     assert found == config.metadata_max_age_ms <= 10_000
+
+
+class Slow(Service):
+    """A part of a worker that takes a moment to begin, and then runs until it is stopped."""
+
+    def __init__(self, begins: asyncio.Event):
+        self.begins, self.ended = begins, False
+        super().__init__()
+
+    async def on_start(self) -> None:
+        await self.begins.wait()
+
+    async def on_stop(self) -> None:
+        self.ended = True
+
+
+def test_a_worker_told_to_stop_while_it_starts_ends_everything_that_it_then_started(monkeypatch):
+    """Not what has begun so far only: the rest would begin afterwards, and run for ever."""
+    latest: list[bool] = []
+    monkeypatch.setattr(faust_shell, "end_at_the_latest", lambda: latest.append(True))
+
+    async def told_in_the_middle() -> list[bool]:
+        begins = asyncio.Event()
+        parts = [Slow(begins), Slow(begins)]
+        worker = faust_shell.PatientWorker(*parts, quiet=True, loop=asyncio.get_running_loop())
+        monkeypatch.setattr(worker, "on_first_start", nothing)  # no log of its own, no signals
+        worker._starting_fut = starting = asyncio.ensure_future(worker.start())
+        await asyncio.sleep(0.05)
+        stopping = asyncio.ensure_future(worker._stop_on_signal(signal.SIGTERM))
+        await asyncio.sleep(0.05)
+        begins.set()
+        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait([starting], timeout=10)
+        return [part.started and part.ended for part in parts]
+
+    async def nothing() -> None:
+        return None
+
+    assert asyncio.run(told_in_the_middle()) == [True, True]
+    assert latest, "and if something never begins, the process ends all the same"
+
+
+def test_an_end_that_takes_too_long_is_an_end_all_the_same():
+    """Exit 70 and a line that says so; nothing that a library waits for holds the process up."""
+    program = (
+        "import time\nfrom processors.engine.trouble import end_at_the_latest\n"
+        "end_at_the_latest(0.1)\ntime.sleep(60)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=50, check=False)
+    assert done.returncode == EXIT_STOPPED
+    assert b"told to stop" in done.stderr
