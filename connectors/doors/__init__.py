@@ -3,7 +3,7 @@
 The gateway is a door, and so are those of GOV.UK services (ADR 0057); none of them knows another.
 """
 
-from connectors.doors.bodies import json_answer, one_text
+from connectors.doors.bodies import json_answer, one_text, problem_answer
 from connectors.doors.certificates import CERTIFICATE, Certificate
 from connectors.doors.headers import RawHeaders, header
 from connectors.doors.limits import (
@@ -32,6 +32,7 @@ __all__ = [
     "header",
     "json_answer",
     "one_text",
+    "problem_answer",
     "read_body",
     # bounds
     "ATTRIBUTES_BYTES_MAX",

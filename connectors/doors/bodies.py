@@ -9,14 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.doors.limits import SMALL_BYTES_MAX, read_body
-from connectors.doors.problems import Problem
+from connectors.doors.problems import CONTENT_TYPE, Problem
 from schemas import json_value
 
 
 def json_answer(content: object, status: int = 200) -> Response:
     """Return an answer in JSON that nobody keeps."""
     headers = {"cache-control": "no-store"}
-    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+    return Response(_line(content), status, headers, media_type="application/json")
+
+
+def problem_answer(problem: Problem) -> Response:
+    """Return the answer that a problem is (RFC 9457)."""
+    body, headers = _line(problem.body()), problem.headers()
+    return Response(body, problem.kind.status, headers, media_type=CONTENT_TYPE)
+
+
+def _line(content: object) -> bytes:
+    """JSON that ends as a line does, because at a terminal the prompt comes behind it."""
+    return msgspec.json.encode(content) + b"\n"
 
 
 async def one_text(request: Request, name: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from connectors.away import Away
-from connectors.doors.bodies import json_answer
-from connectors.doors.problems import CONTENT_TYPE, Problem
+from connectors.doors.bodies import json_answer, problem_answer
+from connectors.doors.problems import Problem
 from connectors.log_line import say
 from connectors.signals import readiness
 
@@ -54,7 +53,7 @@ def door_app(
     async def on_problem(request: Request, error: Exception) -> Response:
         problem = _problem_of(error)
         refused(request, problem)
-        return _answer(problem)
+        return problem_answer(problem)
 
     async def on_defect(request: Request, error: Exception) -> Response:
         frames = traceback.extract_tb(error.__traceback__)
@@ -84,8 +83,3 @@ def _problem_of(error: Exception) -> Problem:
         return Problem("unavailable", retry_after_s=error.retry_after_s, why="unavailable")
     assert isinstance(error, HTTPException)  # noqa: S101 - how the handlers are registered
     return Problem(_NAMES.get(error.status_code, "invalid-request"), headers=error.headers)
-
-
-def _answer(problem: Problem) -> Response:
-    body = msgspec.json.encode(problem.body())
-    return Response(body, problem.kind.status, problem.headers(), media_type=CONTENT_TYPE)

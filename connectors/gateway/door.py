@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.away import Away, Full
 from connectors.callers import Access, Caller
-from connectors.doors import CONTENT_TYPE, Problem, Rates
+from connectors.doors import Problem, Rates, problem_answer
 from connectors.gateway import audit
 from connectors.log_line import say
 
@@ -107,7 +106,7 @@ def answer(request: Request, problem: Problem) -> Response:
             reason=problem.why,
             peer=request.client.host if request.client else "",
         )
-    return Response(msgspec.json.encode(problem.body()), status, problem.headers(), media_type=CONTENT_TYPE)
+    return problem_answer(problem)
 
 
 def _method(scope: MutableMapping[str, Any]) -> str:

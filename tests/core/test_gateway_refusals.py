@@ -122,6 +122,14 @@ def test_a_refusal_says_what_was_expected_and_what_to_do(made: Rig, name: str):
     assert "`postroom" not in json.dumps(said)
 
 
+def test_every_answer_ends_its_line(made: Rig):
+    """At a terminal the prompt stands below what curl has shown, whether it was taken or refused."""
+    answers = [made.publish(claimant()), made.publish(b"{"), made.http.get("/health/live")]
+    assert [answer.status_code for answer in answers] == [202, 400, 200]
+    assert [answer.text.count("\n") for answer in answers] == [1, 1, 1]
+    assert all(answer.text.endswith("}\n") for answer in answers)
+
+
 def test_a_key_twice_in_the_body_of_binary_mode_is_refused_as_in_an_event(made: Rig):
     """E3: the body becomes an event before it is judged, and its second value would have gone unseen."""
     body = b'{"nino": "NC000017A", "name": {"family_name": "A", "family_name": "B"}, "nino": "NC000018A"}'
