@@ -111,4 +111,6 @@ _UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u20
 
 def _cell(value: Any) -> str:
     # INVARIANT: an event's id is a stranger's word, and who reads a table must see what it is.
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value))
     return "" if value is None else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(value))

@@ -157,8 +157,8 @@ def describe(clients: Clients) -> list[dict[str, Any]]:
         {
             "client": client.id,
             "speaks_for": client.party,
-            "scopes": ", ".join(sorted(client.scopes)),
-            "agreements": ", ".join(sorted(client.agreements)),
+            "scopes": sorted(client.scopes),
+            "agreements": sorted(client.agreements),
             "proof": client.proof,
         }
         for client in sorted(clients.by_id.values(), key=lambda each: each.id)

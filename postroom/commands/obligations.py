@@ -57,7 +57,7 @@ def list_obligations(
                 "subscriber": owed.subscriber,
                 "agreement": owed.agreement,
                 "key": owed.key,
-                "fields": ", ".join(owed.attributes),
+                "fields": list(owed.attributes),
                 "since": format_instant(owed.since_ms),
                 "deadline": format_instant(owed.deadline_ms),
                 "obligation": owed.obligation,

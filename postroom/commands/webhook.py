@@ -94,7 +94,7 @@ def list_endpoints(output: Output = Form.TABLE) -> None:
             {
                 "endpoint": name,
                 "subscriber": endpoint.subscriber if endpoint else "",
-                "agreements": ", ".join(endpoint.agreements) if endpoint else "",
+                "agreements": list(endpoint.agreements) if endpoint else [],
                 "to": endpoint.host if endpoint else "(not in the file)",
                 "state": standing.state if standing else "not begun",
                 "why": standing.why if standing else "",

@@ -94,3 +94,17 @@ def test_where_there_is_nothing_it_is_said_in_words(terminal, monkeypatch, capsy
     write_rows([], Form.JSON, COLUMNS)
     write_rows([], Form.JSONL, COLUMNS)
     assert capsys.readouterr() == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("form", "written_as"), [(Form.TABLE, "name, address"), (Form.JSONL, '["name","address"]')]
+)
+def test_a_list_is_words_for_a_person_and_a_list_for_a_program(
+    form: Form, written_as: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A program should not have to take a text apart; a hostile member is shown as what it is."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
+    write_rows([{"key": KEY, "fields": ["name", "address"]}, {"fields": []}], form, ("key", "fields"))
+    assert written_as in capsys.readouterr().out
+    write_rows([{"fields": ["a\nb\x1b[2J"]}], Form.TABLE, ("fields",))
+    assert "a\\u000ab\\u001b[2J" in capsys.readouterr().out

@@ -205,7 +205,7 @@ def test_list_says_who_receives_what_and_shows_no_path_and_no_key(operator: Jour
     [row] = json.loads(out)
     assert (row["to"], row["agreements"], row["state"]) == (
         "https://hooks.leeds.example",
-        AGREEMENT,
+        [AGREEMENT],
         "active",
     )
     assert "/postroom" not in out
