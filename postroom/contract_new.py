@@ -92,6 +92,7 @@ def new(
 ) -> None:
     """Write a contract from answers: asked for at a terminal, or given as options. Never over another one.
 
+    Without an option everything is asked; with one only what has no usual answer: none, no, kind fact.
     Only the .avsc is written; what attributes.yaml, identifiers.yaml or authority.yaml lack is shown, or
     added by --write-catalogue (authority is somebody's to give: ask first). Then the gate looks at it; exit 1
     while something remains. TYPE: text, date, partial-date, timestamp, whole-number, decimal, yes-no,

@@ -1,7 +1,8 @@
 """The questions of `postroom contract new`, in the order in which a person thinks about them.
 
-What an option says is not asked. Without a terminal nothing is, and what has no safe default is then wrong
-use: how long something about citizens is kept, or how sensitive it is, is not for a tool to guess.
+Whoever gives no option is asked everything, with the usual answer offered. Whoever gives one has begun to
+answer that way, and is asked only for what has no usual answer. Without a terminal that is wrong use: how long
+something about citizens is kept, or how sensitive it is, is not for a tool to guess.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ class Questions:
     def __init__(self, said: Said, known: Contracts) -> None:
         self._said = said
         self._known = known
+        self._asks_all = said == Said()
 
     def answers(self) -> Answers:
         """Ask what is not said; UserError when nobody can answer."""
@@ -71,15 +73,17 @@ class Questions:
         from schemas.scaffold import Answers
 
         said, kinds = self._said, [each.value for each in Kind]
-        domain = ask("--domain", "Domain", said.domain, check=_is_word)
-        fact = ask("--fact", "Fact, what the events are about", said.fact, check=_is_word)
-        owners = tuple(said.owners or _list(ask("--owner", "Owners, who may publish it", None)))
+        domain = self._ask("--domain", "Domain", said.domain, check=_is_word)
+        fact = self._ask("--fact", "Fact, what the events are about", said.fact, check=_is_word)
+        owners = tuple(said.owners or _list(self._ask("--owner", "Owners, who may publish it", None)))
         for owner in owners:
-            ask("--owner", "", owner, check=_is_owner)
-        doc = ask("--doc", "What has happened, in one sentence", said.doc)
-        kind = Kind(ask("--kind", f"Kind ({', '.join(kinds)})", said.kind, "fact", one_of(kinds)))
+            self._ask("--owner", "", owner, check=_is_owner)
+        doc = self._ask("--doc", "What has happened, in one sentence", said.doc)
+        kind = Kind(self._ask("--kind", f"Kind ({', '.join(kinds)})", said.kind, "fact", one_of(kinds)))
         schemes = ", ".join(self._known.schemes.names)
-        subject = ask("--subject", f"Scheme that names the person ({schemes}, *, or a new one)", said.subject)
+        subject = self._ask(
+            "--subject", f"Scheme that names the person ({schemes}, *, or a new one)", said.subject
+        )
         new_schemes = self._new_schemes(subject, owners)
         other, same_person = self._linked(kind, schemes)
         attributes = self._attributes() if kind is Kind.FACT else ()
@@ -87,7 +91,7 @@ class Questions:
         moments = self._moments() if kind is Kind.FACT else (None, None)
         return Answers(
             domain, fact, owners, doc, subject,
-            ask("--retention", "How long it counts (P7Y, P90D)", said.retention, check=_is_duration),
+            self._ask("--retention", "How long it counts (P7Y, P90D)", said.retention, check=_is_duration),
             version=said.version,
             kind=kind,
             same_person=same_person,
@@ -109,15 +113,15 @@ class Questions:
         said = self._said
         if name == "*" or name in self._known.schemes:
             return {}
-        ask("--subject", "", name, check=_is_word)
+        self._ask("--subject", "", name, check=_is_word)
         known = there_is_no("scheme", name, self._known.schemes.names)
         question = _if_new(known, f"the pattern of the whole of a {name}")
-        pattern = ask("--scheme-pattern", question, said.scheme_pattern, check=_is_pattern)
-        description = ask("--scheme-description", f"What a {name} is", said.scheme_description)
+        pattern = self._ask("--scheme-pattern", question, said.scheme_pattern, check=_is_pattern)
+        description = self._ask("--scheme-description", f"What a {name} is", said.scheme_description)
         exclusive = said.scheme_exclusive
         if exclusive is None:
             question = f"Does a person have one {name} at a time"
-            exclusive = ask("--scheme-exclusive", question, None, "no", one_of(YES_NO)) == "yes"
+            exclusive = self._ask("--scheme-exclusive", question, None, "no", one_of(YES_NO)) == "yes"
         return {name: DeclaredScheme(description, owners[0], pattern, exclusive)}
 
     def _linked(self, kind: Kind, schemes: str) -> tuple[str | None, tuple[str, ...]]:
@@ -126,10 +130,10 @@ class Questions:
 
         said = self._said
         if kind in (Kind.LINK, Kind.UNLINK):
-            return ask("--other", f"Scheme of the other side ({schemes} or *)", said.other), ()
+            return self._ask("--other", f"Scheme of the other side ({schemes} or *)", said.other), ()
         if said.same_person is None:
             question = "Other schemes of the same person, that the events may name"
-            return said.other, tuple(_list(ask("--same-person", question, None, NONE)))
+            return said.other, tuple(_list(self._ask("--same-person", question, None, NONE)))
         return said.other, tuple(each for each in said.same_person if each != NONE)
 
     def _attributes(self) -> tuple[Named, ...]:
@@ -138,12 +142,14 @@ class Questions:
         said = self._said.attributes
         if said is None:
             names = ", ".join(sorted(self._known.attributes))
-            said = _list(ask("--attribute", f"Attributes that it states ({names}, or new ones)", None, NONE))
+            said = _list(
+                self._ask("--attribute", f"Attributes that it states ({names}, or new ones)", None, NONE)
+            )
         named = [_named(each) for each in said if each != NONE]
         for each in named:
-            ask("--attribute", "", each.name, check=_is_name)
+            self._ask("--attribute", "", each.name, check=_is_name)
             if each.type:
-                ask("--attribute", "", each.type, check=_is_type)
+                self._ask("--attribute", "", each.type, check=_is_type)
         return tuple(
             each if each.type or stated_type(each.name, self._known) is not None else self._typed(each)
             for each in named
@@ -159,7 +165,9 @@ class Questions:
         if named.name not in self._known.attributes:
             known = there_is_no("attribute", named.name, self._known.attributes)
             question = _if_new(known, question)
-        return replace(named, type=ask(f"--attribute {named.name}:TYPE", question, None, check=_is_type))
+        return replace(
+            named, type=self._ask(f"--attribute {named.name}:TYPE", question, None, check=_is_type)
+        )
 
     def _new_attributes(self, named: Iterable[Named], owners: tuple[str, ...]) -> dict[str, Attribute]:
         unknown = [each.name for each in named if each.name not in self._known.attributes]
@@ -175,9 +183,9 @@ class Questions:
         sensitivity = f"Sensitivity of {name} ({', '.join(SENSITIVITIES)})"
         return Attribute(
             name,
-            ask(f"--category {name}=…", category, said.categories.get(name), check=_is_word),
-            ask(f"--describe {name}=…", f"What {name} is", said.descriptions.get(name)),
-            ask(
+            self._ask(f"--category {name}=…", category, said.categories.get(name), check=_is_word),
+            self._ask(f"--describe {name}=…", f"What {name} is", said.descriptions.get(name)),
+            self._ask(
                 f"--sensitivity {name}=…",
                 sensitivity,
                 said.sensitivities.get(name),
@@ -191,19 +199,35 @@ class Questions:
         if self._said.repeats is not None:
             return name in self._said.repeats
         question = f"Does a person have several {name} at once"
-        return ask(f"--repeats {name}", question, None, "no", one_of(YES_NO)) == "yes"
+        return self._ask(f"--repeats {name}", question, None, "no", one_of(YES_NO)) == "yes"
 
     def _item(self, named: Iterable[Named], new: Mapping[str, Attribute]) -> str:
         attributes = {**self._known.attributes, **new}
         if not any(attributes[each.name].items for each in named):
             return ""
-        return ask("--item", "Field that says which of several it is", self._said.item, "reference")
+        return self._ask("--item", "Field that says which of several it is", self._said.item, "reference")
 
     def _moments(self) -> tuple[Named | None, Named | None]:
         return (
-            _moment("--effective", "From when it is true: FIELD", self._said.effective),
-            _moment("--until", "Until when it is true: FIELD", self._said.until),
+            self._moment("--effective", "From when it is true: FIELD", self._said.effective),
+            self._moment("--until", "Until when it is true: FIELD", self._said.until),
         )
+
+    def _moment(self, option: str, question: str, said: str | None) -> Named | None:
+        from schemas.scaffold import MOMENTS
+
+        named = _named(self._ask(option, f"{question} or FIELD:TYPE ({', '.join(MOMENTS)})", said, NONE))
+        return None if named.name == NONE else named
+
+    def _ask(
+        self,
+        option: str,
+        question: str,
+        said: str | None,
+        default: str | None = None,
+        check: Check | None = None,
+    ) -> str:
+        return ask(option, question, said, default, check, offers_default=self._asks_all)
 
 
 def at_a_terminal() -> bool:
@@ -212,14 +236,23 @@ def at_a_terminal() -> bool:
 
 
 def ask(
-    option: str, question: str, said: str | None, default: str | None = None, check: Check | None = None
+    option: str,
+    question: str,
+    said: str | None,
+    default: str | None,
+    check: Check | None,
+    *,
+    offers_default: bool,
 ) -> str:
-    """What the option says, else what the terminal answers, else the default; UserError when nobody says."""
+    """What the option says, else what the terminal answers, else the default; UserError when nobody says.
+
+    Where a default is not offered, a question that has one is not asked.
+    """
     from postroom.console import say
 
     while True:
         answer = said
-        if answer is None and at_a_terminal():
+        if answer is None and (default is None or offers_default) and at_a_terminal():
             answer = typer.prompt(question, default=default, err=True)
         answer = answer if answer is not None else default
         if answer is None:
@@ -302,13 +335,6 @@ def _named(text: str) -> Named:
 
     name, _, type_ = text.partition(":")
     return Named(name.strip(), type_.strip() or None)
-
-
-def _moment(option: str, question: str, said: str | None) -> Named | None:
-    from schemas.scaffold import MOMENTS
-
-    named = _named(ask(option, f"{question} or FIELD:TYPE ({', '.join(MOMENTS)})", said, NONE))
-    return None if named.name == NONE else named
 
 
 def by_name(said: list[str] | None, option: str) -> dict[str, str]:

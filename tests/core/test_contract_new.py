@@ -259,6 +259,24 @@ def test_a_person_is_asked_and_may_answer_again(directory: Path, monkeypatch: py
     assert load_contracts(directory).schemes.declared["card"].exclusive
 
 
+def test_with_an_option_given_only_what_nothing_can_stand_for_is_asked(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """At a terminal too: a command that was pasted asks nothing that has a usual answer, so the next line
+    that was pasted answers nothing; what is missing is asked for.
+    """
+    monkeypatch.setattr(contract_questions, "at_a_terminal", lambda: True)
+    said = ["contract", "new", "--contracts", str(directory), *FACT, "--subject", "nino", *WORDS]
+    done = CliRunner().invoke(build(), said, input="none of yours\n")
+    assert done.exit_code == 0, done.stderr
+    assert list(fields(directory)) == ["nino", "prior"]
+    (directory / PATH).unlink()
+    done = CliRunner().invoke(build(), said[:-2], input="seven years\nP7Y\nnone of yours\n")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("How long it counts") == 2
+    assert "Other schemes" not in done.stderr
+
+
 def test_what_people_wrote_in_the_catalogue_stays(directory: Path):
     """Comments, order and layout: lines are added, none is changed but the owner's own row of pairs."""
     texts = {
