@@ -29,13 +29,20 @@ def contracts(tmp_path: Path) -> Contracts:
     """The contracts once the page's `contract new` was typed."""
     rules = tmp_path / "rules"
     copytree(ROOT / "schemas", rules)
-    (typed,) = re.findall(
-        r"^postroom (contract new .*?--write-catalogue) < /dev/null$", PAGE, re.DOTALL | re.MULTILINE
-    )
+    (typed,) = re.findall(r"^postroom (contract new .*?--write-catalogue)$", PAGE, re.DOTALL | re.MULTILINE)
     settings.cache_clear()
     assert run([*shlex.split(typed.replace("\\\n", " ")), "--contracts", str(rules)]) == 0
     settings.cache_clear()
     return load_contracts(rules)
+
+
+def test_what_is_typed_and_what_is_answered_stand_apart():
+    """A block is pasted as it stands: no prompt is in front of a command, and no answer behind one."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    assert {kind for kind, _ in blocks} == {"sh", ""}
+    assert not [line for _, block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    typed = re.compile(r"^(?:postroom|curl|as|export|cat|sed|cp) ", re.MULTILINE)
+    assert not [block for kind, block in blocks if not kind and typed.search(block)]
 
 
 def test_the_events_of_the_page_go_out_under_the_contract_of_the_page(contracts: Contracts):
