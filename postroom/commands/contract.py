@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas import Contract, Contracts, Problem
 
 PROBLEM_COLUMNS = ("file", "field", "reason", "why", "mend")
-REGISTERED_COLUMNS = ("type", "subject", "id", "state")
+REGISTERED_COLUMNS = ("type", "id", "state")  # the subject is the type and -value: JSON has it too
 REGISTERED, ALREADY_THERE = "registered", "already there"
 
 Paths = Annotated[
