@@ -1,8 +1,8 @@
 """The questions of `postroom contract new`, in the order in which a person thinks about them.
 
 Whoever gives no option is asked everything, with the usual answer offered. Whoever gives one has begun to
-answer that way, and is asked only for what has no usual answer. Without a terminal that is wrong use: how long
-something about citizens is kept, or how sensitive it is, is not for a tool to guess.
+answer that way, and is asked only for what has no usual answer. Without a terminal that is wrong use: how
+long something about citizens is kept, or how sensitive it is, is not for a tool to guess.
 """
 
 from __future__ import annotations
