@@ -13,7 +13,7 @@ from postroom.files_round import LEFT, NO_CHECKSUM
 
 NO_FILE = "its file is not there, or has another name"
 MEND_NO_FILE = "put the file beside it, named as the checksum without .sha256"
-NEXT = "it is whole, and next"
+NEXT = "its turn has not come; its checksum is compared then"
 MEND_NEXT = "`postroom files run` takes it while it runs, `postroom files send` takes it now"
 MEND_KNOWN = "nothing: it is put away and not published again, unless `postroom files forget` comes first"
 

@@ -131,7 +131,7 @@ def test_send_ends_with_3_when_the_systems_are_away_and_takes_nothing(tmp_path: 
 
 
 def test_status_says_of_what_lies_in_a_drop_why_it_waits(tmp_path: Path):
-    """No file is read for it; what is whole is next, and each of the others says what its sender does."""
+    """No file is read for it; what has its checksum is next, and the others say what their sender does."""
     drop = tmp_path / "drops" / "carers"
     incoming = drop / "incoming"
     incoming.mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_status_says_of_what_lies_in_a_drop_why_it_waits(tmp_path: Path):
     rows = {row["file"]: (row["state"], row["why"]) for row in json.loads(done.stdout)}
     assert done.returncode == 0, done.stderr
     assert rows == {
-        "whole.csv": ("waiting", "it is whole, and next"),
+        "whole.csv": ("waiting", "its turn has not come; its checksum is compared then"),
         "unmarked.csv": ("waiting", "it has no checksum beside it yet"),
         "misnamed.csv": ("waiting", "its checksum is not that of the file beside it"),
         "(a name that is not shown)": ("waiting", "odd-name"),
@@ -180,5 +180,5 @@ def test_status_of_a_drop_in_use_lists_each_file_once(tmp_path: Path):
     assert dict(told) == {
         "taken": [("taken", "")],
         "published": [("published", ""), ("waiting", "it was published before")],
-        "refused": [("refused", ""), ("waiting", "it is whole, and next")],
+        "refused": [("refused", ""), ("waiting", "its turn has not come; its checksum is compared then")],
     }
