@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,13 @@ def test_an_example_is_short_needs_none_of_our_code_and_is_in_the_list(file: Pat
     assert not any(f"{word} {ours}" in text for ours in OURS for word in ("import", "from"))
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert file.name in readme
+
+
+def test_maven_fetches_what_the_java_examples_are_run_with():
+    """Whoever has Maven gets the libraries, in the versions, that are proved here."""
+    pom = (EXAMPLES / "java" / "pom.xml").read_text(encoding="utf-8").partition("<dependencies>")[2]
+    told = [re.findall(f"<{name}>(.+)</{name}>", pom) for name in ("groupId", "artifactId", "version")]
+    assert [":".join(each) for each in zip(*told, strict=True)] == examples_java.ROOTS
 
 
 def test_every_example_is_run():
