@@ -127,7 +127,8 @@ async def on_away(request: Request, error: Exception) -> Response:
     assert isinstance(error, Away)  # noqa: S101 - how the handler is registered
     name = "busy" if isinstance(error, Full) else "unavailable"
     say("unavailable", why=error.why, route=route_of(request.scope))
-    return answer(request, Problem(name, retry_after_s=error.retry_after_s))
+    detail = "ask the same again after as many seconds as `Retry-After` says"
+    return answer(request, Problem(name, detail, retry_after_s=error.retry_after_s))
 
 
 async def on_http(request: Request, error: Exception) -> Response:

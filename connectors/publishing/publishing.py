@@ -94,7 +94,8 @@ class Publishing:
                 place = f"$[{index}].id" if len(events) > 1 else "$.id"
                 problems.append({"path": place, "problem": "expected a new id for new content"})
         if problems:
-            raise Problem("different-content", problems=problems)
+            detail = "what is repeated is repeated as it was, its `time` too; what is new has a new id"
+            raise Problem("different-content", detail, problems=problems)
 
     async def _value(self, event: Judged) -> bytes:
         schema_id = await self._registered.schema_id(event.contract)

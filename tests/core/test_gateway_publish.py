@@ -142,6 +142,14 @@ def test_the_same_name_with_another_content_is_a_conflict(made: Rig):
     assert len(made.sink.sent) == 1
 
 
+def test_a_repetition_with_a_new_time_is_told_what_a_repetition_is(made: Rig):
+    """Whoever makes the event anew for each attempt, and its time with it, learns that from the answer."""
+    made.publish(claimant())
+    answer = made.publish(changed(claimant(), time="2026-03-02T09:00:01Z"))
+    assert answer.status_code == 409
+    assert "`time` too" in answer.json()["detail"]
+
+
 def test_what_is_remembered_is_bounded_in_time(made: Rig):
     """After the window the event is written again: Kafka's readers count it once (E1)."""
     made.publish(claimant())
