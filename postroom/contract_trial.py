@@ -19,7 +19,8 @@ from postroom.output import Form, Output, write_json, write_line, write_rows
 
 if TYPE_CHECKING:
     from processors import Rules
-    from processors.trial import Change, Unchanged, Verdict
+    from processors.explain import Unchanged
+    from processors.trial import Change, Verdict
     from schemas import Agreement, Contract, Contracts, Problem
 
 LINE_COLUMNS = ("line", "verdict", "reason", "path", "problem")

@@ -107,6 +107,67 @@ class Difference(NamedTuple):
     changed: int
 
 
+class Unchanged(NamedTuple):
+    """An attribute that an agreement grants and of which no view changes: of how many persons, and why."""
+
+    agreement: str
+    field: str
+    reason: str
+    because: str
+    persons: int
+
+
+NO_VALUE = "no-value", "nothing is said of it that holds at this moment"
+NO_PERSON = "no-person", "the events are about nobody"
+
+
+def withheld_of_it(answer: Answer) -> tuple[str, str] | None:
+    """The reason for which a field is withheld that has a value, or would have been whatever its value."""
+    if answer.answer == WITHHELD and (answer.lineage or answer.reason not in OF_ATTRIBUTES):
+        return answer.reason, answer.because
+    return None
+
+
+def gives_nothing(
+    rules: Rules,
+    states: Mapping[bytes, bytes],
+    at_ms: int,
+    now: Mapping[str, Agreement],
+    differences: Sequence[Difference],
+) -> Iterator[Unchanged]:
+    """Of the fields that ``rules`` grant and ``now`` does not, those that nobody gains, and why (C6, C7).
+
+    ``states`` are the records under ``rules``; persons are counted by their reason, the most frequent first.
+    """
+    gained = {(each.agreement, each.field) for each in differences if each.gain}
+    records = [state for state in map(decode_record, states.values()) if state.fragments]
+    for name, agreement in sorted(rules.agreements.items()):
+        for field in _granted_anew(now.get(name), agreement):
+            if any(of == name and f"{path}.".startswith(f"{field}.") for of, path in gained):
+                continue
+            attribute = field.partition(".")[0]
+            why: Counter[tuple[str, str]] = Counter()
+            for state in records:
+                answers = explain(rules, agreement, state, at_ms)
+                first = next(answer for answer in answers if answer.attribute == attribute)
+                why[withheld_of_it(first) or NO_VALUE] += 1
+            for reason, persons in sorted(why.items(), key=lambda each: (-each[1], each[0])) or [
+                (NO_PERSON, 0)
+            ]:
+                yield Unchanged(name, field, *reason, persons)
+
+
+def _granted_anew(now: Agreement | None, proposed: Agreement) -> Iterator[str]:
+    """The attributes, or fields of one, that an agreement grants and its present version does not (C5)."""
+    had = {} if now is None else {grant.attribute: grant.fields for grant in now.attributes}
+    for attribute, fields in ((grant.attribute, grant.fields) for grant in proposed.attributes):
+        before = had.get(attribute)
+        if attribute not in had or (fields is None and before is not None):
+            yield attribute
+        elif before is not None:
+            yield from (f"{attribute}.{field}" for field in fields or () if field not in before)
+
+
 Views = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """By agreement, then by key, as `replay` gives them."""
 

@@ -15,8 +15,16 @@ import msgspec
 
 from processors.citizen_state import RecordState
 from processors.consent import ANY
-from processors.decision import OF_ATTRIBUTES
-from processors.explain import WITHHELD, Answer, Difference, compare_views, explain, person_state
+from processors.explain import (
+    NO_VALUE,
+    Answer,
+    Difference,
+    Unchanged,
+    compare_views,
+    explain,
+    person_state,
+    withheld_of_it,
+)
 from processors.intake import Intake
 from processors.messages import FRAGMENTS_TOPIC, Said
 from processors.outcomes import Rejection
@@ -59,17 +67,6 @@ class Change(NamedTuple):
     needs: str
 
 
-class Unchanged(NamedTuple):
-    """An attribute that an agreement grants and of which no view changes: of how many persons, and why."""
-
-    agreement: str
-    field: str
-    reason: str
-    because: str
-    persons: int
-
-
-NO_VALUE = "no-value", "nothing is said of it that holds at this moment"
 NO_NEWS = "no-news", "the view has it already, or has another owner's word that goes before (R5)"
 """Why nothing changes where nothing is denied."""
 
@@ -160,9 +157,7 @@ def _names(said: Said, agreement: Agreement) -> bool:
 
 def _unmoved(answer: Answer) -> tuple[str, str]:
     """Why a field that did not change is as it is: withheld, without a value, or shown already."""
-    if answer.answer == WITHHELD and (answer.lineage or answer.reason not in OF_ATTRIBUTES):
-        return answer.reason, answer.because
-    return NO_NEWS if answer.lineage else NO_VALUE
+    return withheld_of_it(answer) or (NO_NEWS if answer.lineage else NO_VALUE)
 
 
 def _differences(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +15,12 @@ from postroom.inputs import moment, opened, require_identifier
 from postroom.output import Form, Output, write_rows
 
 if TYPE_CHECKING:
+    from processors.explain import Difference, Unchanged
     from schemas import Agreement, Contracts
 
 PROBLEM_COLUMNS = ("file", "line", "field", "problem")
 DIFF_COLUMNS = ("agreement", "field", "gain", "lose", "changed")
+NOTHING_COLUMNS = ("agreement", "field", "reason", "because", "persons")
 EXPLAIN_COLUMNS = ("attribute", "item", "answer", "reason", "because", "lineage")
 
 Events = Annotated[
@@ -75,7 +77,8 @@ def diff(
     """Count who would gain and lose which fields under a proposed set of agreements. Exit 1 if anybody would.
 
     Replays the events under both sets with the real stages; nothing is published. The proposed directory
-    is a copy of all agreements with the change in it: what is not there is lost.
+    is a copy of all agreements with the change in it: what is not there is lost. A field that it grants anew
+    and that nobody gains stands below with why, and of how many persons.
 
     Example: postroom agreement diff docs/examples/first-event.jsonl --proposed draft
     --at 2026-06-01T12:00:00Z
@@ -83,25 +86,42 @@ def diff(
     from postroom.composition import TRIAL_SECRET, load_rules_files
     from postroom.console import counted, say
     from postroom.settings import settings
-    from processors.explain import compare_views
-    from processors.replay import replay
+    from processors import FRAGMENTS_TOPIC, Keys, Rules
+    from processors.explain import compare_views, gives_nothing
+    from processors.replay import run_lines
 
     current = settings()
     contracts_dir, at_ms = contracts or current.contracts_dir, moment(at)
     _require_directory(proposed, "agreements")
-    views, sets = [], []
-    for directory in (agreements or current.agreements_dir, proposed):
-        known, agreed = load_rules_files(contracts_dir, directory)
-        sets.append(agreed)
+    now, then = (
+        Rules(*load_rules_files(contracts_dir, directory), Keys(TRIAL_SECRET))
+        for directory in (agreements or current.agreements_dir, proposed)
+    )
+    pipelines = []
+    for rules in (now, then):
         with opened(events) as lines:
-            views.append(replay(lines, known, agreed, TRIAL_SECRET, at_ms)["views"])
-    differences = compare_views(*views)
-    write_rows([difference._asdict() for difference in differences], output, DIFF_COLUMNS, none="")
+            pipelines.append(run_lines(lines, rules, at_ms).pipeline)
+    differences = compare_views(*(pipeline.views() for pipeline in pipelines))
+    states = pipelines[1].states[FRAGMENTS_TOPIC]
+    nothing = list(gives_nothing(then, states, at_ms, now.agreements, differences))
+    _write_differences(differences, nothing, output)
     say(f"{counted(len(differences), 'field differs', 'fields differ')}; persons are counted")
-    for name in _same_version(*sets):
+    if nothing:
+        say("what would be granted anew and gives nobody anything stands with why, and of how many persons")
+    for name in _same_version(now.agreements, then.agreements):
         say(f"{name} has changed and not its version: raise it, disclosures are logged under it")
     if differences:
         raise typer.Exit(Exit.FOUND)
+
+
+def _write_differences(differences: Sequence[Difference], nothing: Sequence[Unchanged], output: Form) -> None:
+    """Write who gains and loses, then what gives nothing: two tables, or the rows of both."""
+    differing, still = ([each._asdict() for each in rows] for rows in (differences, nothing))
+    if output is not Form.TABLE:
+        write_rows([*differing, *still], output, ())
+        return
+    for rows, columns in ((differing, DIFF_COLUMNS), (still, NOTHING_COLUMNS)):
+        write_rows(rows, output, columns, none="")
 
 
 def explain(
