@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,8 @@ def view(
     """Read what an agreement's subscriber reads: the latest view under each key, or every change.
 
     A retraction is a record with value null and the reason among its headers; without --follow a key that
-    was retracted is not shown. Exit 1 if there is no view under the --key.
+    was retracted is not shown. An agreement that is not in force says since or until when. Exit 1 if there is
+    no view under the --key.
 
     Example: postroom view council-leeds-housing -o jsonl
     """
@@ -42,6 +44,7 @@ def view(
     from postroom.composition import load_rules_files, reachable_registry
     from postroom.settings import settings
     from processors import view_topic
+    from schemas.documents.words import not_in_force
 
     current = settings()
     _, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
@@ -53,16 +56,24 @@ def view(
     reader = AvroReader(stack.access, reachable_registry(stack))
     records = reader.read(view_topic(agreement), follow=follow)
     wanted = (record for record in records if key is None or record.key == key)
+    outside = not_in_force(agreements[agreement], time.time_ns() // 1_000_000)
     if follow:
+        if outside is not None:
+            say(f"{agreement} {outside}")
         for record in wanted:
             write_line(_document(record))
         return
     latest = list(_latest(wanted))
-    none = f"{agreement} has no view yet: {_WHY_NOT}" if key is None else ""
     row = _row if output is Form.TABLE else _document
-    write_rows(map(row, latest), output, COLUMNS, none)
-    if key is not None and not latest:
+    write_rows(map(row, latest), output, COLUMNS, none="")
+    if outside is not None:
+        left = "; what is still there has not been taken back (`postroom status`)" if latest else ""
+        say(f"{agreement} {outside}{left}")
+    elif not latest and key is None:
+        say(f"{agreement} has no view yet: {_WHY_NOT}")
+    elif not latest:
         say(f"there is no view under that key: there never was one, or it ended; {_WHY_NOT}")
+    if key is not None and not latest:
         raise typer.Exit(Exit.FOUND)
 
 

@@ -67,12 +67,33 @@ def listed(texts: Iterable[str]) -> str:
 
 def in_force(agreement: Agreement) -> str:
     """From when until when: days where the moments are the start and the end of one in London (DESIGN §1)."""
-    first, last = _day_of(agreement.valid_from), _day_of(agreement.valid_until - 1)
-    begins = _day(first) if beginning(first.isoformat()) == agreement.valid_from else None
-    ends = _day(last) if ending(last.isoformat()) == agreement.valid_until else None
+    begins, ends = _first_day(agreement), _last_day(agreement)
     return (
         f"{begins or format_instant(agreement.valid_from)} to {ends or format_instant(agreement.valid_until)}"
     )
+
+
+def not_in_force(agreement: Agreement, now_ms: int) -> str | None:
+    """Since when an agreement is not in force any more, or from when it will be; None while it is (C6)."""
+    if now_ms < agreement.valid_from:
+        day, moment = _first_day(agreement), format_instant(agreement.valid_from)
+        return f"is not in force yet: it begins {f'on {day}' if day else f'at {moment}'}"
+    if now_ms >= agreement.valid_until:
+        day, moment = _last_day(agreement), format_instant(agreement.valid_until)
+        return f"is not in force any more: {f'its last day was {day}' if day else f'it ended at {moment}'}"
+    return None
+
+
+def _first_day(agreement: Agreement) -> str | None:
+    """The day with whose start an agreement begins, if it does."""
+    day = _day_of(agreement.valid_from)
+    return _day(day) if beginning(day.isoformat()) == agreement.valid_from else None
+
+
+def _last_day(agreement: Agreement) -> str | None:
+    """The day with whose end an agreement ends, if it does."""
+    day = _day_of(agreement.valid_until - 1)
+    return _day(day) if ending(day.isoformat()) == agreement.valid_until else None
 
 
 def _day_of(instant: int) -> date:

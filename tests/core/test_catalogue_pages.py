@@ -14,7 +14,7 @@ from postroom.documents import made, wire_of
 from schemas import DECEASED, ENROLLED, Agreement, Contracts, beginning, ending, parse_duration
 from schemas.documents import catalogue, flows
 from schemas.documents.html import el, link, marked
-from schemas.documents.words import in_force, iso, lasting, listed
+from schemas.documents.words import in_force, iso, lasting, listed, not_in_force
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS, AGREEMENTS = load_rules_files(ROOT / "schemas", ROOT / "schemas" / "agreements")
@@ -241,5 +241,9 @@ def test_moments_that_are_no_days_are_said_as_moments():
     moment = beginning("2026-07-01T09:30:00Z")
     assert in_force(replace(summer, valid_from=moment)) == "2026-07-01T09:30:00Z to 31 August 2026"
     assert in_force(replace(summer, valid_until=ending("9999-12-31"))).endswith("to 31 December 9999")
+    timed = replace(summer, valid_from=moment, valid_until=moment + 1000)
+    assert not_in_force(timed, moment) is None
+    assert not_in_force(timed, moment - 1) == "is not in force yet: it begins at 2026-07-01T09:30:00Z"
+    assert not_in_force(timed, moment + 1000) == "is not in force any more: it ended at 2026-07-01T09:30:01Z"
     assert listed([]) == ""
     assert listed(["a", "b", "c"]) == "a, b and c"

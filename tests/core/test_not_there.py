@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -13,9 +16,11 @@ import connectors.kafka_reader
 import connectors.kafka_views
 from connectors.kafka_views import ReadRecord
 from postroom.commands import audit, dlq, identity, view
+from postroom.config import load_settings
 from postroom.errors import Exit, UserError
 from postroom.output import Form
 
+AGREEMENTS = Path(__file__).parents[2] / "schemas" / "agreements"
 HOUSING = "council-leeds-housing"
 KEY = "s-" + "0" * 32
 WITHDRAWN = ReadRecord("v", 0, 1, 0, KEY, None, {"postroom_reason": "ended"})
@@ -35,6 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run a command on topics that hold what `view` is given, and nothing else."""
     for name, value in (("KAFKA", "127.0.0.1:9"), ("REGISTRY", "http://127.0.0.1:9"), ("SECRET", "any")):
         monkeypatch.setenv(f"POSTROOM_{name}", value)
+    monkeypatch.setattr("postroom.settings.settings", load_settings)  # read anew in each test
     held: list[ReadRecord] = []
 
     class Views:
@@ -88,6 +94,33 @@ def test_why_there_is_no_view_is_not_told(run: Callable[..., Ended]):
     """V2: the words are the same of a key that was retracted and of one that never was."""
     never = run(view.view, HOUSING, key=KEY)
     assert run(view.view, HOUSING, key=KEY, records=(SHARED, WITHDRAWN)) == never
+
+
+@pytest.mark.parametrize(
+    ("valid", "says"),
+    [
+        ("from: 2019-01-01, until: 2020-06-30", "is not in force any more: its last day was 30 June 2020"),
+        ("from: 2098-02-01, until: 2099-12-31", "is not in force yet: it begins on 1 February 2098"),
+    ],
+)
+def test_of_an_agreement_that_is_not_in_force_the_day_is_told(
+    run: Callable[..., Ended], valid: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """C6: it will have no view, or none yet, whatever anybody consents to; that is nobody's secret."""
+    shutil.copytree(AGREEMENTS, tmp_path / "agreements")
+    file = tmp_path / "agreements" / f"{HOUSING}.yaml"
+    text, replaced = re.subn("(?<=valid: {).*(?=})", valid, file.read_text())
+    assert replaced == 1
+    file.write_text(text)
+    monkeypatch.setenv("POSTROOM_AGREEMENTS", str(tmp_path / "agreements"))
+    for ended in (run(view.view, HOUSING), run(view.view, HOUSING, key=KEY)):
+        assert f"{HOUSING} {says}" in ended.err
+        assert "no consent" not in ended.err
+        assert "yet:" not in ended.err.replace(says, "")
+    assert f"{HOUSING} {says}" in run(view.view, HOUSING, follow=True).err
+    left = run(view.view, HOUSING, output=Form.JSON, records=(SHARED,))
+    assert (left.code, len(json.loads(left.out))) == (0, 1)
+    assert f"{HOUSING} {says}; what is still there has not been taken back" in left.err
 
 
 def test_a_key_with_a_view_ends_with_0(run: Callable[..., Ended]):
