@@ -17,7 +17,8 @@ COLUMNS = (
     "what",
     "fields",
     "shared because",
-    "withheld because",
+    "taken back because",
+    "not in it because",
     "caused by",
 )
 
@@ -35,9 +36,12 @@ def person(
 ) -> None:
     """List every disclosure and retraction about one citizen, under every person id of their identifiers.
 
-    Fields are named, values are not in the log: it holds a salted commitment to them. What was shared rests
-    on a consent or on a statute, which is named; what was withheld says why; the event that caused it stands
-    last. Exit 1 if nothing was ever shared of them.
+    Fields are named, values are not in the log: it holds a salted commitment to them. `fields` are those that
+    the subscriber received, or had and lost. `shared because` says what each rests on, a consent or a
+    statute; `taken back because` why it was lost; `not in it because` speaks of the agreement's other
+    attributes, which were not delivered. `caused by` names an event, by the id that its department gave it
+    and its source: a consent, a fact, a link, whatever was said last that bore on this. That department finds
+    it under this id; it is no person's number. Exit 1 if nothing was ever shared of them.
 
     Example: postroom audit person nino:NC000017A
     """
@@ -73,32 +77,60 @@ def person(
         say(f"{counted(len(entries), 'entry', 'entries')} in the disclosure log")
 
 
+NO_VALUE = "permitted, but there was no value to share"
+"""Why a permitted attribute is not in a view (C7)."""
+LOST = {
+    "ended": "no value is left to share",
+    "corrected": "the person is known under another key now, or is another",
+}
+"""Why a view was taken back of which a field is permitted, by the retraction's reason (V2)."""
+
+
 def as_row(entry: dict[str, Any]) -> dict[str, str]:
     """Return an entry of the disclosure log as a person reads it: what happened, and why, in words."""
-    from processors.explain import why_withheld
-
-    decision = entry["decision"]
-    grounds: dict[str, list[str]] = {}
-    refusals: dict[str, list[str]] = {}
-    for attribute, answer in (decision.get("attributes") or {}).items():
-        if "deny" in answer:
-            refusals.setdefault(why_withheld(answer["deny"]), []).append(attribute)
-        else:
-            grounds.setdefault(_ground(answer), []).append(attribute)
-    if decision["denied"]:
-        grounds, refusals = {}, {why_withheld(decision["denied"]): ["all of it"]}
+    retraction, cause = entry["reason"], entry["cause"]
+    shared, lost, left_out = _why(entry)
     return {
         "time": entry["time"],
         "subscriber": entry["subscriber"],
         "agreement": f"{entry['agreement']}@{entry['version']}",
-        "what": "written" if entry["reason"] is None else f"taken back ({entry['reason']})",
+        "what": "written" if retraction is None else f"taken back ({retraction})",
         "fields": ", ".join(entry["fields"]),
-        "shared because": _each(grounds),
-        "withheld because": _each(refusals),
-        "caused by": f"event {entry['cause']['id']} of {entry['cause']['source']}"
-        if entry["cause"]["id"]
-        else "time passed, or the rules changed",
+        "shared because": _each(shared),
+        "taken back because": _each(lost),
+        "not in it because": _each(left_out),
+        "caused by": f"event {cause['id']} of {cause['source']}"
+        if cause["id"]
+        else "no event: time passed, or the rules changed",
     }
+
+
+Reasons = dict[str, list[str]]
+"""Attributes by the reason that they have in common, in words."""
+
+
+def _why(entry: dict[str, Any]) -> tuple[Reasons, Reasons, Reasons]:
+    """Why each field was shared, why each was taken back, and why the other attributes were not delivered.
+
+    INVARIANT: only what is among the entry's fields was in the view. A permit is no delivery (C7).
+    """
+    from processors.explain import why_withheld
+
+    decision, retraction = entry["decision"], entry["reason"]
+    shared: Reasons = {}
+    lost: Reasons = {}
+    left_out: Reasons = {}
+    if decision["denied"]:
+        return shared, {why_withheld(decision["denied"]): ["all of it"]}, left_out
+    for attribute, answer in (decision.get("attributes") or {}).items():
+        denied = why_withheld(answer["deny"]) if "deny" in answer else None
+        if attribute not in entry["fields"]:
+            left_out.setdefault(denied or NO_VALUE, []).append(attribute)
+        elif retraction is not None:
+            lost.setdefault(denied or LOST.get(retraction, retraction), []).append(attribute)
+        else:
+            shared.setdefault(denied or _ground(answer), []).append(attribute)
+    return shared, lost, left_out
 
 
 def _ground(permit: dict[str, Any]) -> str:
@@ -108,6 +140,6 @@ def _ground(permit: dict[str, Any]) -> str:
     return ground if permit.get("consent") else f"{permit['permit'].replace('_', ' ')}, {ground}"
 
 
-def _each(reasons: dict[str, list[str]]) -> str:
+def _each(reasons: Reasons) -> str:
     """Each reason once, with the attributes that it is about."""
     return "; ".join(f"{', '.join(attributes)}: {reason}" for reason, attributes in reasons.items())
