@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +17,8 @@ SUMS = "SHA256SUMS"
 """Lists every file that was made, as `sha256sum -c` reads it: what it does not list is not ours to remove."""
 
 COLUMNS = ("file", "what")
+DONE = {"missing": "written", "changed": "rewritten", "surplus": "removed"}
+"""What is done about a file that is not as it would be made."""
 
 
 def with_sums(files: Mapping[str, str]) -> dict[str, str]:
@@ -24,11 +27,13 @@ def with_sums(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def build(wanted: Mapping[str, str], directory: Path, output: Form) -> None:
-    """Write what is wanted and say which files changed."""
+    """Write what is wanted and say of which files what was done."""
     changes = write(wanted, directory)
     if changes or output is not Form.TABLE:
         write_rows([{"file": name, "what": what} for name, what in changes], output, COLUMNS)
-    say(f"{counted(len(wanted), 'file')} in {directory}, {len(changes) or 'none'} of them changed")
+    often = Counter(what for _, what in changes)
+    did = ", ".join(f"{often[what]} {what}" for what in DONE.values() if often[what])
+    say(f"{counted(len(wanted), 'file')} in {directory}: {did or 'as they were'}")
 
 
 def check(wanted: Mapping[str, str], directory: Path, output: Form) -> None:
@@ -55,9 +60,9 @@ def differences(wanted: Mapping[str, str], directory: Path) -> Iterator[tuple[st
 
 
 def write(wanted: Mapping[str, str], directory: Path) -> list[tuple[str, str]]:
-    """Make a directory as wanted and return what was changed; a file that was not made here stays.
+    """Make a directory as wanted and return what was done; a file that was not made here stays.
 
-    UserError when something cannot be written.
+    (path, `written`, `rewritten` or `removed`) each. UserError when something cannot be written.
     """
     changes = list(differences(wanted, directory))
     try:
@@ -75,7 +80,7 @@ def write(wanted: Mapping[str, str], directory: Path) -> list[tuple[str, str]]:
         raise UserError(
             "the files cannot be written", where=str(directory), why=error.strerror or str(error)
         ) from error
-    return changes
+    return [(name, DONE[what]) for name, what in changes]
 
 
 def _listed(directory: Path) -> set[str]:

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def build(directory: Directory, output: Output = Form.TABLE) -> None:
-    """Write every document of these contracts and agreements; say which files changed.
+    """Write every document of these contracts and agreements; say what was done to which files.
 
     asyncapi.json and one for each organisation, openapi.json of the gateway, a data contract (ODCS) for each
     contract and each view, and catalogue/index.html to read. A file that was made before and is wanted no

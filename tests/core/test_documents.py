@@ -12,13 +12,15 @@ from typing import Any
 import fastavro
 import jsonschema_rs
 import pytest
+import typer
 import yaml
 
 from postroom.access import OWNER, SUBSCRIBER, wanted_acls
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
 from postroom.documents import made, wire_of
-from postroom.made_files import SUMS, differences, write
+from postroom.made_files import SUMS, build, check, differences, with_sums, write
+from postroom.output import Form
 from processors import Keys, Rules, obligations_topic, view_topic
 from producers import lives, to_lines
 from schemas import cloudevent_from_json, to_headers, view_schema
@@ -306,7 +308,7 @@ def test_building_again_changes_nothing_and_removes_only_what_was_made(tmp_path:
     fewer = {name: each for name, each in AGREEMENTS.items() if name != "hmrc-estates"}
     without = made(CONTRACTS, fewer, PARTITIONS)
     changes = dict(write(without, tmp_path))
-    assert changes["odcs/view.hmrc-estates.odcs.yaml"] == "surplus"
+    assert changes["odcs/view.hmrc-estates.odcs.yaml"] == "removed"
     assert not (tmp_path / "odcs" / "view.hmrc-estates.odcs.yaml").exists()
     assert not (tmp_path / "catalogue" / "agreement-hmrc-estates.html").exists()
     assert (tmp_path / "notes.txt").read_text() == "mine"
@@ -330,8 +332,36 @@ def test_an_interrupted_build_is_finished_by_the_next(tmp_path: Path):
     (tmp_path / "asyncapi.json").write_text("{")
     (tmp_path / "openapi.json").unlink()
     assert dict(differences(DOCUMENTS, tmp_path)) == {"asyncapi.json": "changed", "openapi.json": "missing"}
-    write(DOCUMENTS, tmp_path)
+    assert dict(write(DOCUMENTS, tmp_path)) == {"asyncapi.json": "rewritten", "openapi.json": "written"}
     assert list(differences(DOCUMENTS, tmp_path)) == []
+
+
+def test_a_build_says_what_it_did_and_a_check_what_is_out_of_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Of a file that it has just written nobody hears that it is missing."""
+    first, then = (with_sums(dict.fromkeys(names, "text")) for names in (("a", "b"), ("a", "c")))
+    build(first, tmp_path, Form.JSON)
+    done = capsys.readouterr()
+    assert {row["what"] for row in json.loads(done.out)} == {"written"}
+    assert done.err == f"3 files in {tmp_path}: 3 written\n"
+    with pytest.raises(typer.Exit):
+        check(then, tmp_path, Form.JSON)
+    assert [(row["file"], row["what"]) for row in json.loads(capsys.readouterr().out)] == [
+        (SUMS, "changed"),
+        ("c", "missing"),
+        ("b", "surplus"),
+    ]
+    build(then, tmp_path, Form.JSON)
+    done = capsys.readouterr()
+    assert [(row["file"], row["what"]) for row in json.loads(done.out)] == [
+        (SUMS, "rewritten"),
+        ("c", "written"),
+        ("b", "removed"),
+    ]
+    assert done.err == f"3 files in {tmp_path}: 1 written, 1 rewritten, 1 removed\n"
+    build(then, tmp_path, Form.JSON)
+    assert capsys.readouterr().err == f"3 files in {tmp_path}: as they were\n"
 
 
 def test_the_command_builds_and_checks_with_its_exit_code(tmp_path: Path):
