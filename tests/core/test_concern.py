@@ -52,6 +52,7 @@ def test_what_no_longer_exists_is_not_asked():
         ("york-tax", {"address"}, None),
         ("hmcts-probate", {"address"}, {"address"}),
         ("hmcts-probate", {"address", "death"}, None),
+        ("hmrc-estates", {"death"}, None),
     ],
 )
 def test_what_is_only_shown_is_told_from_what_decides(name: str, touched: set[str], shown: set[str] | None):
