@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     )
 from connectors.progress import Report, Silent
 from connectors.stack import PartStatus, Stack, StackSettings
-from connectors.trouble import Misused, Trouble, Unreachable
+from connectors.trouble import Misused, NotAllowed, Trouble, Unreachable
 
 __all__ = [
     "Misused",
+    "NotAllowed",
     "PartStatus",
     "Report",
     "Silent",

@@ -6,7 +6,7 @@ import re
 
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_line import STATUS, UNREACHABLE, line_problem, not_believed
-from connectors.trouble import Misused, Trouble, Unreachable
+from connectors.trouble import NotAllowed, Trouble, Unreachable
 
 INNER = re.compile(r"Request Request\(.*\) needs")
 """A broker's own account of a request, of which only what was missing concerns a reader."""
@@ -56,9 +56,9 @@ def _passes(error: BaseException) -> bool:
     return said and isinstance(error, RetriableError) and not isinstance(error, missing)
 
 
-def not_allowed(access: KafkaAccess, why: str) -> Misused:
+def not_allowed(access: KafkaAccess, why: str) -> NotAllowed:
     """Return what is said to somebody whom Kafka knows and does not let."""
-    return Misused(
+    return NotAllowed(
         f"Kafka does not allow {access.who} to do that",
         where=access.bootstrap,
         why=why,

@@ -31,3 +31,7 @@ class NotLetIn(Unreachable):
 
 class Misused(Trouble):
     """We were told to use it in a way that cannot work. Exit 2."""
+
+
+class NotAllowed(Misused):
+    """It knows who we are, and that one may not do this. Exit 2."""

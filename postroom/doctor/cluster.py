@@ -226,16 +226,16 @@ def sizes(ground: Ground) -> Iterator[Finding]:
 
 def unseen(ground: Ground) -> Iterator[Finding]:
     """What we may not see is not called healthy."""
-    for cluster in _cluster(ground):
-        if cluster.unseen:
-            yield note(
-                f"this user may not see {', '.join(cluster.unseen)}",
-                _where(ground),
-                "what hangs on that was not checked",
-                "leave POSTROOM_KAFKA_USERNAME out: commands here are then the administrator's"
-                if ground.local
-                else "run it as the administrator: POSTROOM_KAFKA_USERNAME=postroom.admin",
-            )
+    hidden = [name for cluster in _cluster(ground) for name in cluster.unseen] + [*ground.unseen]
+    if hidden:
+        yield note(
+            f"this user may not see {', '.join(hidden)}",
+            _where(ground),
+            "what hangs on that was not checked",
+            "leave POSTROOM_KAFKA_USERNAME out: commands here are then the administrator's"
+            if ground.local
+            else "run it as the administrator: POSTROOM_KAFKA_USERNAME=postroom.admin",
+        )
 
 
 def _cluster(ground: Ground) -> Sequence[ClusterFacts]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connectors import Stack, Trouble, find_stack, stack_status
+from connectors import NotAllowed, Stack, Trouble, find_stack, stack_status
 from connectors.certificate_ends import End
 from connectors.kafka_facts import ClusterFacts, cluster_facts
 from connectors.kafka_groups import GroupFacts, group_facts
@@ -67,6 +67,8 @@ class Ground:
     presented: tuple[End, ...] = ()
     """The certificates that Kafka and the registry present, believed or not."""
     problems: tuple[Finding, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """What our user may not look at."""
 
     @property
     def reached(self) -> bool:
@@ -85,6 +87,7 @@ class _Gathering:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.problems: list[Finding] = []
+        self.unseen: list[str] = []
 
     def ground(self) -> Ground:
         settings = self.settings
@@ -96,9 +99,10 @@ class _Gathering:
         cluster = self._cluster(stack, wanted)
         differences = groups = found = None
         if cluster is not None and stack is not None and wanted is not None and contracts is not None:
-            differences = self._try(lambda: kafka_plan.plan(stack.access, wanted))
-            groups = self._try(lambda: group_facts(stack.access, groups_of(contracts, agreements)))
-            found = self._try(lambda: skews(stack.access, cluster.topics))
+            differences = self._try(lambda: kafka_plan.plan(stack.access, wanted), "what the rules need")
+            stages = groups_of(contracts, agreements)
+            groups = self._try(lambda: group_facts(stack.access, stages), "the stages' groups")
+            found = self._try(lambda: skews(stack.access, cluster.topics), "clocks")
         record = None
         if stack is not None and cluster is not None and INSTALLATION_TOPIC in cluster.topics:
             record = self._try(lambda: recorded(stack))
@@ -122,6 +126,7 @@ class _Gathering:
             record,
             () if stack is None else tuple(end for _, ends in presented(stack) for end in ends),
             tuple(self.problems),
+            tuple(self.unseen),
         )
 
     def _cluster(self, stack: Stack | None, wanted: kafka_plan.Wanted | None) -> ClusterFacts | None:
@@ -130,14 +135,23 @@ class _Gathering:
         names = [topic.name for topic in wanted.topics] if wanted else []
         return self._try(lambda: cluster_facts(stack.access, names, 2 * self.settings.transaction_timeout_ms))
 
-    def _try(self, ask: Callable[[], Found]) -> Found | None:
+    def _try(self, ask: Callable[[], Found], what: str = "") -> Found | None:
+        """Ask; what our user may not know and has a name is unseen, and everything else is a fault."""
         try:
             return ask()
-        except (UserError, Trouble) as error:
-            self.problems.append(
-                Finding(Severity.FAULT, error.what, error.where, error.why, error.mend, GATHERING)
-            )
+        except NotAllowed as refused:
+            if what:
+                self.unseen.append(what)
+            else:
+                self._problem(refused)
             return None
+        except (UserError, Trouble) as error:
+            self._problem(error)
+            return None
+
+    def _problem(self, error: UserError | Trouble) -> None:
+        said = (error.what, error.where, error.why, error.mend)
+        self.problems.append(Finding(Severity.FAULT, *said, GATHERING))
 
 
 def registry_facts(url: str, contracts: Contracts, agreements: Mapping[str, Agreement]) -> RegistryFacts:

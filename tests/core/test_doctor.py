@@ -226,6 +226,7 @@ CASES: dict[str, tuple[str, str, Callable[[Path], Ground]]] = {
             (g := healthy(p)) and replace(g, cluster=replace(cluster_of(g), unseen=("topics' settings",)))
         ),
     ),
+    "a user who may not ask": ("unseen", "note", lambda p: replace(healthy(p), unseen=("clocks",))),
     "a missing topic": (
         "topics",
         "fault",

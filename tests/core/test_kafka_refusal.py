@@ -9,7 +9,7 @@ from kafka import errors
 
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_refusal import in_our_words
-from connectors.trouble import Misused, Trouble, Unreachable
+from connectors.trouble import NotAllowed, Trouble, Unreachable
 from postroom.lasting import Progress, keep_on
 
 ACCESS = KafkaAccess("127.0.0.1:1")
@@ -48,7 +48,7 @@ def test_a_broker_that_says_soon_is_waited_for(error: type[Exception]):
     [
         (errors.UnknownTopicOrPartitionError, Trouble),
         (errors.InvalidTopicError, Trouble),
-        (errors.TopicAuthorizationFailedError, Misused),
+        (errors.TopicAuthorizationFailedError, NotAllowed),
     ],
 )
 def test_what_waiting_does_not_mend_is_not_waited_for(error: type[Exception], kind: type[Trouble]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from tests.flow.spine import ROOT
 pytestmark = pytest.mark.flow
 
 WORKER, GATEWAY, BROKER = "postroom.worker", "postroom.gateway", "postroom.broker"
+OPERATOR = "postroom.operator"
 WITHIN_S = 240
 FIRST = str(ROOT / "docs/examples/first-event.jsonl")
 
@@ -28,7 +30,7 @@ FIRST = str(ROOT / "docs/examples/first-event.jsonl")
 @pytest.fixture(scope="module")
 def own(stack_settings: Settings) -> Iterator[Secured]:
     """A secured installation."""
-    with secured(stack_settings.cache_dir, (WORKER, GATEWAY)) as made:
+    with secured(stack_settings.cache_dir, (WORKER, GATEWAY, OPERATOR)) as made:
         yield made
 
 
@@ -82,6 +84,16 @@ def test_a_listener_whose_certificate_has_ended_is_named_and_its_renewal_needs_n
     assert (end := end_at(stack.kafka)) is not None
     assert end.ends_ms > time.time() * 1000
     assert own.stop("one") == 0
+
+
+def test_what_an_operator_may_not_see_the_doctor_says_and_calls_it_no_fault(own: Secured) -> None:
+    """It is told in one note who may; a fault is something of the installation's that somebody must mend."""
+    found = json.loads(own.command("doctor", "-o", "json", user=OPERATOR).stdout)
+    assert not [each for each in found if each["check"] == "reach"], found
+    (unseen,) = [each for each in found if each["check"] == "unseen"]
+    assert unseen["severity"] == "note"
+    for what in ("brokers' disks", "what the rules need", "clocks"):
+        assert what in unseen["what"]
 
 
 def test_a_client_certificate_that_has_ended_is_named(own: Secured) -> None:
