@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import psutil
+from confluent_kafka.admin import AdminClient
 
 from connectors.ports import free_port
 from producers.synthetic import nhs_number
@@ -19,10 +20,14 @@ from tests.flow.spine import COMMAND, STRUCTURED, Installation, decided, event, 
 from tests.flow.test_gateway import Gateway
 from tests.flow.watched import Watched, total
 from tests.flow.watchtower import Watchtower
+from tests.flow.webhook_processes import Webhooks
 
 SCALE = 12
 """Five minutes are 25 seconds: as short as a scrape every two seconds on a busy machine allows."""
 WORKER, GATEWAY, CANARY = "postroom-worker", "postroom-gateway", "postroom-canary"
+WEBHOOK = "postroom-webhook"
+SUBSCRIBER, UNWRITTEN = "dwp", "dwp-bereavement"
+"""Whose webhook it is, and of which agreement: nothing that happens here is written to its topic."""
 BAD_TYPE = "uk.gov.health.demographics.v1"
 STUTTER_S = 1.6
 LATE = 12
@@ -43,11 +48,11 @@ class Fault(NamedTuple):
 
 
 class Alarms:
-    """Worker, gateway and canary of an installation, under a Prometheus."""
+    """Worker, gateway, canary and webhook of an installation, under a Prometheus."""
 
     def __init__(self, own: Installation) -> None:
         self.own = own
-        self.ports = {job: free_port() for job in (WORKER, GATEWAY, CANARY)}
+        self.ports = {job: free_port() for job in (WORKER, GATEWAY, CANARY, WEBHOOK)}
         self.tower = Watchtower(own.place, self.ports, SCALE)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.gateway: Gateway | None = None
@@ -63,6 +68,8 @@ class Alarms:
             self.gateway = Gateway(self.own)
             self.gateway.start()
             self.run(CANARY, "canary", "run", "--every", "1", "--withdraw-every", "2", "--patience", "10")
+            Webhooks(self.own, SUBSCRIBER, UNWRITTEN)
+            self.run(WEBHOOK, "webhook", "run")
             self.await_well_being()
             ending.callback(self.tower.stop)
             self.tower.start()
@@ -99,7 +106,7 @@ class Alarms:
     # -- faults ----------------------------------------------------------------------------------------
 
     def faults(self) -> list[Fault]:
-        """The five. Nothing after the stutter makes a retraction late: its windows empty slowly."""
+        """All of them. Nothing after the stutter makes a retraction late: its windows empty slowly."""
         return [
             Fault("the worker is killed", "PostroomStageDown", self.kill_worker, nothing, self.start_worker),
             Fault(
@@ -130,6 +137,14 @@ class Alarms:
                 lambda: self.object("OBJECTED"),
                 nothing,
                 lambda: self.object("LIFTED"),
+            ),
+            Fault(
+                "a topic that a webhook reads is taken away",
+                "PostroomWebhookUnread",
+                self.take_topic_away,
+                nothing,
+                self.make_topics,
+                lasting=True,
             ),
         ]
 
@@ -197,6 +212,17 @@ class Alarms:
     def wake_registry(self) -> None:
         """It goes on."""
         self._registry().resume()
+
+    def take_topic_away(self) -> None:
+        """Somebody deletes a view topic."""
+        topic = f"view.{UNWRITTEN}"
+        admin = AdminClient({"bootstrap.servers": self.own.stack.kafka})
+        admin.delete_topics([topic])[topic].result(60)
+
+    def make_topics(self) -> None:
+        """Make what the rules need and is not there."""
+        done = self.own.command("topics", "apply")
+        assert done.returncode == 0, done.stderr.decode()
 
     def object(self, state: str) -> None:
         """The consent service states or lifts an objection of the canary, of this hour and the next."""

@@ -36,12 +36,13 @@ FAULTS = (
     "events break the contract",
     "registry hangs",
     "canary objected to",
+    "webhook's topic taken away",
 )
 
 
 @pytest.fixture(scope="module")
 def alarms(request: pytest.FixtureRequest, stack_settings: Settings) -> Iterator[Alarms]:
-    """A worker, a gateway and a canary, watched by Prometheus and Alertmanager."""
+    """A worker, a gateway, a canary and a webhook, watched by Prometheus and Alertmanager."""
     for program in ("prometheus", "prometheus-alertmanager"):
         tool(program)
     with (

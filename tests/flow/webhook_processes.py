@@ -17,14 +17,14 @@ from tests.flow.spine import COMMAND, ROOT, Installation
 AGREEMENT = "council-york-carers"
 PATIENCE_S = 120
 KEY = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, no more").decode()
-FILE = f"""\
+FILE = """\
 origin: postroom.example
 endpoints:
   york:
-    subscriber: council-york
-    agreements: [{AGREEMENT}]
+    subscriber: SUBSCRIBER
+    agreements: [AGREEMENT]
     url: http://127.0.0.1:PORT/postroom
-    keys: [{{env: LEEDS_WEBHOOK_KEY}}]
+    keys: [{env: LEEDS_WEBHOOK_KEY}]
     requests_per_minute: 60000
     pause_s_max: 0.5
     park_after: 10000
@@ -34,10 +34,13 @@ endpoints:
 class Webhooks:
     """The webhook process and a receiver's process of an installation, and what feeds it."""
 
-    def __init__(self, own: Installation) -> None:
+    def __init__(
+        self, own: Installation, subscriber: str = "council-york", agreement: str = AGREEMENT
+    ) -> None:
         self.own, self.port = own, free_port()
         self.file, self.got = own.place / "webhooks.yaml", own.place / "got.jsonl"
-        self.file.write_text(FILE.replace("PORT", str(self.port)))
+        text = FILE.replace("PORT", str(self.port)).replace("SUBSCRIBER", subscriber)
+        self.file.write_text(text.replace("AGREEMENT", agreement))
         own.environ |= {
             "POSTROOM_WEBHOOKS": str(self.file),
             "POSTROOM_WEBHOOK_NETWORKS": "127.0.0.0/8",
