@@ -14,6 +14,7 @@ import pytest
 
 from connectors import ensure_stack
 from postroom.config import Settings
+from tests.flow.doorstep import TYPE, at_the_gateway
 from tests.flow.faults import Ordeal
 from tests.flow.small_disk import refuse_writes, small_disk, until_ended
 from tests.flow.spine import ROOT
@@ -56,9 +57,11 @@ def test_a_disk_that_refuses_writes_ends_the_broker_and_loses_nothing(here: Orde
     "`sysctl -w kernel.unprivileged_userns_clone=1`, or a container with --cap-add SYS_ADMIN",
 )
 def test_a_full_disk_of_the_broker_is_named_and_loses_nothing(here: Ordeal) -> None:
-    """V6: announced while it fills, named when it is full, and over once there is room."""
+    """V6: announced while it fills, named when it is full, and over once there is room. Publishers over HTTP
+    are told to repeat meanwhile, and everything that was answered with 202 is there.
+    """
     own = here.own
-    with small_disk(own) as disk:
+    with small_disk(own) as disk, at_the_gateway(own) as doorstep:
         here.tell(f"moved to a small disk; goes on after {here.goes_on():.1f} s")
         disk.fill(leave_mib=LITTLE_MIB)
         found = json.loads(own.command("doctor", "-o", "json").stdout)
@@ -68,6 +71,7 @@ def test_a_full_disk_of_the_broker_is_named_and_loses_nothing(here: Ordeal) -> N
 
         disk.fill()
         here.tell(f"the broker ended after {until_ended(own):.1f} s")
+        doorstep.gateway.wait_ready(503)
         for words, code in ((("publish", FIRST), 3), (("status",), 1), (("doctor",), 3), (("up",), 3)):
             done = disk.command(*words)
             said = done.stdout.decode() + done.stderr.decode()
@@ -78,7 +82,13 @@ def test_a_full_disk_of_the_broker_is_named_and_loses_nothing(here: Ordeal) -> N
 
         disk.ballast.unlink()
         disk.start()
-        here.tell(f"goes on after {here.goes_on():.1f} s")
+        here.tell(f"goes on after {here.goes_on():.1f} s, over HTTP {doorstep.takes_one():.1f} s later")
+        doorstep.end()
+        here.tell(f"over HTTP it was answered {dict(doorstep.answers)}")
+        assert set(doorstep.answers) == {(202, ""), (503, "not-delivered")}
+        assert not doorstep.without_a_time, "whoever is sent away is told when to come again"
+        landed = {dict(record.headers).get("ce_id", b"").decode() for record in own.read(TYPE)}
+        assert doorstep.taken <= landed, "acknowledged and lost"
         here.settles_clean("a full disk of the broker")
         with here.load.paused():
             said_by_the_command(here, 0)
