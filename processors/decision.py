@@ -101,7 +101,8 @@ def _out_of_scope(question: Question) -> bool:
         return not _has_died(citizen)
     if isinstance(scope, Where):
         return not any(_matches(scope, golden) for golden in citizen.golden.get(scope.attribute, {}).values())
-    return scope != EVERYONE  # what nobody here can judge is nobody's scope
+    # INVARIANT: a scope that nobody here can judge is nobody's (C6).
+    return scope != EVERYONE
 
 
 def _matches(scope: Where, golden: Golden) -> bool:
