@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.event_types import LINK_TYPE, PAYMENT_TYPE
 from connectors.kafka_acls import Acl, Operation, Resource
 from connectors.local_security import ADMIN, BROKER
-from postroom import canary_round
+from postroom.canary import round as canary_round
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import (
     ACKNOWLEDGEMENTS_TOPIC,

@@ -185,8 +185,8 @@ def notify_series() -> Series:
 
 def canary_series() -> Series:
     """What a canary counts."""
-    from postroom import canary_metrics
-    from postroom.canary_round import EVENT_TO_VIEW, STEPS, WITHDRAWAL_TO_RETRACTION
+    from postroom.canary import metrics as canary_metrics
+    from postroom.canary.round import EVENT_TO_VIEW, STEPS, WITHDRAWAL_TO_RETRACTION
 
     return {
         canary_metrics.ROUNDS: [(result,) for result in ("success", *STEPS)],

@@ -24,7 +24,7 @@ DECLARED_IN: Mapping[str, str] = {
     "pay": "connectors.pay.metrics",
     "onelogin": "connectors.onelogin.metrics",
     "notify": "connectors.notify.metrics",
-    "canary": "postroom.canary_metrics",
+    "canary": "postroom.canary.metrics",
 }
 """Where each kind of process declares its metrics. Named, not imported: a process loads its own."""
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 WITHIN_S = 60
 PRELOADED = (
-    *("postroom.cli", "postroom.composition", "postroom.contract_new", "postroom.contract_trial"),
-    *("postroom.documents", "postroom.files_check", "postroom.snapshot", "postroom.config"),
+    *("postroom.cli", "postroom.composition", "postroom.contract.new", "postroom.contract.trial"),
+    *("postroom.documents", "postroom.files.check", "postroom.snapshot", "postroom.config"),
     *("processors.replay", "processors.explain", "rich.table", "kafka", "kafka.admin"),
 )
 """Imported once, never called: what a command remembers while it runs is its own process's."""

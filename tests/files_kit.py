@@ -14,8 +14,9 @@ import pytest
 from connectors.files.journal import Journal
 from connectors.files.place import Drop
 from connectors.files.spool import Spool
-from postroom import files_case, files_round
-from postroom.files_round import Office, Round, Ruled, Told, logged
+from postroom.files import case as files_case
+from postroom.files import round as files_round
+from postroom.files.round import Office, Round, Ruled, Told, logged
 from producers import BrokerUnreachable, Publisher
 from producers.mapped import Event, FileFacts, read_mapping
 from tests.broker_kit import Kafka

@@ -31,7 +31,7 @@ def run(
     Example: postroom canary run --rounds 6
     """
     from connectors import find_stack
-    from postroom.canary import keep_on, stops_at_signals, watching
+    from postroom.canary.process import keep_on, stops_at_signals, watching
     from postroom.logs import configure_logs
     from postroom.settings import settings
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from postroom.commands import noun
-from postroom.contract_new import new
-from postroom.contract_trial import try_events
+from postroom.contract.new import new
+from postroom.contract.trial import try_events
 from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 

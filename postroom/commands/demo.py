@@ -15,9 +15,9 @@ from postroom.commands.run import Shell
 if TYPE_CHECKING:
     from connectors import Stack
     from postroom.config import Settings
-    from postroom.demo_citizen import Rosa
-    from postroom.demo_ground import TimedReport
-    from postroom.demo_page import Page
+    from postroom.demo.citizen import Rosa
+    from postroom.demo.ground import TimedReport
+    from postroom.demo.page import Page
     from postroom.interruption import Interruption
 
 PANEL = "The local stack"
@@ -39,8 +39,8 @@ def demo(
 
     Example: postroom demo --keep
     """
-    from postroom.demo_ground import TimedReport, alone, standing_stack
-    from postroom.demo_page import Page
+    from postroom.demo.ground import TimedReport, alone, standing_stack
+    from postroom.demo.page import Page
     from postroom.interruption import Interruption
     from postroom.settings import settings
 
@@ -61,11 +61,11 @@ def demo(
 def _play(page: Page, current: Settings, stack: Stack, shell: Shell, interruption: Interruption) -> Rosa:
     """Prepare the rest, and tell the story while a worker works."""
     from postroom.composition import reachable_registry
-    from postroom.demo_citizen import new_rosa
-    from postroom.demo_ground import registered, topics_as_planned, working
-    from postroom.demo_post import now_ms, posted
-    from postroom.demo_readers import Readers
-    from postroom.demo_story import NEEDED, Story
+    from postroom.demo.citizen import new_rosa
+    from postroom.demo.ground import registered, topics_as_planned, working
+    from postroom.demo.post import now_ms, posted
+    from postroom.demo.readers import Readers
+    from postroom.demo.story import NEEDED, Story
     from postroom.errors import UserError
     from processors import view_topic
 
@@ -96,7 +96,7 @@ def _play(page: Page, current: Settings, stack: Stack, shell: Shell, interruptio
 
 
 def _say_how(page: Page, report: TimedReport, stack: Stack, ran_before: bool, took_s: float) -> None:
-    from postroom.demo_page import seconds
+    from postroom.demo.page import seconds
 
     how = "ran already" if ran_before else f"started in {seconds(took_s - report.download_s)}"
     if report.fetched_bytes:
@@ -105,7 +105,7 @@ def _say_how(page: Page, report: TimedReport, stack: Stack, ran_before: bool, to
 
 
 def _what_next(page: Page, rosa: Rosa, *, up: bool, took_s: float) -> None:
-    from postroom.demo_page import seconds
+    from postroom.demo.page import seconds
 
     me = _as_typed()
     page.chapter("Try next")

@@ -35,7 +35,7 @@ def check(
 
     Example: postroom files check docs/examples/files/carers/mapping.yaml carers.csv
     """
-    from postroom.files_check import look, tell, write
+    from postroom.files.check import look, tell, write
     from postroom.settings import settings
 
     found = look(mapping, file, contracts or settings().contracts_dir, show)
@@ -56,7 +56,7 @@ def run() -> None:
     Example: POSTROOM_DROPS=/srv/drops postroom files run
     """
     from connectors import find_stack
-    from postroom.files import Files
+    from postroom.files.drops import Files
     from postroom.lasting import last
     from postroom.settings import settings
 
@@ -80,8 +80,8 @@ def send(
 
     from connectors import find_stack
     from postroom.console import counted, counting, say
-    from postroom.files import Files
-    from postroom.files_round import logged
+    from postroom.files.drops import Files
+    from postroom.files.round import logged
     from postroom.lasting import until_told
     from postroom.logs import configure_logs
     from postroom.settings import settings
@@ -111,7 +111,7 @@ def status(output: Output = Form.TABLE) -> None:
     from connectors.files.journal import State
     from postroom.console import complain
     from postroom.errors import of_trouble
-    from postroom.files import journal_of, waiting
+    from postroom.files.drops import journal_of, waiting
     from postroom.settings import settings
     from schemas import format_instant
 
@@ -150,7 +150,7 @@ def forget(
     """
     from connectors.files.journal import State
     from postroom.console import say
-    from postroom.files import journal_of
+    from postroom.files.drops import journal_of
     from postroom.settings import settings
 
     journal = journal_of(settings())

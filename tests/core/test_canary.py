@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.kafka_reader import RawRecord
-from postroom.canary import keep_on, require_canary
-from postroom.canary_letters import KEPT_MS, Letters
-from postroom.canary_metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN, ROUNDS
-from postroom.canary_round import AGREEMENT, BEAT, CONSENT, Canary, Failed, Pace, Seen
+from postroom.canary.letters import KEPT_MS, Letters
+from postroom.canary.metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN, ROUNDS
+from postroom.canary.process import keep_on, require_canary
+from postroom.canary.round import AGREEMENT, BEAT, CONSENT, Canary, Failed, Pace, Seen
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
 from postroom.dead_letters import Filter

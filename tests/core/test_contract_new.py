@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from postroom import contract_questions
 from postroom.cli import build, run
+from postroom.contract import questions as contract_questions
 from postroom.settings import settings
 from schemas import Kind, check_directory, load_contracts
 from schemas.catalogue_text import NotAdded, with_attributes, with_pairs, with_schemes

@@ -12,7 +12,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from connectors.trouble import Unreachable
-from postroom import files_round
+from postroom.files import round as files_round
 from producers.mapped import clerk
 from tests.contract.connector_contract import Died, Fuse
 from tests.files_kit import AGAIN, HEADER, IN_FLIGHT_MAX, NIGHT, TYPE, World, expected, row

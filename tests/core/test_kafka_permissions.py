@@ -22,7 +22,7 @@ from postroom.access import (
     roles,
     wanted_acls,
 )
-from postroom.canary_round import AGREEMENT, BEAT, OWNER
+from postroom.canary.round import AGREEMENT, BEAT, OWNER
 from postroom.topics import INTERNAL_TOPICS, changelog, wanted_topics
 from processors import (
     ACKNOWLEDGEMENTS_TOPIC,

@@ -33,7 +33,7 @@ from connectors.local_security import ADMIN
 from connectors.reachable import kafka_problem
 from connectors.state_files import read_json
 from postroom.access import AUDITOR, CANARY, GATEWAY, WORKER, ours
-from postroom.canary import GROUPS
+from postroom.canary.process import GROUPS
 from postroom.config import Settings
 from tests.flow.secured import Secured, secured
 from tests.flow.secured_way import acknowledge, owing, put, reached, took_s, until, views

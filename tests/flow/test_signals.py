@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from connectors.kafka_reader import TopicReader
-from postroom.canary_round import AGREEMENT
+from postroom.canary.round import AGREEMENT
 from postroom.composition import STAGES, make_stage
 from postroom.config import Settings
 from postroom.first_series import canary_series, gateway_series, worker_series

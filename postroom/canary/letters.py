@@ -8,7 +8,7 @@ from collections.abc import Container, Sequence
 import msgspec
 
 from connectors.kafka_reader import RawRecord
-from postroom.canary_metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN
+from postroom.canary.metrics import LETTERS_CLOSED, LETTERS_OLDEST, LETTERS_OPEN
 from processors import DEAD_LETTERS_TOPIC, LETTER_DECISIONS_TOPIC
 from processors.dead_letters import (
     CLOSING,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from postroom.contract_questions import Questions, Said, by_name
+from postroom.contract.questions import Questions, Said, by_name
 from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 

@@ -18,11 +18,11 @@ from connectors.kafka_reader import TopicReader
 from connectors.kafka_views import AvroReader, ReadRecord
 from connectors.registry import Registry
 from postroom.console import counted
-from postroom.demo_citizen import Rosa
-from postroom.demo_ground import Worker
-from postroom.demo_page import DATA_COLUMN, Page, seconds
-from postroom.demo_post import Post, now_ms
-from postroom.demo_readers import Readers, Seen
+from postroom.demo.citizen import Rosa
+from postroom.demo.ground import Worker
+from postroom.demo.page import DATA_COLUMN, Page, seconds
+from postroom.demo.post import Post, now_ms
+from postroom.demo.readers import Readers, Seen
 from postroom.errors import Exit, UserError
 from processors import obligations_topic, view_topic
 from producers import Event, disordered, lives

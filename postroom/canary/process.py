@@ -16,10 +16,10 @@ from connectors.kafka_group_lag import group_lags
 from connectors.kafka_reader import RawRecord, TopicReader
 from connectors.kafka_views import AvroReader
 from connectors.registry import Registry
-from postroom.canary_letters import TOPICS as LETTER_TOPICS
-from postroom.canary_letters import Letters
-from postroom.canary_metrics import GROUP_LAG, LAST_SUCCESS, ROUNDS, SECONDS
-from postroom.canary_round import (
+from postroom.canary.letters import TOPICS as LETTER_TOPICS
+from postroom.canary.letters import Letters
+from postroom.canary.metrics import GROUP_LAG, LAST_SUCCESS, ROUNDS, SECONDS
+from postroom.canary.round import (
     AGREEMENT,
     ATTRIBUTE,
     BEAT,

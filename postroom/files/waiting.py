@@ -9,7 +9,7 @@ from connectors import Trouble
 from connectors.files.desk import NotTaken
 from connectors.files.journal import Standing, State
 from connectors.files.place import INCOMING, NAME, NOT_SHOWN, SIDECAR, Drop, Seen
-from postroom.files_round import LEFT, NO_CHECKSUM
+from postroom.files.round import LEFT, NO_CHECKSUM
 
 NO_FILE = "its file is not there, or has another name"
 MEND_NO_FILE = "put the file beside it, named as the checksum without .sha256"

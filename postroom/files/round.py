@@ -15,7 +15,7 @@ from connectors.files.place import Drop, Odd, Seen
 from connectors.files.seen import seen_ids
 from connectors.files.spool import Spool
 from postroom.console import counted
-from postroom.files_case import ODD_TOLD_MAX, DropCase
+from postroom.files.case import ODD_TOLD_MAX, DropCase
 from processors.engine.journal import say
 from producers import Publisher
 from producers.mapped import Clerk, Counts, Ended, Held, Interrupted, Outcome, Progress, RowMapping, Stopped

@@ -20,8 +20,8 @@ from connectors.state_files import locked
 from postroom.composition import load_rules_files
 from postroom.config import Settings
 from postroom.errors import UserError
-from postroom.files_round import Bar, Office, Round, Ruled, Told, logged, tell_published
-from postroom.files_waiting import Waiting, waiting_in
+from postroom.files.round import Bar, Office, Round, Ruled, Told, logged, tell_published
+from postroom.files.waiting import Waiting, waiting_in
 from postroom.first_series import begin, files_series
 from postroom.inputs import producing, publisher_on
 from postroom.lasting import Progress

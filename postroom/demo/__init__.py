@@ -1,0 +1,1 @@
+"""The demo: one citizen's story, told on a real installation."""
