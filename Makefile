@@ -2,7 +2,7 @@
 # fetched on the first run (a few minutes) and kept (the second run starts in seconds).
 #
 #   make demo         the story in the terminal: departments, consent, a withdrawal, a view that goes
-#   make watch-demo   a real Prometheus over the local stack: faults, who is woken, and what is mended (5 minutes)
+#   make watch-demo   a real Prometheus over the local stack: faults, who is woken, and what is mended (6 minutes)
 #   make test         all tests, those on a real Kafka too
 #   make check        format, lint, types
 #   make bench        how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
