@@ -7,7 +7,7 @@
 #   make check        format, lint, types
 #   make bench        how fast, as ratios against other stream processors (BENCH="--part w1 --only quix")
 #   make bench-scale  the same backbone with 10^5 citizens and more, 100 agreements, 10^6 records
-#   make soak         the long test with crashes (MINUTES=10)
+#   make soak         the long test with crashes (MINUTES=20)
 #   make mutation     break the consent and identity modules line by line; names what no test notices
 #   make documents    write every page and document that is made from the rules
 #   make lock         write requirements.lock again, from what is installed
@@ -25,7 +25,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests
-MINUTES ?= 10
+MINUTES ?= 20
 SEEDS ?= 2000
 
 help:
