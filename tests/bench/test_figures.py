@@ -70,15 +70,16 @@ def test_caught_up_is_when_the_last_late_event_was_seen() -> None:
 
 
 @pytest.mark.parametrize("identifiers", [2, 6])
-def test_people_have_the_identifiers_that_they_are_said_to_have(identifiers: int) -> None:
-    """Events of both kinds pass their contracts, and make one person of each."""
-    contracts, agreements = load_rules_files(w2.CONTRACTS, w2.AGREEMENTS)
+def test_people_have_the_identifiers_that_they_are_said_to_have(identifiers: int, tmp_path: Path) -> None:
+    """Events of both kinds pass their contracts, make one person of each, and a view that is waited for."""
+    contracts, agreements = load_rules_files(w2.CONTRACTS, w2.agreements_of(tmp_path, 8))
     now_ms = time.time_ns() // 1_000_000
     lines = [json.dumps(event).encode() for event in people(3, identifiers)]
     assert len(lines) == 3 * EVENTS_PER_PERSON
     assert all(isinstance(make_ready(line, contracts, now_ms), Ready) for line in lines)
     answer = replay(iter(lines), contracts, agreements, b"bench", now_ms)
     assert [len(person) for person in answer["persons"]] == [identifiers] * 3
+    assert sum(map(len, answer["views"].values())) == 3
 
 
 @pytest.mark.parametrize("count", [1, 8, 100])

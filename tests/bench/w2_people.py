@@ -36,7 +36,7 @@ def country(citizens: int) -> Iterator[Event]:
 
 
 def people(citizens: int, identifiers: int) -> Iterator[Event]:
-    """Ten events each; two identifiers are joined by one of them, six by four."""
+    """Ten events each; two identifiers are joined by one of them, six by four; the last is a consent."""
     yield from _in_cohorts(event for serial in range(citizens) for event in _person(serial, identifiers))
 
 
@@ -62,7 +62,20 @@ def _person(serial: int, identifiers: int) -> Iterator[Event]:
             said.self_assessment(synthetic.utr(serial), nino, "2025-01-01"),
             said.account_link(synthetic.onelogin_subject(serial), f"nhs:{nhs}"),
         ]
-    told += [_fact(serial, nino, nhs, number) for number in range(EVENTS_PER_PERSON - len(told))]
+    # Who lives and decided nothing is nobody's business: without this event no view would be written.
+    agreed = said.decision(
+        said.CONSENT,
+        f"nhs:{nhs}",
+        "council-leeds",
+        "housing-support",
+        categories=["identity"],
+        state="GRANTED",
+        until=None,
+    )
+    told += [
+        *(_fact(serial, nino, nhs, number) for number in range(EVENTS_PER_PERSON - len(told) - 1)),
+        agreed,
+    ]
     start = time.time_ns() // 1_000_000 - 300 * DAY_MS
     for number, each in enumerate(told):
         yield said.cloudevent(each, f"p-{serial}-{number}", start + number * 20 * DAY_MS + serial)
