@@ -161,7 +161,7 @@ def _space(point: Point, left: Left) -> Row:
 
 
 def agreements_of(place: Path, count: int) -> Path:
-    """A directory of so many: one of the repository's, its eight, or copies of these under other names."""
+    """A directory of so many: one of the repository's, its first, or copies of these under other names."""
     directory = place / f"agreements-{count}"
     if directory.exists():
         return directory
