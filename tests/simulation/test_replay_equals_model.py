@@ -56,21 +56,21 @@ def assert_same(question: NastySet) -> None:
     pytest.fail(case_text(small, stages.by_model(small), found), pytrace=False)
 
 
-@pytest.mark.timeout(0 if SEEDS else 300)
+@pytest.mark.timeout(0 if SEEDS or SECONDS else 300)
 def test_stages_equal_model_on_the_contracts_of_the_cases() -> None:
     """Every rule is hit because the limits are small (tests/nasty/coverage.py counts it)."""
     for seed in seeds():
         assert_same(nasty(seed, size=(30, 80, 160)[seed % 3]))
 
 
-@pytest.mark.timeout(0 if SEEDS else 300)
+@pytest.mark.timeout(0 if SEEDS or SECONDS else 300)
 def test_stages_equal_model_at_the_limits_of_the_design() -> None:
     """With the real constants persons grow larger, and only a crowd makes a hub."""
     for seed in seeds():
         assert_same(nasty(seed, size=(30, 80, 160)[seed % 3], limits=Limits()))
 
 
-@pytest.mark.timeout(0 if SEEDS else 300)
+@pytest.mark.timeout(0 if SEEDS or SECONDS else 300)
 def test_stages_equal_model_in_other_worlds(tmp_path: Path) -> None:
     """`--contracts` names any directory that follows the language."""
     for seed in seeds():
