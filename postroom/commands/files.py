@@ -104,6 +104,7 @@ def send(
 def status(output: Output = Form.TABLE) -> None:
     """List every file that was taken and how it stands, and what lies in the drops and waits, with why.
 
+    JSON has a `reason` besides for what waits: one word that stays the same when a sentence is put better.
     Exit 1 if one was refused.
 
     Example: postroom files status -o json
@@ -125,14 +126,25 @@ def status(output: Output = Form.TABLE) -> None:
             "published": each.published,
             "bad": each.bad,
             "since": format_instant(each.since_ms),
+            "reason": "",
             "why": each.why,
             "mend": each.mend,
         }
         for each in found
     ]
-    for left in waiting(settings(), lambda trouble: complain(of_trouble(trouble))):
-        still = {"state": "waiting", "published": 0, "bad": 0, "since": ""}
-        rows.append(left._asdict() | still | {"sha256": left.sha256[:12]})
+    for each in waiting(settings(), lambda trouble: complain(of_trouble(trouble))):
+        rows.append(
+            {
+                "drop": each.drop,
+                "file": each.file,
+                "sha256": each.sha256[:12],
+                "state": "waiting",
+                "published": 0,
+                "bad": 0,
+                "since": "",
+                **each.left._asdict(),
+            }
+        )
     write_rows(rows, output, STATUS_COLUMNS, none="no file has been seen yet")
     if any(each.state == State.REFUSED for each in found):
         raise typer.Exit(Exit.FOUND)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from connectors.files import metrics
-from connectors.files.desk import MEND_CHECKSUM, SHOWN_HEX, Desk, NotTaken
+from connectors.files.desk import SHOWN_HEX, Desk, NotTaken
 from connectors.files.journal import Journal, Standing, State
-from connectors.files.place import Drop, Odd, Seen
+from connectors.files.place import Drop, Seen
 from connectors.files.seen import seen_ids
 from connectors.files.spool import Spool
 from postroom.console import counted
 from postroom.files.case import ODD_TOLD_MAX, DropCase
+from postroom.files.left import NO_CHECKSUM, ODD, WRONG, Left
 from processors.engine.journal import say
 from producers import Publisher
 from producers.mapped import Clerk, Counts, Ended, Held, Interrupted, Outcome, Progress, RowMapping, Stopped
@@ -24,17 +25,6 @@ from schemas import Addressees, Contracts, parse_duration
 PROGRESS_S = 10.0
 RETRY_S = 5.0
 """How long a drop waits whose contract or topic is not there; the others go on meanwhile."""
-
-NO_CHECKSUM = "it has no checksum beside it yet"
-LEFT: dict[str, str] = {
-    NO_CHECKSUM: "write it when the file is whole: sha256sum FILE > FILE.sha256, in the same directory",
-    NotTaken.WRONG: MEND_CHECKSUM,
-    Odd.NAME: "name it with A-Z, a-z, 0-9, ., _, - and blanks; the first is a letter or a digit",
-    Odd.LINK: "put the file itself there, no link to it",
-    Odd.NO_FILE: "put files there and nothing else, not in directories of their own",
-    Odd.SHARED: "put a copy there: under its other name it could change while it is read",
-}
-"""What is done about each thing for which a file is left where it lies."""
 
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 """Shows how long work comes along: a title, how many bytes, and a function that takes more of them."""
@@ -124,7 +114,7 @@ class Round:
             if self._office.is_stopped() or self._is_held():
                 break
             if seen.print is None:
-                self._say_once(seen, seen.odd or NO_CHECKSUM)
+                self._say_once(seen, ODD[seen.odd] if seen.odd else NO_CHECKSUM)
             else:
                 worked |= self._take(seen, lies_still=lies_still)
         return worked
@@ -153,12 +143,12 @@ class Round:
         return False
 
     def _wrong(self, seen: Seen) -> bool:
-        self._say_once(seen, NotTaken.WRONG.value)
+        self._say_once(seen, WRONG)
         if not self._desk.is_stalled(seen):
             return False
         self._desk.refuse_wrong(seen)
         metrics.FILES.labels(self.name, "refused").inc()
-        say("files-refused", "warning", file=seen.shown, why=NotTaken.WRONG.value, **self._where)
+        say("files-refused", "warning", file=seen.shown, why=WRONG.why, **self._where)
         return True
 
     def _handle(self, standing: Standing) -> bool:
@@ -199,12 +189,12 @@ class Round:
         metrics.FILES.labels(at.drop, "published" if outcome.stop is None else "refused").inc()
         self._said.pop(at.name, None)
 
-    def _say_once(self, seen: Seen, why: str) -> None:
+    def _say_once(self, seen: Seen, left: Left) -> None:
         """Of what lies there and is not taken the log has once why."""
-        if self._said.get(seen.name) != why:
-            say("files-left", file=seen.shown, why=str(why), mend=LEFT[why], **self._where)
-            self._office.told.left.append(f"{seen.shown} is not taken: {why}; {LEFT[why]}")
-        self._said[seen.name] = why
+        if self._said.get(seen.name) != left.reason:
+            say("files-left", file=seen.shown, **left._asdict(), **self._where)
+            self._office.told.left.append(f"{seen.shown} is not taken: {left.why}; {left.mend}")
+        self._said[seen.name] = left.reason
 
     @property
     def _where(self) -> dict[str, Any]:

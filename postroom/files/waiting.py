@@ -6,16 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 from connectors import Trouble
-from connectors.files.desk import NotTaken
 from connectors.files.journal import Standing, State
 from connectors.files.place import INCOMING, NAME, NOT_SHOWN, SIDECAR, Drop, Seen
-from postroom.files.round import LEFT, NO_CHECKSUM
-
-NO_FILE = "its file is not there, or has another name"
-MEND_NO_FILE = "put the file beside it, named as the checksum without .sha256"
-NEXT = "its turn has not come; its checksum is compared then"
-MEND_NEXT = "`postroom files run` takes it while it runs, `postroom files send` takes it now"
-MEND_KNOWN = "nothing: it is put away and not published again, unless `postroom files forget` comes first"
+from postroom.files.left import KNOWN, NEXT, NO_CHECKSUM, NO_FILE, ODD, WRONG, Left
 
 
 class Waiting(NamedTuple):
@@ -24,8 +17,7 @@ class Waiting(NamedTuple):
     drop: str
     file: str
     sha256: str
-    why: str
-    mend: str
+    left: Left
 
 
 def waiting_in(
@@ -43,17 +35,15 @@ def waiting_in(
     for each in seen:
         sha256 = "" if each.print is None else drop.checksum(each.name) or ""
         if known.get(sha256) != State.TAKEN:  # that one is listed as it stands
-            why, mend = _why(each, sha256, known.get(sha256))
-            yield Waiting(drop.name, each.shown, sha256, why, mend)
+            yield Waiting(drop.name, each.shown, sha256, _left(each, sha256, known.get(sha256)))
     for name in alone:
         shown = f"{name}{SIDECAR}" if NAME.fullmatch(name) else NOT_SHOWN
-        yield Waiting(drop.name, shown, "", NO_FILE, MEND_NO_FILE)
+        yield Waiting(drop.name, shown, "", NO_FILE)
 
 
-def _why(seen: Seen, sha256: str, state: str | None) -> tuple[str, str]:
+def _left(seen: Seen, sha256: str, state: str | None) -> Left:
     if seen.print is None:
-        left = seen.odd or NO_CHECKSUM
-        return str(left), LEFT[left]
+        return ODD[seen.odd] if seen.odd else NO_CHECKSUM
     if not sha256:
-        return str(NotTaken.WRONG), LEFT[NotTaken.WRONG]
-    return (str(NotTaken.KNOWN), MEND_KNOWN) if state == State.PUBLISHED else (NEXT, MEND_NEXT)
+        return WRONG
+    return KNOWN if state == State.PUBLISHED else NEXT

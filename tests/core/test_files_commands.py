@@ -144,17 +144,23 @@ def test_status_says_of_what_lies_in_a_drop_why_it_waits(tmp_path: Path):
     (incoming / "alone.csv.sha256").write_text(f"{checksum}  alone.csv\n")
     (incoming / "link.csv").symlink_to(SAMPLE)
     done = postroom(tmp_path, "files", "status", "-o", "json", **RULES)
-    rows = {row["file"]: (row["state"], row["why"]) for row in json.loads(done.stdout)}
     assert done.returncode == 0, done.stderr
-    assert rows == {
-        "whole.csv": ("waiting", "its turn has not come; its checksum is compared then"),
-        "unmarked.csv": ("waiting", "it has no checksum beside it yet"),
-        "misnamed.csv": ("waiting", "its checksum is not that of the file beside it"),
-        "(a name that is not shown)": ("waiting", "odd-name"),
-        "link.csv": ("waiting", "link"),
-        "alone.csv.sha256": ("waiting", "its file is not there, or has another name"),
+    rows = json.loads(done.stdout)
+    assert {row["state"] for row in rows} == {"waiting"}
+    assert {row["file"]: row["reason"] for row in rows} == {
+        "whole.csv": "next",
+        "unmarked.csv": "no-checksum",
+        "misnamed.csv": "wrong-checksum",
+        "(a name that is not shown)": "odd-name",
+        "link.csv": "link",
+        "alone.csv.sha256": "lone-checksum",
     }
-    assert all(row["mend"] for row in json.loads(done.stdout))
+    table = postroom(tmp_path, "files", "status", **RULES).stdout
+    for row in rows:
+        assert row["why"].startswith("it"), f"{row['reason']} is no sentence for its sender"
+        assert row["why"] in table
+        assert row["mend"] in table
+    assert "odd-name" not in table, "the word is for programs"
 
 
 def test_status_of_a_drop_in_use_lists_each_file_once(tmp_path: Path):
@@ -176,9 +182,9 @@ def test_status_of_a_drop_in_use_lists_each_file_once(tmp_path: Path):
             journal.end(standing, state, 0)
         journal.close()
         rows = json.loads(postroom(tmp_path, "files", "status", "-o", "json", **RULES).stdout)
-        told.append((state.value, [(row["state"], row["why"]) for row in rows]))
+        told.append((state.value, [(row["state"], row["reason"]) for row in rows]))
     assert dict(told) == {
         "taken": [("taken", "")],
-        "published": [("published", ""), ("waiting", "it was published before")],
-        "refused": [("refused", ""), ("waiting", "its turn has not come; its checksum is compared then")],
+        "published": [("published", ""), ("waiting", "published-before")],
+        "refused": [("refused", ""), ("waiting", "next")],
     }

@@ -149,15 +149,17 @@ def test_links_devices_and_odd_names_are_left_alone(world: World, tmp_path: Path
         (incoming / f"{name}.sha256").write_text(f"{digest}\n")
     world.work()
     assert world.kafka.taken == []
-    left = {each["file"]: each["why"] for each in world.said if each["event"] == "files-left"}
+    left = {each["file"]: each["reason"] for each in world.said if each["event"] == "files-left"}
     assert left == {
         "link.csv": "link",
         "hard.csv": "hard-link",
         "pipe.csv": "no-file",
         "sub.csv": "no-file",
         "(a name that is not shown)": "odd-name",
-        "beside.csv": "it has no checksum beside it yet",
+        "beside.csv": "no-checksum",
     }
+    whys = {each["file"]: each["why"] for each in world.said if each["event"] == "files-left"}
+    assert all(" " in why for why in whys.values()), "a word for programs is no answer for people"
     mends = {each["file"]: each["mend"] for each in world.said if each["event"] == "files-left"}
     assert "sha256sum FILE > FILE.sha256" in mends["beside.csv"]
     assert "A-Z, a-z, 0-9" in mends["(a name that is not shown)"]
