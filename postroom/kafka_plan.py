@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,11 @@ from postroom.topics import wanted_topics
 from schemas import Agreement, Contracts
 
 COLUMNS = ("kind", "name", "action", "setting", "now", "wanted")
+LINE_COLUMNS = ("action", "what")
+COUNT_COLUMNS = ("action", "of", "changes")
+KINDS = {"topic": "topic", "acl": "permission", "quota": "bound"}
+"""What is counted, as a person calls it."""
+
 NO_AUTHORIZER = (
     "this cluster has no authorizer: whoever reaches it may read and write every topic. "
     "{permissions} not kept. A local stack is like that until `postroom down` and "
@@ -51,13 +57,27 @@ class Differences:
                 _row("acl", c.acl.on, c.action, c.acl.user, *_now_and_wanted(c.action, c.acl))
                 for c in (self.acls.changes if self.acls else ())
             ),
+            *(_row("quota", q.user, _bounding(q), q.key, _said(q.now), _said(q.wanted)) for q in self.quotas),
+        ]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return them in words: one column that may wrap, because names alone fill half a terminal."""
+        return [
+            *(_line(c.action, f"topic {c.topic}: {c.setting} {_to(c.now, c.wanted)}") for c in self.topics),
             *(
-                _row(
-                    "quota", q.user, "limit" if q.wanted else "unlimit", q.key, _said(q.now), _said(q.wanted)
-                )
+                _line(c.action, f"{c.acl.user}: {c.acl.operation} {c.acl.on}")
+                for c in (self.acls.changes if self.acls else ())
+            ),
+            *(
+                _line(_bounding(q), f"{q.user}: {q.key} {_to(_said(q.now), _said(q.wanted) or 'unbounded')}")
                 for q in self.quotas
             ),
         ]
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Return how many there are of each kind, in the order of the lines."""
+        found = Counter((row["action"], KINDS[row["kind"]]) for row in self.rows())
+        return [dict(zip(COUNT_COLUMNS, (*kind, number), strict=True)) for kind, number in found.items()]
 
     def among(self, wanted: Wanted) -> str:
         """Say what was compared: where no permissions are kept, none was."""
@@ -116,6 +136,18 @@ def apply(access: KafkaAccess, wanted: Wanted) -> Differences:
 
 def _row(*values: str) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
+
+
+def _line(action: str, what: str) -> dict[str, Any]:
+    return dict(zip(LINE_COLUMNS, (action, what), strict=True))
+
+
+def _to(now: str, wanted: str) -> str:
+    return f"{now} → {wanted}" if now else wanted
+
+
+def _bounding(change: QuotaChange) -> str:
+    return "limit" if change.wanted else "unlimit"
 
 
 def _now_and_wanted(action: str, acl: Acl) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,6 +12,8 @@ from postroom.output import Form, Output, write_rows
 if TYPE_CHECKING:
     from connectors.kafka_access import KafkaAccess
     from postroom.kafka_plan import Wanted
+
+SCREEN_LINES = 20
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +39,7 @@ def plan(output: Output = Form.TABLE) -> None:
     access, wanted = _wanted()
     differences = kafka_plan.plan(access, wanted)
     rows = differences.rows()
-    write_rows(rows, output, kafka_plan.COLUMNS, none="")
+    _write(differences.lines(), rows, output, kafka_plan.LINE_COLUMNS)
     for remark in differences.remarks(wanted):
         say(remark)
     say(f"{counted(len(rows), 'difference')} among {differences.among(wanted)}")
@@ -49,7 +51,8 @@ def apply(output: Output = Form.TABLE) -> None:
     """Make topics, permissions and bounds as planned; another number of partitions is refused.
 
     Permissions of ours that are no longer wanted are revoked. What others hold, and what somebody denied by
-    hand, stays and is told.
+    hand, stays and is told. More changes than a screen holds, as the first time, are counted; `-o jsonl` has
+    each, and `plan` before.
 
     Example: postroom topics apply
     """
@@ -59,10 +62,20 @@ def apply(output: Output = Form.TABLE) -> None:
     access, wanted = _wanted()
     differences = kafka_plan.apply(access, wanted)
     rows = differences.rows()
-    write_rows(rows, output, kafka_plan.COLUMNS, none="")
+    if len(rows) > SCREEN_LINES:
+        _write(differences.counts(), rows, output, kafka_plan.COUNT_COLUMNS)
+    else:
+        _write(differences.lines(), rows, output, kafka_plan.LINE_COLUMNS)
     for remark in differences.remarks(wanted):
         say(remark)
     say(f"{counted(len(rows), 'change')} made: {differences.among(wanted)} as planned")
+
+
+def _write(
+    told: list[dict[str, Any]], rows: list[dict[str, Any]], output: Form, columns: tuple[str, ...]
+) -> None:
+    """A person is told what fits a terminal; a program gets every difference with its parts."""
+    write_rows(told if output is Form.TABLE else rows, output, columns, none="")
 
 
 def _wanted() -> tuple[KafkaAccess, Wanted]:

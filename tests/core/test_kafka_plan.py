@@ -1,5 +1,9 @@
 """What differs on Kafka, as it is told to a person: granted, revoked, bounded, and what is left alone."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 from kafka.admin import (
     ACL,
@@ -15,7 +19,10 @@ from connectors.kafka_acls import Acl, AclChange, AclPlan, Acls, from_kafka, to_
 from connectors.kafka_quotas import QuotaChange, Quotas
 from connectors.kafka_topics import Change, WantedTopic
 from postroom.access import ours
-from postroom.kafka_plan import COLUMNS, TOLD_MAX, Differences, Wanted
+from postroom.composition import load_rules_files
+from postroom.kafka_plan import COLUMNS, COUNT_COLUMNS, LINE_COLUMNS, TOLD_MAX, Differences, Wanted, wanted_of
+from postroom.output import Form, write_rows
+from postroom.settings import settings
 
 NOWHERE = KafkaAccess("127.0.0.1:9")
 VIEW = Acl("subscriber.dwp", "topic", "view.dwp", "read")
@@ -122,17 +129,61 @@ def test_bounds_are_set_changed_and_taken_away():
     assert Bounds(wanted).plan(wanted) == []
 
 
+DIFFERENCES = Differences(
+    [Change("view.dwp", "create", "partitions", "", "4")],
+    AclPlan((AclChange("grant", VIEW), AclChange("revoke", VIEW._replace(prefixed=True)))),
+    [QuotaChange("owner.dwp", "request_percentage", 50.0, None)],
+)
+
+
 def test_every_difference_is_a_row():
     """Of one form, whatever it is about."""
-    differences = Differences(
-        [Change("view.dwp", "create", "partitions", "", "4")],
-        AclPlan((AclChange("grant", VIEW), AclChange("revoke", VIEW._replace(prefixed=True)))),
-        [QuotaChange("owner.dwp", "request_percentage", 50.0, None)],
-    )
-    rows = [tuple(row[column] for column in COLUMNS) for row in differences.rows()]
+    rows = [tuple(row[column] for column in COLUMNS) for row in DIFFERENCES.rows()]
     assert rows == [
         ("topic", "view.dwp", "create", "partitions", "", "4"),
         ("acl", "topic view.dwp", "grant", "subscriber.dwp", "", "read"),
         ("acl", "topic view.dwp*", "revoke", "subscriber.dwp", "read", ""),
         ("quota", "owner.dwp", "unlimit", "request_percentage", "50", ""),
     ]
+
+
+def test_every_difference_is_a_line_and_counted_in_the_same_order():
+    """A person reads sentences, and after a first apply only how many there were of each kind."""
+    lines = [tuple(line[column] for column in LINE_COLUMNS) for line in DIFFERENCES.lines()]
+    assert lines == [
+        ("create", "topic view.dwp: partitions 4"),
+        ("grant", "subscriber.dwp: read topic view.dwp"),
+        ("revoke", "subscriber.dwp: read topic view.dwp*"),
+        ("unlimit", "owner.dwp: request_percentage 50 → unbounded"),
+    ]
+    counts = [tuple(count[column] for column in COUNT_COLUMNS) for count in DIFFERENCES.counts()]
+    assert counts == [
+        ("create", "topic", 1),
+        ("grant", "permission", 1),
+        ("revoke", "permission", 1),
+        ("unlimit", "bound", 1),
+    ]
+
+
+def test_the_first_plan_of_these_rules_fits_a_terminal_of_80_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A line or two for each of hundreds of differences, no name broken; else each would be a paragraph."""
+    everything = wanted_of(settings(), *load_rules_files(Path("schemas"), Path("schemas/agreements")))
+    differences = Differences(
+        [Change(each.name, "create", "partitions", "", "4") for each in everything.topics],
+        AclPlan(tuple(AclChange("grant", acl) for acl in sorted(everything.acls))),
+        [
+            QuotaChange(u, key, None, value)
+            for u, of in everything.quotas.items()
+            for key, value in of.items()
+        ],
+    )
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    write_rows(differences.lines(), Form.TABLE, LINE_COLUMNS)
+    written = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert all(len(line.rstrip()) <= 80 for line in written.splitlines())
+    assert len(written.splitlines()) < 2 * len(differences.rows())
+    assert {each.name + ":" for each in everything.topics} <= set(written.split())
