@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     )
 from connectors.progress import Report, Silent
 from connectors.stack import PartStatus, Stack, StackSettings
-from connectors.trouble import Misused, NotAllowed, Trouble, Unreachable
+from connectors.trouble import Misused, NotAllowed, NotYet, Trouble, Unreachable
 
 __all__ = [
     "Misused",
     "NotAllowed",
+    "NotYet",
     "PartStatus",
     "Report",
     "Silent",

@@ -6,7 +6,7 @@ import re
 
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_line import STATUS, UNREACHABLE, line_problem, not_believed
-from connectors.trouble import NotAllowed, Trouble, Unreachable
+from connectors.trouble import NotAllowed, NotYet, Trouble, Unreachable
 
 INNER = re.compile(r"Request Request\(.*\) needs")
 """A broker's own account of a request, of which only what was missing concerns a reader."""
@@ -30,7 +30,7 @@ def in_our_words(error: BaseException, access: KafkaAccess) -> Trouble:
         return not_believed(access, access.bootstrap)
     if _passes(error):
         mend = "ask again in some seconds; `postroom doctor` if it stays"
-        return Unreachable("Kafka cannot do that yet", where=access.bootstrap, why=why, mend=mend)
+        return NotYet("Kafka cannot do that yet", where=access.bootstrap, why=why, mend=mend)
     if isinstance(error, BrokerResponseError):
         return Trouble("Kafka did not do what was asked", where=access.bootstrap, why=why)
     return line_problem(access) or Unreachable(UNREACHABLE, where=access.bootstrap, why=why, mend=STATUS)

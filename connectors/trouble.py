@@ -25,6 +25,10 @@ class Unreachable(Trouble):
     """It is not there, or does not answer in time. Exit 3."""
 
 
+class NotYet(Unreachable):
+    """It answers, and says itself that it will do it soon. Exit 3."""
+
+
 class NotLetIn(Unreachable):
     """It is there, and will not have us as we are: waiting alone does not mend that. Exit 3."""
 

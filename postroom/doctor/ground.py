@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from connectors import NotAllowed, Stack, Trouble, find_stack, stack_status
+from connectors import NotAllowed, NotYet, Stack, Trouble, find_stack, stack_status
 from connectors.certificate_ends import End
 from connectors.kafka_facts import ClusterFacts, cluster_facts
 from connectors.kafka_groups import GroupFacts, group_facts
@@ -29,6 +29,8 @@ from schemas import Agreement, Contracts, view_schema
 Found = TypeVar("Found")
 
 GATHERING = "reach"
+SOON_S = 10.0
+PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class _Gathering:
     def _try(self, ask: Callable[[], Found], what: str = "") -> Found | None:
         """Ask; what our user may not know and has a name is unseen, and everything else is a fault."""
         try:
-            return ask()
+            return _soon(ask)
         except NotAllowed as refused:
             if what:
                 self.unseen.append(what)
@@ -152,6 +154,22 @@ class _Gathering:
     def _problem(self, error: UserError | Trouble) -> None:
         said = (error.what, error.where, error.why, error.mend)
         self.problems.append(Finding(Severity.FAULT, *said, GATHERING))
+
+
+def _soon(ask: Callable[[], Found]) -> Found:
+    """Ask, and for some seconds again while Kafka says that it will do it soon.
+
+    One that has just started has no coordinator of groups until somebody has asked for one, and on a new
+    installation the doctor is the first: nothing is wrong with it.
+    """
+    give_up_s = time.monotonic() + SOON_S
+    while True:
+        try:
+            return ask()
+        except NotYet:
+            if time.monotonic() > give_up_s:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def registry_facts(url: str, contracts: Contracts, agreements: Mapping[str, Agreement]) -> RegistryFacts:

@@ -9,7 +9,7 @@ from kafka import errors
 
 from connectors.kafka_access import KafkaAccess
 from connectors.kafka_refusal import in_our_words
-from connectors.trouble import NotAllowed, Trouble, Unreachable
+from connectors.trouble import NotAllowed, NotYet, Trouble, Unreachable
 from postroom.lasting import Progress, keep_on
 
 ACCESS = KafkaAccess("127.0.0.1:1")
@@ -29,7 +29,7 @@ ACCESS = KafkaAccess("127.0.0.1:1")
 def test_a_broker_that_says_soon_is_waited_for(error: type[Exception]):
     """A sink, a relay or a sender of webhooks outlives a failover; a command ends with 3, and says when."""
     told = in_our_words(error(), ACCESS)
-    assert type(told) is Unreachable
+    assert type(told) is NotYet
     assert "ask again" in told.mend
     stop, asked = threading.Event(), []
 
