@@ -37,6 +37,13 @@ def test_the_design_has_every_command():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_is_typed_can_be_pasted(page: Path):
+    """No prompt stands in front of a command: a shell would take it for one, and do nothing else."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert not [line for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_names_commands_and_settings_that_there_are(page: Path):
     """Whoever copies a line from a page is not told that there is no such thing."""
     text = page.read_text(encoding="utf-8")
