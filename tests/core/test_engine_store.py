@@ -147,6 +147,22 @@ class TestRocksStore(StoreContract):
         assert (store.offset, found) in {(0, 0), (5, 1000)}
         store.close()
 
+    @pytest.mark.parametrize("kept", [1, 0.5, 0])
+    def test_it_is_closed_without_a_flush_and_its_log_gives_back_all_or_a_beginning(self, kept):
+        """A flush would wait for compactions. A log cut short gives an offset with just what it reflects."""
+        store = self.fresh()
+        for number in range(1, 51):
+            store.put({b"%d" % number: packed(b"x" * 100)}, number)
+        store.close()
+        place = self.place / "stage" / "1"
+        assert not list(place.glob("*.sst"))
+        for log in place.glob("*.log"):
+            log.write_bytes(log.read_bytes()[: int(log.stat().st_size * kept)])
+        store = self.again(place)
+        assert store.offset == len(store.keys_after(b"", 100))
+        assert store.offset == 50 * kept or 0 < kept < 1
+        store.close()
+
     def test_a_store_that_another_owner_has_open_is_left_alone(self):
         """It is not damage, and must not be deleted under its owner."""
         store = self.fresh()
