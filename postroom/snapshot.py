@@ -17,6 +17,7 @@ from connectors.kafka_groups import GroupFacts, group_facts
 from connectors.kafka_reader import RawRecord, TopicReader
 from connectors.metrics_reader import Sample, read_metrics
 from connectors.stack import PartStatus
+from postroom.console import counted
 from postroom.stage_groups import groups_of, other_topics
 from postroom.topics import changelog
 from processors import DEAD_LETTERS_TOPIC, DISPUTES_TOPIC, INSTALLATION_TOPIC, LETTER_DECISIONS_TOPIC
@@ -155,8 +156,8 @@ class Looking:
         other = {name: other_topics(group, self._groups) for name, group in facts.items()}
         return [
             f"the workers of {name.partition('.')[2]} run other contracts than those here: "
-            f"topics not read {len(each.unread)}, topics not known here {len(each.unknown)}; "
-            "`postroom doctor` names them"
+            f"they leave out {counted(len(each.unread), 'topic')} of these and read "
+            f"{counted(len(each.unknown), 'topic')} beside them; `postroom doctor` names them"
             for name, each in other.items()
             if each is not None
         ]

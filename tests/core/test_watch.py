@@ -130,7 +130,9 @@ def test_workers_of_other_contracts_are_told_and_their_own_topics_are_no_matter(
         told.append(looking._hints())
     assert told[:3] == [[], [], []]
     [hint] = told[3]
-    assert "the workers of intake run other contracts than those here: topics not read 1," in hint
+    assert (
+        "the workers of intake run other contracts than those here: they leave out 1 topic of these" in hint
+    )
     found = replace(READY, hints=[hint])
     assert document(found)["hints"] == [hint]
     assert document(found)["ready"], "it may be meant so, and scripts wait for workers, not for files"
