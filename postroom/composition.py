@@ -71,14 +71,14 @@ def load_rules_files(contracts_dir: Path, agreements_dir: Path) -> tuple[Contrac
     if not contracts_dir.is_dir():
         raise UserError(
             "there is no contracts directory",
-            where=str(contracts_dir),
-            mend="name it with POSTROOM_CONTRACTS or --contracts",
+            where=str(contracts_dir.absolute()),
+            mend="go to the directory that it lies in, or name it with POSTROOM_CONTRACTS",
         )
     if not agreements_dir.is_dir():
         raise UserError(
             "there is no agreements directory",
-            where=str(agreements_dir),
-            mend="name it with POSTROOM_AGREEMENTS or --agreements",
+            where=str(agreements_dir.absolute()),
+            mend="go to the directory that it lies in, or name it with POSTROOM_AGREEMENTS",
         )
     try:
         contracts = load_contracts(contracts_dir)

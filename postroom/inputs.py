@@ -62,7 +62,7 @@ def contracts_at(directory: Path) -> Contracts:
 
     if not directory.is_dir():
         raise UserError(
-            "there is no directory of contracts here",
+            "there is no contracts directory",
             where=str(directory.absolute()),
             mend="go to the directory that it lies in, or name it with POSTROOM_CONTRACTS",
         )
