@@ -97,7 +97,7 @@ def test_a_key_file_lies_beside_the_mapping_and_is_its_owners(tmp_path: Path):
         (("files",), 2, "Usage"),
         (("files", "check", "nowhere.yaml"), 2, "cannot be read"),
         ((*CHECK, "nowhere.csv"), 2, "cannot be read"),
-        ((*CHECK, "--contracts", "nowhere"), 2, "no directory of contracts"),
+        ((*CHECK, "--contracts", "nowhere"), 2, "no contracts directory"),
         (("files", "run"), 2, "there is no drop"),
         (("files", "send"), 2, "there is no drop"),
         (("files", "status"), 0, ""),
