@@ -48,6 +48,13 @@ _NO_OBJECT = "expected a CloudEvent, which is a JSON object"
 _AN_ARRAY = f"{_NO_OBJECT}, not an array"
 _NO_UTF8 = "expected text in UTF-8"
 _TWICE = "expected this key once in its object"
+_CSV = "expected JSON; this looks like CSV"
+_CELL = r'(?:"[^"{{}}]*"|[^"{{}}\[\]{0}]*)'
+_CSV_ROWS = tuple(
+    re.compile(rf'(?=[\w"]){_CELL}(?:[{{0}}]{_CELL})+\s*\Z'.format(delimiter).encode())
+    for delimiter in (",", ";", "\t", "|")
+)
+"""A header or a row: cells with one delimiter between them, and nothing of JSON's brackets (docs/files.md)."""
 _NAMES_SHOWN_TO = 2  # the keys of an event and of its data; what is deeper can be a map, whose keys are data
 _SHOWABLE_KEY = re.compile(r"[A-Za-z_]{1,64}")
 _BEGINNINGS: Mapping[bytes, str] = {
@@ -62,12 +69,13 @@ _BEGINNINGS: Mapping[bytes, str] = {
 
 class Door(NamedTuple):
     """What is written differently by the way on which an event comes: how one stands there, how several do,
-    in which encoding, and where the contracts are shown.
+    in which encoding, how CSV is sent instead, and where the contracts are shown.
     """
 
     one: str
     several: str
     utf8: str
+    csv: str
     types: str
     fields: str
 
@@ -76,6 +84,7 @@ IN_A_FILE = Door(
     "one CloudEvent 1.0 in JSON stands on each line, in UTF-8; `jq -c . FILE` puts one on a line",
     "`jq -c '.[]' FILE` puts each event of an array on a line of its own",
     "have it written as UTF-8; `iconv -f WINDOWS-1252 -t UTF-8 FILE`, if that is what it is, makes it so",
+    "a CSV file goes by a mapping, with `postroom files`: docs/files.md",
     "`postroom contract docs` lists the types",
     "`postroom contract docs` shows the contract's fields",
 )
@@ -178,6 +187,8 @@ def _whole(problem: str, door: Door) -> str:
     """What to do about what is no event at all."""
     if problem == _AN_ARRAY:
         return door.several
+    if problem == _CSV:
+        return door.csv
     return door.utf8 if problem.startswith(_NO_UTF8) else door.one
 
 
@@ -194,6 +205,8 @@ def _parsed(line: bytes) -> tuple[dict[str, object] | None, tuple[Found, ...]]:
     except msgspec.DecodeError as error:  # says what and at which byte, never what stands there
         begins = (what for beginning, what in _BEGINNINGS.items() if line.startswith(beginning))
         said = "expected JSON, and nothing is there" if not line.strip() else f"expected JSON: {error}"
+        if any(row.match(line) for row in _CSV_ROWS):
+            said = _CSV
         return _nothing(next(begins, said))
     except UnicodeDecodeError:
         return _nothing(_NO_UTF8)

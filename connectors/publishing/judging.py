@@ -45,6 +45,7 @@ OVER_HTTP = Door(
     one="the body is one CloudEvent 1.0 in JSON, in UTF-8",
     several="several events are an array under application/cloudevents-batch+json",
     utf8="send it in UTF-8, with or without a charset in its content-type",
+    csv="write each row as one CloudEvent 1.0 in JSON; CSV is not taken here",
     types="`GET /contracts` lists the types",
     fields="`GET /contracts/{type}` shows the contract's fields",
 )

@@ -220,9 +220,11 @@ def test_an_empty_file_publishes_nothing(publish: Run, tmp_path: Path):
         ('{"id": "é"}'.encode("latin-1"), "text in UTF-8", "iconv"),
         (gzip.compress(b"{}", mtime=0), "not what gzip made of it", "one CloudEvent 1.0 in JSON"),
         (b"PK\x03\x04rest", "a spreadsheet", "one CloudEvent 1.0 in JSON"),
-        (b"id,source\n", "expected JSON", "one CloudEvent 1.0 in JSON"),
+        (b"id,source\n", "looks like CSV", "docs/files.md"),
+        (b'"Form";"Rate"\nF-1;1,5\n', "looks like CSV", "docs/files.md"),
+        (b"id: a\n", "expected JSON: ", "one CloudEvent 1.0 in JSON"),
     ],
-    ids=["array", "UTF-16", "Latin-1", "gzip", "spreadsheet", "CSV"],
+    ids=["array", "UTF-16", "Latin-1", "gzip", "spreadsheet", "CSV", "CSV in quotes", "YAML"],
 )
 def test_a_file_that_is_something_else_is_called_by_its_name(
     publish: Run, tmp_path: Path, content: bytes, problem: str, mend: str
