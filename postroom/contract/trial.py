@@ -246,13 +246,13 @@ def _rows(tried: Sequence[Tried]) -> Iterator[dict[str, Any]]:
 def _tell(contract: Contract, rules: Rules, tried: Sequence[Tried], changes: Sequence[Change]) -> bool:
     """Sum it up in words; whether the check found something."""
     from postroom.console import say
-    from schemas import how_to_mend
+    from schemas import Rejection, how_to_mend
 
     rejected = sum(each.verdict.reason is not None for each in tried)
     of_type = sum(each.verdict.type == contract.type for each in tried)
     say(f"{len(tried) - rejected} accepted, {rejected} rejected")
     found = [problem for each in tried for problem in each.verdict.problems]
-    for reason in sorted({each.verdict.reason for each in tried if each.verdict.reason is not None}):
+    for reason in Rejection:  # each that a line has, not its first alone: one round should be enough
         for mend in sorted({how_to_mend(each) for each in found if each.reason is reason}):
             say(f"{reason}: {mend}")
     if not of_type:

@@ -90,6 +90,13 @@ def test_each_problem_has_the_reason_that_it_would_be_rejected_for_by_itself(tri
     assert told == {"$.time": "time-in-future", "$.data.nino": "identifier-invalid"}
 
 
+def test_the_summary_says_how_to_mend_each_reason_in_intakes_order(tried: Try):
+    """E7: a line with two problems is mended in one round, of which the table shows both too."""
+    _, _, words = tried([data(nino="QQ", issued_on="2026-02-30")])
+    said = [line.partition(":")[0] for line in words.splitlines()]
+    assert said.index("contract-mismatch") < said.index("identifier-invalid")
+
+
 def test_each_reason_of_intake_is_shown_once_at_least():
     """E7: the table above leaves no reason out."""
     assert {reason for _, reason, _ in REJECTED} == set(Rejection)
