@@ -10,7 +10,6 @@ from .agreement import (
     DECEASED,
     ENROLLED,
     EVERYONE,
-    PAIRWISE,
     Agreement,
     AgreementProblem,
     AgreementProblems,
@@ -23,6 +22,7 @@ from .agreement import (
     Where,
     load_agreements,
 )
+from .agreement_file import PAIRWISE
 from .avro import ContractMismatch, PlainCodec, frame, unframe
 from .avro_type import AvroType, SchemaInvalid
 from .catalogue import SPECIAL_CATEGORY, Attribute, Contracts, load_contracts, read_contracts

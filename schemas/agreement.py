@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from . import yaml_lines
-from .agreement_file import AgreementFile, WhereFile, read_file
+from .agreement_file import PAIRWISE, AgreementFile, WhereFile, read_file
 from .avro_type import AvroType, Record, without_null
 from .catalogue import Contracts
 from .problem import there_is_no
 from .times import Duration, beginning, ending, parse_duration
+from .written import Fault
 
-PAIRWISE = "pairwise"
 DEATH = "death"
 """The attribute of which a golden value says that the person has died (C5, C6)."""
 
@@ -173,7 +173,7 @@ def load_agreements(directory: Path, contracts: Contracts) -> dict[str, Agreemen
 
 def _read(path: Path, contracts: Contracts, problems: list[AgreementProblem]) -> Agreement | None:
     try:
-        written, lines, faults = read_file(path)
+        read = read_file(path)
     except (OSError, yaml_lines.YamlInvalid, UnicodeDecodeError) as error:
         line = error.line if isinstance(error, yaml_lines.YamlInvalid) else 1
         problem = (
@@ -181,12 +181,20 @@ def _read(path: Path, contracts: Contracts, problems: list[AgreementProblem]) ->
         )
         problems.append(AgreementProblem(path.name, line, "", problem))
         return None
-    if written is not None:
-        faults = list(_faults(written, contracts))
+    faults = list(read.faults)
+    if read.content is not None:
+        rest = _faults(read.content, contracts)
+        faults += [each for each in rest if not any(_stands_for(fault, each) for fault in read.faults)]
     for place, problem in faults:
         field = ".".join(map(str, place))
-        problems.append(AgreementProblem(path.name, yaml_lines.line_of(lines, place), field, problem))
-    return None if faults or written is None else _agreement(written, path.name)
+        problems.append(AgreementProblem(path.name, yaml_lines.line_of(read.lines, place), field, problem))
+    return None if faults or read.content is None else _agreement(read.content, path.name)
+
+
+def _stands_for(form: Fault, found: Fault) -> bool:
+    """Whether what was found at a place is of a stand-in for what has not the right form."""
+    nearer = min(len(form[0]), len(found[0]))
+    return form[0][:nearer] == found[0][:nearer]
 
 
 def _agreement(written: AgreementFile, file: str) -> Agreement:
@@ -220,10 +228,6 @@ def _scope(written: str | WhereFile) -> Scope:
     where = written.where
     values = frozenset(text for text in map(text_of, where.in_) if text is not None)
     return Where(where.attribute, where.field, values)
-
-
-Fault = tuple[tuple[str | int, ...], str]
-"""(place in the file, problem)."""
 
 
 def _faults(written: AgreementFile, contracts: Contracts) -> Iterable[Fault]:

@@ -54,7 +54,7 @@ _CSV_ROWS = tuple(
     re.compile(rf'(?=[\w"]){_CELL}(?:[{{0}}]{_CELL})+\s*\Z'.format(delimiter).encode())
     for delimiter in (",", ";", "\t", "|")
 )
-"""A header or a row: cells with one delimiter between them, and nothing of JSON's brackets (docs/files.md)."""
+"""A header or a row: cells with one delimiter between them, and no bracket of JSON's (docs/files.md)."""
 _NAMES_SHOWN_TO = 2  # the keys of an event and of its data; what is deeper can be a map, whose keys are data
 _SHOWABLE_KEY = re.compile(r"[A-Za-z_]{1,64}")
 _BEGINNINGS: Mapping[bytes, str] = {

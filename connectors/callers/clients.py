@@ -7,17 +7,19 @@ never more. What is not in the file is not a client.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from connectors.settings_file import read_settings, refuse_faults
-from schemas import OWNER_PATTERN, Agreement
+from connectors.settings_file import read_settings
+from schemas import Agreement, few_of, near_hint
+from schemas.written import ShortName, Written
 
 WHAT = "the file of clients"
+MEND = "docs/examples/clients.yaml is one that is right; docs/gateway.md says what each key means"
 PUBLISH, SUBSCRIBE, ACKNOWLEDGE = "publish", "subscribe", "acknowledge"
 CLIENT_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 """Also the system part of the source of a client's acknowledgements (E1)."""
@@ -26,48 +28,55 @@ Scope = Literal["publish", "subscribe", "acknowledge"]
 Proof = Literal["token", "certificate", "both"]
 
 
-class _Certificate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Certificate(Written):
     san_dns: str | None = None
     san_uri: str | None = None
 
-    @model_validator(mode="after")
-    def _one_name(self) -> _Certificate:
-        if (self.san_dns is None) == (self.san_uri is None):
-            raise ValueError("give exactly one of san_dns and san_uri")
-        return self
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """One name, of one kind."""
+        if (written.get("san_dns") is None) == (written.get("san_uri") is None):
+            yield "give exactly one of san_dns and san_uri"
 
 
-class _Client(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    owner: str | None = Field(None, pattern=f"^{OWNER_PATTERN}$")
-    subscriber: str | None = Field(None, pattern=f"^{OWNER_PATTERN}$")
-    scopes: list[Scope] = Field(min_length=1)
+class _Client(Written):
+    owner: ShortName | None = None
+    subscriber: ShortName | None = None
+    scopes: list[Scope] = Field(min_length=1, examples=["[publish]", "[subscribe]"])
     systems: list[str] | None = None
     agreements: list[str] | None = None
     proof: Proof = "token"
     certificate: _Certificate | None = None
     events_per_s: float | None = Field(None, gt=0)
 
-    @model_validator(mode="after")
-    def _bound(self) -> _Client:
-        if (self.owner is None) == (self.subscriber is None):
-            raise ValueError("bind it to exactly one of owner and subscriber")
-        may = {PUBLISH} if self.owner is not None else {SUBSCRIBE, ACKNOWLEDGE}
-        if not set(self.scopes) <= may:
-            bound = "an owner" if self.owner is not None else "a subscriber"
-            raise ValueError(f"a client of {bound} may have: {', '.join(sorted(may))}")
-        if self.systems is not None and self.owner is None:
-            raise ValueError("systems narrow an owner's client")
-        if self.agreements is not None and self.subscriber is None:
-            raise ValueError("agreements narrow a subscriber's client")
-        if (self.certificate is None) != (self.proof == "token"):
-            raise ValueError("proof certificate and both need a certificate, proof token has none")
-        return self
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """What binds it, and what whoever is so bound may have."""
+        said = {key for key, value in written.items() if value is not None}
+        bound = said & {"owner", "subscriber"}
+        if len(bound) != 1:
+            yield "bind it to exactly one of owner (publishes) and subscriber (reads)"
+        else:
+            yield from _beyond(bound == {"owner"}, said, written.get("scopes"))
+        proof = written.get("proof", "token")
+        if proof in get_args(Proof) and ("certificate" in said) == (proof == "token"):
+            yield "proof certificate and both need a certificate, proof token has none"
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+def _beyond(publishes: bool, said: set[str], scopes: object) -> Iterator[str]:
+    """What only the other kind of client can have."""
+    may = {PUBLISH} if publishes else {SUBSCRIBE, ACKNOWLEDGE}
+    known = {each for each in get_args(Scope) if isinstance(scopes, list) and each in scopes}
+    if not known <= may:
+        bound = "an owner" if publishes else "a subscriber"
+        yield f"a client of {bound} may have the scopes {', '.join(sorted(may))}"
+    if "systems" in said and not publishes:
+        yield "systems narrow an owner's client; leave them out"
+    if "agreements" in said and publishes:
+        yield "agreements narrow a subscriber's client; leave them out"
+
+
+class _File(Written):
     clients: dict[str, _Client]
 
 
@@ -108,8 +117,14 @@ class Clients:
 
 def load_clients(path: Path, agreements: Mapping[str, Agreement]) -> Clients:
     """Read the file; Misused says all that is wrong with it. A subscriber's client gets its agreements."""
-    parsed = read_settings(path, _File, WHAT, "POSTROOM_GATEWAY_CLIENTS; docs/examples/clients.yaml is one")
-    refuse_faults(path, WHAT, _faults(parsed, agreements))
+    parsed = read_settings(
+        path,
+        _File,
+        WHAT,
+        "POSTROOM_GATEWAY_CLIENTS; docs/examples/clients.yaml is one",
+        MEND,
+        lambda sound: _faults(sound, agreements),
+    )
     return Clients(_client(name, each, agreements) for name, each in parsed.clients.items())
 
 
@@ -117,14 +132,16 @@ def _faults(parsed: _File, agreements: Mapping[str, Agreement]) -> Iterable[str]
     seen: dict[tuple[str, str], str] = {}
     for name, each in parsed.clients.items():
         if CLIENT_ID.fullmatch(name) is None:
-            yield f"clients.{name}: a client id is {CLIENT_ID.pattern}"
+            yield f"clients.{name}: a client id is lower case with digits, hyphens and dots: leeds-housing"
         certificate = _certificate(each)
         if certificate is not None and seen.setdefault(certificate, name) != name:
             yield f"clients.{name}.certificate: {seen[certificate]} has the same"
         for agreement in each.agreements or ():
             found = agreements.get(agreement)
             if found is None or found.subscriber != each.subscriber:
-                yield f"clients.{name}.agreements: {agreement} is no agreement of {each.subscriber}"
+                own = [a.agreement for a in agreements.values() if a.subscriber == each.subscriber]
+                near = near_hint(agreement, own) or few_of(own)
+                yield f"clients.{name}.agreements: {agreement} is no agreement of {each.subscriber}{near}"
 
 
 def _client(name: str, each: _Client, agreements: Mapping[str, Agreement]) -> Client:

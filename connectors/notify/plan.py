@@ -10,17 +10,20 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from connectors.notify.facts import KINDS
 from connectors.private_line import is_private_line
 from connectors.settings_file import read_settings, refuse_faults
 from connectors.trouble import Trouble
 from schemas import Agreement
+from schemas.written import Written, matching
 
 WHAT = "the file of notices"
+EXAMPLE = "docs/examples/notify.yaml"
+MEND = f"{EXAMPLE} is one that is right"
 GOVUK = "https://api.notifications.service.gov.uk"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 API_KEY = re.compile(rf".+-{_UUID}-{_UUID}", re.IGNORECASE)
@@ -31,13 +34,11 @@ Read = Callable[[Path], bytes]
 """Reads a file that only the service may read; Trouble."""
 
 
-class _Notice(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    template: str = Field(pattern=rf"^{_UUID}$")
+class _Notice(Written):
+    template: Annotated[str, matching(_UUID, "a template's id as GOV.UK Notify shows it, a UUID")]
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _File(Written):
     agreement: str
     attribute: str = "email_address"
     api_key: Path
@@ -77,9 +78,16 @@ class Plan:
 
 def load_plan(path: Path, agreements: Mapping[str, Agreement], read: Read) -> Plan:
     """Read the file; Misused says all that is wrong with it under these agreements."""
-    parsed = read_settings(path, _File, WHAT, "POSTROOM_NOTIFY; docs/examples/notify.yaml is one")
+    parsed = read_settings(
+        path,
+        _File,
+        WHAT,
+        f"POSTROOM_NOTIFY; {EXAMPLE} is one",
+        MEND,
+        lambda sound: _faults(sound, agreements),
+    )
     key, faults = _api_key(parsed, path.parent, read)
-    refuse_faults(path, WHAT, [*_faults(parsed, agreements), *faults])
+    refuse_faults(path, WHAT, faults, MEND)
     told = agreements.keys() - {parsed.agreement} if parsed.agreements is None else parsed.agreements
     return Plan(
         agreement=parsed.agreement,

@@ -10,18 +10,20 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from connectors.callers import PUBLISH, Clients, Fetch
 from connectors.event_types import LINK_TYPE
 from connectors.onelogin.keys import from_did, from_discovery, from_place
 from connectors.private_line import is_private_line
-from connectors.settings_file import read_settings, refuse_faults
+from connectors.settings_file import read_settings
 from schemas import Contracts, Kind
+from schemas.written import Written, matching
 
 WHAT = "the file of One Login services"
+EXAMPLE = "docs/examples/onelogin.yaml"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 ACCOUNT_SCHEME = "onelogin"
 TRUST = ("Cl", "Cl.Cm")
@@ -30,8 +32,7 @@ CONFIDENCE = ("P0", "P1", "P2", "P3")
 """How sure the identity is (Good Practice Guide 45)."""
 
 
-class _Service(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Service(Written):
     client: str
     client_id: str = Field(min_length=1, max_length=256)
     scheme: str
@@ -40,12 +41,11 @@ class _Service(BaseModel):
     confidence: Literal["P1", "P2", "P3"] = "P2"
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _File(Written):
     issuer: str
     keys: str | None = None
     identity_issuer: str
-    identity_controller: str = Field(pattern=r"^did:web:[A-Za-z0-9.%:-]{1,253}$")
+    identity_controller: Annotated[str, matching(r"did:web:[A-Za-z0-9.%:-]{1,253}", "did:web: and its host")]
     identity_keys: str
     services: dict[str, _Service] = Field(min_length=1)
 
@@ -79,8 +79,14 @@ class Provider:
 
 def load_provider(path: Path, contracts: Contracts, clients: Clients) -> Provider:
     """Read the file; Misused says all that is wrong with it under these contracts and clients."""
-    parsed = read_settings(path, _File, WHAT, "POSTROOM_ONELOGIN; docs/examples/onelogin.yaml is one")
-    refuse_faults(path, WHAT, [*_issuer_faults(parsed), *_faults(parsed, contracts, clients)])
+    parsed = read_settings(
+        path,
+        _File,
+        WHAT,
+        f"POSTROOM_ONELOGIN; {EXAMPLE} is one",
+        f"{EXAMPLE} is one that is right",
+        lambda sound: [*_issuer_faults(sound), *_faults(sound, contracts, clients)],
+    )
     return Provider(
         parsed.issuer,
         from_discovery(parsed.issuer) if parsed.keys is None else from_place(parsed.keys, path.parent),

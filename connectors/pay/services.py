@@ -11,14 +11,18 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from connectors.settings_file import read_settings, refuse_faults
 from connectors.trouble import Trouble
-from schemas import OWNER_PATTERN, Contract
+from schemas import Contract
+from schemas.written import ShortName, Written, matching
 
 WHAT = "the file of payment services"
+EXAMPLE = "docs/examples/pay.yaml"
+MEND = f"{EXAMPLE} is one that is right"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 SYSTEM = r"^[A-Za-z0-9._-]{1,64}$"
 SECRETS_MAX = 3
@@ -30,8 +34,7 @@ Read = Callable[[Path], bytes]
 """Reads a file that only the service may read; Trouble."""
 
 
-class _Payer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Payer(Written):
     scheme: str
     metadata: str | None = Field(None, min_length=1, max_length=METADATA_KEY_MAX)
     reference: bool = False
@@ -43,16 +46,14 @@ class _Payer(BaseModel):
         return self
 
 
-class _Service(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    owner: str = Field(pattern=f"^{OWNER_PATTERN}$")
-    system: str = Field("pay", pattern=SYSTEM)
+class _Service(Written):
+    owner: ShortName
+    system: Annotated[str, matching(SYSTEM, "letters, digits and . _ -")] = "pay"
     payer: _Payer
     secrets: list[Path] = Field(min_length=1, max_length=SECRETS_MAX)
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _File(Written):
     services: dict[str, _Service] = Field(min_length=1)
 
 
@@ -81,8 +82,14 @@ class Service:
 
 def load_services(path: Path, contract: Contract, read: Read) -> dict[str, Service]:
     """Read the file; Misused says all that is wrong with it under the contract that payments go by."""
-    parsed = read_settings(path, _File, WHAT, "POSTROOM_PAY; docs/examples/pay.yaml is one")
-    refuse_faults(path, WHAT, _faults(parsed, contract))
+    parsed = read_settings(
+        path,
+        _File,
+        WHAT,
+        f"POSTROOM_PAY; {EXAMPLE} is one",
+        MEND,
+        lambda sound: _faults(sound, contract),
+    )
     services, faults = {}, []
     for name, each in parsed.services.items():
         secrets, wrong = _secrets(name, each.secrets, path.parent, read)
@@ -90,7 +97,7 @@ def load_services(path: Path, contract: Contract, read: Read) -> dict[str, Servi
         services[name] = Service(
             name, each.owner, each.system, each.payer.scheme, each.payer.metadata, tuple(secrets)
         )
-    refuse_faults(path, WHAT, faults)
+    refuse_faults(path, WHAT, faults, MEND)
     return services
 
 

@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from connectors.settings_file import read_settings, refuse_faults
+from connectors.settings_file import read_settings
 from connectors.trouble import Trouble
 from connectors.webhook.addresses import Network, is_loopback, refusal
 from connectors.webhook.signatures import NotAKey, SigningKey, read_key
-from schemas import OWNER_PATTERN, Agreement
+from schemas import Agreement
+from schemas.written import ShortName, Written, matching
 
 WHAT = "the file of webhooks"
 WRONG = "docs/examples/webhooks.yaml has every field; `postroom webhook key` makes a key that is missing"
@@ -38,24 +39,22 @@ Read = Callable[[Path], bytes]
 """Reads a file that only the service may read; Trouble."""
 
 
-class _Secret(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Secret(Written):
     file: Path | None = None
-    env: str | None = Field(None, pattern=ENVIRONMENT)
+    env: Annotated[str, matching(ENVIRONMENT, "the name of a variable, upper case: LEEDS_KEY")] | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> _Secret:
-        if (self.file is None) == (self.env is None):
-            raise ValueError("give exactly one of file and env")
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """One place, and none of our own."""
+        if (written.get("file") is None) == (written.get("env") is None):
+            yield "give exactly one of file and env"
         # INVARIANT: who may add a receiver may not have our password or our secret sent to it as its token.
-        if self.env is not None and self.env.startswith(OUR_SETTINGS):
-            raise ValueError(f"{OUR_SETTINGS}… are settings of Postroom itself, and no receiver's key")
-        return self
+        if str(written.get("env")).startswith(OUR_SETTINGS):
+            yield f"{OUR_SETTINGS}… are settings of Postroom itself, and no receiver's key"
 
 
-class _Endpoint(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    subscriber: str = Field(pattern=f"^{OWNER_PATTERN}$")
+class _Endpoint(Written):
+    subscriber: ShortName
     agreements: list[str] | None = Field(None, min_length=1)
     url: str = Field(max_length=URL_MAX)
     keys: list[_Secret] = Field(min_length=1, max_length=5)
@@ -67,9 +66,10 @@ class _Endpoint(BaseModel):
     pause_s_max: float = Field(300.0, ge=0.01, le=86_400)
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    origin: str = Field(pattern=ORIGIN, max_length=253)
+class _File(Written):
+    origin: Annotated[
+        str, Field(max_length=253), matching(ORIGIN, "a host's name, lower case: postroom.example.gov.uk")
+    ]
     endpoints: dict[str, _Endpoint]
 
 
@@ -106,11 +106,9 @@ def load_endpoints(
 ) -> dict[str, Endpoint]:
     """Read the file; Misused says all that is wrong with it."""
     named_by = "POSTROOM_WEBHOOKS; docs/examples/webhooks.yaml is one"
-    parsed = read_settings(path, _File, WHAT, named_by, WRONG)
     reading = _Reading(path, agreements, environ, read, allowed)
-    found = {name: reading.endpoint(name, each, parsed.origin) for name, each in parsed.endpoints.items()}
-    refuse_faults(path, WHAT, reading.problems, WRONG)
-    return found
+    read_settings(path, _File, WHAT, named_by, WRONG, reading.judge)
+    return reading.found
 
 
 class _Reading:
@@ -127,6 +125,13 @@ class _Reading:
         self._directory, self._agreements = path.parent, agreements
         self._environ, self._read, self._allowed = environ, read, allowed
         self.problems: list[str] = []
+        self.found: dict[str, Endpoint] = {}
+
+    def judge(self, parsed: _File) -> list[str]:
+        """Read every endpoint, and say what is wrong with them."""
+        for name, each in parsed.endpoints.items():
+            self.found[name] = self.endpoint(name, each, parsed.origin)
+        return self.problems
 
     def endpoint(self, name: str, each: _Endpoint, origin: str) -> Endpoint:
         """Return one; what is wrong with it is added to the problems."""

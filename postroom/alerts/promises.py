@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from postroom.alerts.durations import PLACEHOLDER, seconds
 from postroom.errors import UserError
+from schemas.written import Written, read_into
+from schemas.yaml_lines import YamlInvalid, line_of, load
 
 AlertName = Annotated[str, Field(pattern=r"^Postroom[A-Z][A-Za-z]+$")]
 Duration = Annotated[str, Field(pattern=r"^\d+[smhd]$")]
 Severity = Literal["page", "ticket"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Strict(Written):
+    model_config = ConfigDict(frozen=True)
 
 
 class Alerting(_Strict):
@@ -126,17 +127,16 @@ class Promises(_Strict):
 def load_promises(path: Path) -> Promises:
     """Read and check the file; UserError names the field and what is wrong with it."""
     try:
-        return Promises.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
+        written, lines = load(path.read_text(encoding="utf-8"))
+    except (OSError, YamlInvalid, UnicodeDecodeError) as error:
         raise UserError("the promises cannot be read", where=str(path), why=str(error)) from error
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(step) for step in found['loc']) or 'the file'}: {found['msg']}"
-            for found in error.errors()
-        ]
+    promises, faults = read_into(Promises, written)
+    if promises is None:
+        told = sorted((line_of(lines, place), ".".join(map(str, place)), why) for place, why in faults)
         raise UserError(
             "the promises are not as they must be",
             where=str(path),
-            why="\n".join(problems),
+            why="\n".join(f"line {line}: {place or 'the file'}: {why}" for line, place, why in told),
             mend="docs/alerts.md says what each field means",
-        ) from error
+        )
+    return promises

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from producers.mapped.moments import FormatWrong, read_format
-from schemas import Duration, few_of, near_hint, owner_of, parse_duration, parse_type
-from schemas.agreement_file import problem_words
+from schemas import Duration, owner_of, parse_duration, parse_type
+from schemas.written import Written, read_into
 from schemas.yaml_lines import Lines, YamlInvalid, line_of, load
 
 
@@ -77,11 +68,11 @@ Format = Annotated[str, AfterValidator(_format)]
 Zone = Literal["Europe/London", "UTC"]
 
 
-class _Written(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, regex_engine="rust-regex")
+class _Form(Written):
+    model_config = ConfigDict(strict=True, frozen=True)
 
 
-class CellForm(_Written):
+class CellForm(_Form):
     """Where one value comes from: a column and how it is written there, or a constant."""
 
     column: str | None = Field(None, min_length=1)
@@ -108,7 +99,7 @@ class CellForm(_Written):
         return self
 
 
-class TimeForm(_Written):
+class TimeForm(_Form):
     """When the department recorded a row: a column, or the day in the file's own name."""
 
     column: str | None = Field(None, min_length=1)
@@ -126,7 +117,7 @@ class TimeForm(_Written):
         return self
 
 
-class IdForm(_Written):
+class IdForm(_Form):
     """What makes a row the same event when it is sent again: some columns."""
 
     columns: list[str] = Field(min_length=1)
@@ -149,7 +140,7 @@ Cell = Annotated[
 ]
 
 
-class MappingForm(_Written):
+class MappingForm(_Form):
     """The keys of a mapping file."""
 
     contract: Annotated[str, AfterValidator(_type)]
@@ -187,33 +178,9 @@ def read_form(text: str) -> tuple[MappingForm, Lines]:
         raise MappingWrong([Fault(invalid.line, "", invalid.problem)]) from None
     if not isinstance(data, dict):
         raise MappingWrong([Fault(1, "", "a mapping has keys: contract, source, id, time, fields, …")])
-    try:
-        return MappingForm.model_validate(data), lines
-    except ValidationError as invalid:
-        faults = [
-            Fault(
-                line_of(lines, place),
-                ".".join(map(str, place)),
-                problem_words(error["type"], error["msg"]) + _near_key(error["type"], place),
-            )
-            for error in invalid.errors(include_input=False)
-            for place in [_place(error["loc"])]
-        ]
-        raise MappingWrong(list(dict.fromkeys(faults))) from None
-
-
-def _near_key(kind: str, place: tuple[int | str, ...]) -> str:
-    """Which key an unknown one may have meant, where it stands."""
-    if kind != "extra_forbidden":
-        return ""
-    form = _FORMS.get(str(place[0]), CellForm) if len(place) > 1 else MappingForm
-    return near_hint(place[-1], form.model_fields) or few_of(form.model_fields)
-
-
-_FORMS: dict[str, type[_Written]] = {"id": IdForm, "time": TimeForm}
-
-
-def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Where it stands in the file: pydantic also names the branch of a union, behind `id` and each field."""
-    behind = {"id": 1, "fields": 2}.get(str(location[0]) if location else "", len(location))
-    return location[:behind] + location[behind + 1 :]
+    form, faults = read_into(MappingForm, data)
+    if form is None:
+        raise MappingWrong(
+            [Fault(line_of(lines, place), ".".join(map(str, place)), problem) for place, problem in faults]
+        )
+    return form, lines

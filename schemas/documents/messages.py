@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..agreement import PAIRWISE, Agreement
+from ..agreement import Agreement
+from ..agreement_file import PAIRWISE
 from ..catalogue import Contracts
 from ..cloudevents import AVRO_CONTENT_TYPE, STRUCTURED_CONTENT_TYPE
 from ..contract import Contract

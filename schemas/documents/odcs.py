@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..agreement import PAIRWISE, Agreement
+from ..agreement import Agreement
+from ..agreement_file import PAIRWISE
 from ..avro import PlainCodec
 from ..catalogue import Contracts
 from ..contract import Contract

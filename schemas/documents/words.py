@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 
-from ..agreement import PAIRWISE, Agreement, Basis, Deceased, Enrolled, Where
+from ..agreement import Agreement, Basis, Deceased, Enrolled, Where
+from ..agreement_file import PAIRWISE
 from ..catalogue import Contracts
 from ..contract import Kind
 from ..identifiers import ANY_SCHEME

@@ -391,3 +391,41 @@ def test_an_attribute_that_no_contract_states_may_be_agreed_on(tmp_path: Path, c
     unstated = replace(contracts, attributes={**contracts.attributes, "shoes": shoes})
     text = changed(attributes=[{"attribute": "shoes", "fields": ["size"]}])
     assert load(tmp_path, unstated, text)["leeds-housing"].attributes == (Grant("shoes", ("size",)),)
+
+
+def test_all_that_is_wrong_is_told_in_one_round(tmp_path: Path, contracts: Contracts):
+    """C5: a wrong form of one key hides neither unknown names nor dates in the wrong order elsewhere; and
+    nothing is said that rests on what has not its form.
+    """
+    wrong = changed(
+        version="one",
+        basis="consnt",
+        valid={"from": "2027-01-01", "until": "2026-01-01"},
+        attributes=[{"attribute": "adress"}, {"attribute": "benefit", "fields": []}, {"attribut": "name"}],
+        scope={"where": {"attribute": "benefit", "in": []}},
+    ).replace("delete_within", "delete_in")
+    with pytest.raises(AgreementProblems) as caught:
+        load(tmp_path, contracts, wrong)
+    told = {problem.field: problem.problem for problem in caught.value.problems}
+    assert told.keys() == {
+        "version", "basis", "valid", "scope.where.in", "attributes.0.attribute", "attributes.1.fields",
+        "attributes.2.attribut", "attributes.2.attribute", "delete_in", "delete_within",
+    }  # fmt: skip
+    assert told["valid"] == "it ends before it begins"
+    assert told["attributes.0.attribute"].startswith("there is no attribute 'adress'; did you mean address?")
+    assert told["delete_within"] == "is missing; write it as `delete_within: P1D`"
+    assert told["basis"].endswith("did you mean consent?")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["agreement", "version", "subscriber", "purpose", "basis", "valid", "subject", "scope", "attributes"],
+)
+@pytest.mark.parametrize("wrong", [None, 7.5, [], {}, "?"])
+def test_one_key_without_its_form_is_the_only_fault_of_an_agreement_that_is_right(
+    tmp_path: Path, contracts: Contracts, key: str, wrong: object
+):
+    """C5: what stands in for it while the rest is judged is never complained of."""
+    with pytest.raises(AgreementProblems) as caught:
+        load(tmp_path, contracts, changed(**{key: wrong}))
+    assert {problem.field.split(".")[0] for problem in caught.value.problems} == {key}

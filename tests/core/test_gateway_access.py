@@ -298,6 +298,34 @@ def test_a_file_of_clients_is_read_strictly(tmp_path: Path, line: str):
         load_clients(file, rules()[1])
 
 
+def test_all_that_is_wrong_with_the_clients_is_told_by_line_with_what_mends_it(tmp_path: Path):
+    """One round: also what two keys say against each other, and what sound clients name that there is not."""
+    file = tmp_path / "clients.yaml"
+    file.write_text(
+        "clients:\n"
+        "  a: {owner: dwp, scopes: [publsh]}\n"
+        "  b:\n    owner: dwp\n    subscriber: council-leeds\n    scopes: []\n"
+        "  c: {subscriber: council-leeds, scopes: [subscribe], agreements: [council-leeds-housin]}\n"
+        "  d: {owner: dwp, scopes: [subscribe], sytems: [x], certificate: {}}\n"
+    )
+    with pytest.raises(Misused) as found:
+        load_clients(file, rules()[1])
+    told = found.value.why.splitlines()
+    assert [line.partition(": ")[0] + ": " + line.split(": ")[1] for line in told] == [
+        "line 2: clients.a.scopes.0",
+        "line 3: clients.b",
+        "line 6: clients.b.scopes",
+        "line 7: clients.c.agreements",
+        "line 8: clients.d.certificate",
+        "line 8: clients.d.sytems",
+        "line 8: clients.d",
+        "line 8: clients.d",
+    ]
+    for words in ("did you mean publish?", "did you mean council-leeds-housing?", "did you mean systems?"):
+        assert words in found.value.why
+    assert "docs/examples/clients.yaml" in found.value.mend
+
+
 def test_a_subscribers_client_reads_its_agreements_and_an_owners_none(made: Rig):
     """Derived from the agreements, never written down twice."""
     mine = {name for name, each in rules()[1].items() if each.subscriber == "council-leeds"}
