@@ -78,12 +78,13 @@ def find_stack(settings: StackSettings) -> Stack:
     """Return the stack that is there, without starting or asking it; raise `Unreachable` when none is."""
     if existing := external(settings):
         return existing
-    dead = [part for part in _parts(settings) if not _alive(_read(settings, part))]
+    parts = _parts(settings)
+    dead = [part for part in parts if not _alive(_read(settings, part))]
     if dead:
         titles = " and ".join(part.title for part in dead)
         full = "; ".join(filter(None, (local_part.no_room(part, settings.state_dir) for part in dead)))
         raise Unreachable(
-            "the local stack is not running",
+            "the local stack is not running" if len(dead) == len(parts) else "the local stack runs in part",
             where=str(settings.state_dir),
             why=f"{titles} {'is' if len(dead) == 1 else 'are'} not there" + (f"; {full}" if full else ""),
             mend=local_part.MAKE_ROOM

@@ -108,6 +108,10 @@ def diff(
     say(f"{counted(len(differences), 'field differs', 'fields differ')}; persons are counted")
     if nothing:
         say("what would be granted anew and gives nobody anything stands with why, and of how many persons")
+    for name in sorted(now.agreements.keys() - then.agreements.keys()):
+        say(f"{name} is gone: each view under it is taken back, and its subscriber owes the deletion")
+    for name in sorted(then.agreements.keys() - now.agreements.keys()):
+        say(f"{name} is new")
     for name in _same_version(now.agreements, then.agreements):
         say(f"{name} has changed and not its version: raise it, disclosures are logged under it")
     if differences:

@@ -138,3 +138,17 @@ def test_a_table_keeps_the_two_apart(tmp_path: Path, capsys: pytest.CaptureFixtu
         ["agreement", "field", "gain", "lose", "changed"],
         ["agreement", "field", "reason", "because", "persons"],
     ]
+
+
+def test_an_agreement_that_comes_or_goes_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """C5: fields that are lost with a whole agreement are more than a change, and a copy may lack one."""
+    everybody = POWER | {"attributes": [NAME]}
+    (tmp_path / "none").mkdir()
+    agreement(tmp_path / "one", "x", **everybody)
+    told = []
+    for now, proposed in (("one", "none"), ("none", "one")):
+        with pytest.raises(typer.Exit):
+            diff(EVENTS, tmp_path / proposed, AT, CASES / "contracts", tmp_path / now, Form.TABLE)
+        told.append(capsys.readouterr().err)
+    assert "x is gone: each view under it is taken back, and its subscriber owes the deletion" in told[0]
+    assert "x is new" in told[1]

@@ -56,3 +56,18 @@ def test_a_page_names_commands_and_settings_that_there_are(page: Path):
     settings = {f"POSTROOM_{known.name.upper()}" for known in KNOWN}
     unknown |= set(SETTING.findall(text)) - settings - MISSPELT
     assert not unknown
+
+
+def test_every_decision_is_listed_under_its_title():
+    """`docs/adr/README.md` is the way in: a row for each page, in order, in the words of its first line."""
+    pages = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
+    rows = [f"| [{page.name[:4]}]({page.name}) | {_title(page)} |" for page in pages]
+    listed = (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
+    assert [line for line in listed.splitlines() if line.startswith("| [")] == rows
+
+
+def _title(page: Path) -> str:
+    """What follows the number in ``# 0064: What is not there ends with 1``."""
+    number, _, title = page.read_text(encoding="utf-8").partition("\n")[0].partition(": ")
+    assert number == f"# {page.name[:4]}", f"{page.name} begins otherwise"
+    return title
