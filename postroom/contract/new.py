@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from postroom.contract.questions import Questions, Said, by_name
+from postroom.contract.questions import Mistake, Questions, Said, by_name
 from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 
@@ -104,16 +104,18 @@ def new(
     --retention P3Y
     """
     directory, known = _catalogue(contracts)
+    wrong = list[Mistake]()
     said = Said(
         domain=domain, fact=fact, version=version, owners=owner, doc=doc, kind=kind, subject=subject,
         scheme_pattern=scheme_pattern, scheme_description=scheme_description,
         scheme_exclusive=scheme_exclusive, same_person=same_person, superseded_by=superseded_by, other=other,
-        attributes=attribute, categories=by_name(category, "category"),
-        descriptions=by_name(describe, "describe"), sensitivities=by_name(sensitivity, "sensitivity"),
+        attributes=attribute, categories=by_name(category, "category", wrong),
+        descriptions=by_name(describe, "describe", wrong),
+        sensitivities=by_name(sensitivity, "sensitivity", wrong),
         repeats=repeats, item=item, effective=effective, until=until, correctable=correctable,
         retention=retention,
     )  # fmt: skip
-    answers = Questions(said, known).answers()
+    answers = Questions(said, known, wrong).answers()
     path = directory / answers.path
     schema, contract = _made(path, answers, known)
     additions = list(_additions(answers, contract, known))

@@ -199,21 +199,24 @@ def test_a_contract_of_every_kind_can_be_made(directory: Path, kind: Kind):
         (("--retention", "3 years"), "--retention does not fit"),
         (("--kind", "fiction"), "--kind does not fit"),
         (("--owner", "The Library"), "--owner does not fit"),
-        (("--subject", "ninno"), "did you mean nino? If it is a new one: the pattern"),
+        (("--subject", "ninno"), "did you mean nino? name one; if it is a new one"),
         (("--attribute", "adress"), "there is no attribute 'adress'; did you mean address?"),
         (("--attribute", "Reading-Card:text"), "it is letters, digits and _"),
         (("--attribute", "reading_card:one-of=ADULT|A CHILD", *READING_CARD[2:]), "as Avro 1.11 says"),
         (("--same-person", "library-card"), "there is no scheme 'library-card'"),
-        (("--attribute", "name"), "--attribute is not given"),
+        (("--attribute", "name"), "say its type: --attribute name:TYPE"),
         (("--attribute", "address:picture"), "picture is none of text, date"),
         (("--attribute", "reading_card:text"), "--category is not given"),
         ((*READING_CARD[2:], "--attribute", "reading_card:text", "--category", "reading_card"), "NAME=…"),
-        ((*READING_CARD, "--sensitivity", "reading_card=secret"), "--sensitivity does not fit"),
+        (
+            (*READING_CARD, "--sensitivity", "reading_card=secret"),
+            "--sensitivity does not fit: 'reading_card=secret'",
+        ),
         ((*READING_CARD, "--category", "reading_card=The arts"), "--category does not fit"),
-        (("--effective", "from:text"), "the term effective is a date or a timestamp"),
+        (("--effective", "from:text"), "--effective does not fit: 'text'; one of: date, timestamp"),
         (("--effective", "nino"), "nino"),
         (("--subject", "Card"), "--subject does not fit"),
-        (("--subject", "card"), "--scheme-pattern is not given"),
+        (("--subject", "card"), "give --scheme-pattern and --scheme-description"),
         (("--subject", "card", "--scheme-pattern", "["), "not a regular expression"),
         (("--attribute", "address", "--attribute", "benefit:whole-number"), "do not stand in one contract"),
     ],
@@ -225,6 +228,50 @@ def test_answers_that_make_no_contract_write_nothing(
     assert new(directory, *FACT, *WORDS, "--subject", "nino", *change, "--write-catalogue") == 2
     assert words in capsys.readouterr().err
     assert not (directory / "libraries").exists()
+
+
+def test_every_mistake_of_the_options_is_told_in_one_round(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+):
+    """What is given and not known is not said to be missing; what it may have meant is."""
+    said = (*FACT[:4], "--owner", "DWP", "--owner", "dwpp", "--doc", "X.", "--retention", "3Y")
+    wrong = ("--attribute", "adress", "--attribute", "b:txt", "--category", "b", "--effective", "on:text")
+    assert new(directory, *said, "--subject", "ninoo", "--same-person", "nhss", *wrong) == 2
+    words = capsys.readouterr().err
+    assert "attribute is not given" not in words
+    for told in (
+        "--owner does not fit: 'DWP'",
+        "--attribute does not fit: there is no attribute 'adress'; did you mean address?",
+        "txt is none of text, date",
+        "--category does not fit: 'b'; --category NAME=…",
+        "--describe is not given: What b is; --describe b=…",
+        "--effective does not fit: 'text'",
+        "there is no scheme 'ninoo'; did you mean nino?",
+        "there is no scheme 'nhss'; did you mean nhs?",
+        "--retention does not fit: '3Y'; not an ISO 8601 duration such as P7Y",
+    ):
+        assert told in words
+    assert not (directory / "libraries").exists()
+
+
+def test_at_a_terminal_nothing_is_asked_once_an_option_is_wrong(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Answers that are thrown away are nobody's time well spent; exit 2."""
+    monkeypatch.setattr(contract_questions, "at_a_terminal", lambda: True)
+    said = ["contract", "new", "--contracts", str(directory), "--domain", "Libraries", "--fact", "x"]
+    done = CliRunner().invoke(build(), said, input="none of yours\n" * 20)
+    assert done.exit_code != 0
+    assert "Owners" not in done.output
+
+
+def test_an_owner_that_looks_like_another_is_a_hint_and_no_mistake(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Every department's first contract has an owner that no contract has named."""
+    near = ("--domain", "libraries", "--fact", "reading-card", "--owner", "dwpp", *WORDS, "--subject", "nino")
+    assert new(directory, *near) == 0
+    assert "hint: --owner dwpp: no contract names it yet; did you mean dwp?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["--domain", "--fact", "--owner", "--doc", "--retention", "--subject"])
