@@ -9,6 +9,7 @@ from connectors.callers.clients import (
     Clients,
     describe,
     load_clients,
+    strangers,
 )
 from connectors.callers.jwts import (
     TIME_REASONS,
@@ -32,6 +33,7 @@ __all__ = [
     "SUBSCRIBE",
     "describe",
     "load_clients",
+    "strangers",
     # tokens
     "Fetch",
     "KeySet",

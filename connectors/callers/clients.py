@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field
 
 from connectors.settings_file import read_settings
-from schemas import Agreement, few_of, near_hint
+from schemas import Agreement, Contracts, few_of, near_hint
 from schemas.written import ShortName, Written
 
 WHAT = "the file of clients"
@@ -180,3 +180,18 @@ def describe(clients: Clients) -> list[dict[str, Any]]:
         }
         for client in sorted(clients.by_id.values(), key=lambda each: each.id)
     ]
+
+
+def strangers(clients: Clients, contracts: Contracts, agreements: Mapping[str, Agreement]) -> Iterator[str]:
+    """Say which clients are bound to somebody of whom nothing else speaks: new, or misspelt.
+
+    It is no fault: a department may get its client before its contract or its agreement.
+    """
+    owners = {owner for contract in contracts.by_type.values() for owner in contract.owners}
+    subscribers = {each.subscriber for each in agreements.values()}
+    for client in sorted(clients.by_id.values(), key=lambda each: each.id):
+        if client.owner is not None and client.owner not in owners:
+            yield f"{client.id}: no contract names the owner {client.owner}{near_hint(client.owner, owners)}"
+        elif client.owner is None and client.party not in subscribers:
+            near = near_hint(client.party, subscribers)
+            yield f"{client.id}: no agreement names the subscriber {client.party}{near}"

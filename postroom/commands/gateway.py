@@ -85,14 +85,17 @@ def clients(output: Output = Form.TABLE) -> None:
 
     Example: postroom gateway clients -o jsonl
     """
-    from connectors.callers import describe, load_clients
+    from connectors.callers import describe, load_clients, strangers
     from postroom.composition import load_rules_files
+    from postroom.console import say
     from postroom.settings import settings
 
     current = settings()
-    _, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
+    contracts, agreements = load_rules_files(current.contracts_dir, current.agreements_dir)
     found = load_clients(current.values["gateway_clients"].value, agreements)
     write_rows(describe(found), output, COLUMNS)
+    for hint in strangers(found, contracts, agreements):
+        say(f"hint: {hint}")
 
 
 def openapi() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from connectors import Misused
 from connectors.away import Away
-from connectors.callers import KeySet, load_clients
+from connectors.callers import KeySet, load_clients, strangers
 from connectors.callers.keysets import AGE_S_MAX, STALE_S_MAX, UNKNOWN_S_MIN, NoKeys, from_url, read_keys
 from connectors.doors.certificates import Certificate
 from connectors.doors.limits import is_too_deep
@@ -324,6 +324,21 @@ def test_all_that_is_wrong_with_the_clients_is_told_by_line_with_what_mends_it(t
     for words in ("did you mean publish?", "did you mean council-leeds-housing?", "did you mean systems?"):
         assert words in found.value.why
     assert "docs/examples/clients.yaml" in found.value.mend
+
+
+def test_a_client_of_whom_nothing_else_speaks_is_a_hint_and_no_fault(tmp_path: Path):
+    """A department may get its client before its contract; a misspelt name would publish or read nothing."""
+    file = tmp_path / "clients.yaml"
+    file.write_text(
+        "clients:\n  a: {owner: dwpp, scopes: [publish]}\n  b: {owner: dwp, scopes: [publish]}\n"
+        "  c: {subscriber: council-leed, scopes: [subscribe]}\n"
+        "  d: {subscriber: council-leeds, scopes: [subscribe]}\n"
+    )
+    contracts, agreements = rules()
+    assert [*strangers(load_clients(file, agreements), contracts, agreements)] == [
+        "a: no contract names the owner dwpp; did you mean dwp?",
+        "c: no agreement names the subscriber council-leed; did you mean council-leeds?",
+    ]
 
 
 def test_a_subscribers_client_reads_its_agreements_and_an_owners_none(made: Rig):
