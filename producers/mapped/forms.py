@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag
 
 from producers.mapped.moments import FormatWrong, read_format
 from schemas import Duration, owner_of, parse_duration, parse_type
@@ -72,6 +73,11 @@ class _Form(Written):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
+def _two_forms(written: Mapping[str, object]) -> Iterator[str]:
+    if written.get("date") is not None and written.get("timestamp") is not None:
+        yield "give one of date and timestamp"
+
+
 class CellForm(_Form):
     """Where one value comes from: a column and how it is written there, or a constant."""
 
@@ -86,17 +92,18 @@ class CellForm(_Form):
     thousands: Literal[",", ".", " ", "'"] | None = None
     decimal: Literal[".", ","] = "."
 
-    @model_validator(mode="after")
-    def _one(self) -> CellForm:
-        if (self.column is None) == ("value" not in self.model_fields_set):
-            raise ValueError("give exactly one of column and value")
-        if self.column is None and (how := self.model_fields_set - {"value"}):
-            raise ValueError(f"{', '.join(sorted(how))} says how a column is read, and a value has none")
-        if self.thousands == self.decimal:
-            raise ValueError("thousands and decimal are the same character")
-        if self.date is not None and self.timestamp is not None:
-            raise ValueError("give one of date and timestamp")
-        return self
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """One source of the value, and what fits it."""
+        of_column = written.get("column") is not None
+        how = written.keys() & cls.model_fields.keys() - {"value"}
+        if of_column == ("value" in written):
+            yield "give exactly one of column and value"
+        elif how and not of_column:
+            yield f"{', '.join(sorted(how))} says how a column is read, and a value has none"
+        if written.get("thousands") == written.get("decimal", "."):
+            yield "thousands and decimal are the same character"
+        yield from _two_forms(written)
 
 
 class TimeForm(_Form):
@@ -108,13 +115,12 @@ class TimeForm(_Form):
     timestamp: Format | None = None
     zone: Zone = "Europe/London"
 
-    @model_validator(mode="after")
-    def _one(self) -> TimeForm:
-        if (self.column is None) == (self.name is None):
-            raise ValueError("give exactly one of column and name")
-        if self.date is not None and self.timestamp is not None:
-            raise ValueError("give one of date and timestamp")
-        return self
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """One source of the time, and one form of it."""
+        if (written.get("column") is None) == (written.get("name") is None):
+            yield "give exactly one of column and name"
+        yield from _two_forms(written)
 
 
 class IdForm(_Form):
@@ -159,15 +165,16 @@ class MappingForm(_Form):
     when_done: Literal["keep", "delete"] = "keep"
     expect_within: Annotated[str, AfterValidator(_within)] | None = None
 
-    @model_validator(mode="after")
-    def _fits(self) -> MappingForm:
-        if self.format == "jsonl":
-            given = self.model_fields_set & {"encoding", "delimiter", "columns"}
-            if given:
-                raise ValueError(f"JSON Lines have no {', '.join(sorted(given))}")
-        if self.columns is not None and len(set(self.columns)) != len(self.columns):
-            raise ValueError("columns: a name stands twice")
-        return self
+    @classmethod
+    def between(cls, written: Mapping[str, object]) -> Iterator[str]:
+        """What only CSV has, and columns that can be told apart."""
+        given = written.keys() & {"encoding", "delimiter", "columns"}
+        if written.get("format") == "jsonl" and given:
+            yield f"JSON Lines have no {', '.join(sorted(given))}"
+        columns = written.get("columns")
+        names = [each for each in columns if isinstance(each, str)] if isinstance(columns, list) else []
+        if len(set(names)) != len(names):
+            yield "columns: a name stands twice"
 
 
 def read_form(text: str) -> tuple[MappingForm, Lines]:

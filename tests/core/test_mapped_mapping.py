@@ -264,6 +264,15 @@ def test_a_wrong_mapping_is_said_by_line_and_key(change: tuple[str, str], key: s
     assert all(line >= 1 for line, _, _ in found)
 
 
+def test_what_keys_of_a_mapping_say_against_each_other_is_told_beside_the_rest():
+    """Two sources of one value, and a key that there is not: one round."""
+    text = "source: dwp\ntime: {column: A, name: '%Y'}\nfields:\n  a: {column: A, value: 1, datum: x}\n"
+    told = {(at, problem) for _, at, problem in faults(text)}
+    assert ("time", "give exactly one of column and name") in told
+    assert ("fields.a", "give exactly one of column and value") in told
+    assert {"source", "contract", "id", "fields.a.datum"} <= {at for at, _ in told}
+
+
 def test_a_file_that_is_no_mapping_is_said():
     """YAML that does not parse, and YAML that is a list."""
     assert faults("a: [")[0][1] == ""
