@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class Version:
     file: str
     schema: Mapping[str, object]
     type: Record
+    subject: str = ""
+    """Where a registry holds it; empty for one of the history."""
 
 
 History = Mapping[str, tuple[Version, ...]]
@@ -96,7 +98,7 @@ def registered_version(subject: str, number: int, schema: Mapping[str, object]) 
     type_ = parse(schema)
     if not isinstance(type_, Record):
         raise SchemaInvalid(subject, "the schema of an event is a record")
-    return Version(number, f"version {number} of {subject} in the registry", schema, type_)
+    return Version(number, "", schema, type_, subject)
 
 
 def check(contracts: Contracts, history: History) -> list[Problem]:
@@ -125,10 +127,23 @@ def unfrozen(contracts: Contracts, history: History) -> dict[str, Mapping[str, o
 
 
 def incompatible(contract: Contract, versions: Iterable[Version]) -> Iterator[Problem]:
-    """Why a contract is not FULL compatible with some of its earlier versions (E6)."""
+    """Why a contract is not FULL compatible with some of its earlier versions (E6): each reason once, with
+    all the versions that it is about.
+    """
+    found: dict[tuple[str, str], list[Version]] = {}
     for version in versions:
-        for path, why in full_obstacles(contract.codec.type, version.type):
-            yield Problem(contract.path, path, Reason.NOT_COMPATIBLE, f"{why}; see {version.file}")
+        for obstacle in full_obstacles(contract.codec.type, version.type):
+            found.setdefault(obstacle, []).append(version)
+    for (path, why), seen in found.items():
+        yield Problem(contract.path, path, Reason.NOT_COMPATIBLE, f"{why}; see {_places(seen)}")
+
+
+def _places(versions: Sequence[Version]) -> str:
+    """Where these versions are: all of them in a history, or all in a registry."""
+    if not versions[0].subject:
+        return ", ".join(version.file for version in versions)
+    numbers = ", ".join(str(version.number) for version in versions)
+    return f"version{'s' if len(versions) > 1 else ''} {numbers} of {versions[0].subject} in the registry"
 
 
 def pairs_of(subject: IdentifierField, field: IdentifierField, schemes: Schemes) -> frozenset[Pair]:

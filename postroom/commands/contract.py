@@ -17,12 +17,11 @@ from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 
 if TYPE_CHECKING:
-    from connectors.registry import Registry
     from schemas import Contract, Contracts, Problem
 
 PROBLEM_COLUMNS = ("file", "field", "reason", "why", "mend")
+NAMES_MAX = 5
 REGISTERED_COLUMNS = ("type", "id", "state")  # the subject is the type and -value: JSON has it too
-REGISTERED, ALREADY_THERE = "registered", "already there"
 
 Paths = Annotated[
     list[Path] | None,
@@ -45,26 +44,44 @@ def register(app: typer.Typer) -> None:
     group.command()(docs)
 
 
-def check(paths: Paths = None, output: Output = Form.TABLE) -> None:
+def check(
+    paths: Paths = None,
+    registered: Annotated[
+        bool, typer.Option("--registered", help="compare with the versions that the registry holds, too")
+    ] = False,
+    output: Output = Form.TABLE,
+) -> None:
     """Let contracts through the gate, or say every reason why not, with file and field. Exit 1 if there is
     one. A field that does not say what it is (`doc`) is a hint and no reason.
 
-    Works without a registry: compatibility is checked against the committed history.
+    Works without a registry: compatibility is checked against the committed history, and of contracts that
+    are not in it as they are, that is said. With --registered the registry is asked too; exit 3 if it cannot
+    be reached.
 
-    Example: postroom contract check
+    Example: postroom contract check --registered
     """
     from postroom.console import counted, say
     from schemas import without_doc
 
     problems: list[Problem] = []
+    chosen_contracts: list[Contract] = []
     for directory, chosen in _chosen(paths):
         contracts, found = _gate(directory, chosen)
         problems += found
-        for contract in _contracts(contracts, chosen):
+        sound = _contracts(contracts, chosen)
+        chosen_contracts += sound
+        for contract in sound:
             if lacking := without_doc(contract):
                 named = ", ".join(lacking)
                 say(f"hint: {contract.path}: {named}: no `doc`, so no page can say what that is")
-        say(f"{directory}: {counted(len(_contracts(contracts, chosen)), 'sound contract')}")
+        if not registered and (new := _not_in_history(contracts, sound)):
+            say(
+                f"not compared: {_few(new)}: not in the history as written here, so what was registered "
+                "since is not known; `postroom contract check --registered` asks the registry"
+            )
+        say(f"{directory}: {counted(len(sound), 'sound contract')}")
+    if registered:
+        problems += _refused(chosen_contracts)
     _show(problems, output)
 
 
@@ -79,25 +96,32 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
     from connectors import find_stack
     from connectors.registry import registry_of
     from postroom.console import say
+    from postroom.contract.registered import register_one
     from postroom.settings import settings
 
     chosen_contracts: list[Contract] = []
     problems: list[Problem] = []
+    new: list[str] = []
     for directory, chosen in _chosen(paths):
         contracts, found = _gate(directory, chosen)
         problems += found
         chosen_contracts += _contracts(contracts, chosen)
+        new += _not_in_history(contracts, _contracts(contracts, chosen))
     if problems:
         say("nothing was registered")
         _show(problems, output)
-    registry = registry_of(find_stack(settings()))
-    problems = [problem for contract in chosen_contracts for problem in _refused_online(contract, registry)]
-    if problems:
+    if problems := _refused(chosen_contracts):
         say(
             "nothing was registered: the registry holds versions that these contracts are not compatible with"
         )
         _show(problems, output)
-    _show_registered([_register(contract, registry) for contract in chosen_contracts], output)
+    registry = registry_of(find_stack(settings()))
+    _show_registered([register_one(contract, registry) for contract in chosen_contracts], output)
+    if new:
+        say(
+            f"registered, and not in the history: {_few(new)}; `postroom contract freeze` writes it there, "
+            "to be committed: a check without this registry knows nothing else"
+        )
 
 
 def freeze(paths: Paths = None, output: Output = Form.TABLE) -> None:
@@ -202,32 +226,34 @@ def _contracts(contracts: Contracts, chosen: str | None) -> list[Contract]:
     return [contract for contract in contracts.by_type.values() if chosen in (None, contract.path)]
 
 
-def _refused_online(contract: Contract, registry: Registry) -> Iterator[Problem]:
-    """The gate's question about compatibility, asked of the registry's own versions."""
-    from schemas import Problem, Reason, SchemaInvalid, incompatible, registered_version
+def _not_in_history(contracts: Contracts, chosen: list[Contract]) -> list[str]:
+    """Those that the history does not have as they are."""
+    from schemas import read_history, unfrozen
 
-    subject = f"{contract.type}-value"
-    for number, schema in enumerate(registry.versions(subject), start=1):
-        try:
-            version = registered_version(subject, number, schema)
-        except SchemaInvalid as invalid:
-            why = f"version {number} of {subject} in the registry: {invalid}"
-            yield Problem(contract.path, "", Reason.NOT_COMPATIBLE, why)
-            continue
-        yield from incompatible(contract, [version])
+    missing = {Path(file).parent.name for file in unfrozen(contracts, read_history(contracts.directory)[0])}
+    return [contract.path for contract in chosen if contract.type in missing]
 
 
-def _register(contract: Contract, registry: Registry) -> Mapping[str, object]:
-    subject = f"{contract.type}-value"
-    known = registry.find(subject, contract.schema)
-    schema_id = known if known is not None else registry.register(subject, contract.schema)
-    state = REGISTERED if known is None else ALREADY_THERE
-    return {"type": contract.type, "subject": subject, "id": schema_id, "state": state}
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
+
+
+def _refused(contracts: list[Contract]) -> list[Problem]:
+    """What the versions that the registry holds have against these contracts."""
+    from connectors import find_stack
+    from connectors.registry import registry_of
+    from postroom.contract.registered import refused_online
+    from postroom.settings import settings
+
+    registry = registry_of(find_stack(settings()))
+    return [problem for contract in contracts for problem in refused_online(contract, registry)]
 
 
 def _show_registered(rows: list[Mapping[str, object]], output: Form) -> None:
     """A person reads what was done; a program is told of every contract."""
     from postroom.console import counted, say
+    from postroom.contract.registered import REGISTERED
 
     done = [row for row in rows if row["state"] == REGISTERED]
     write_rows(done if output is Form.TABLE else rows, output, REGISTERED_COLUMNS, none="")

@@ -112,6 +112,26 @@ def test_freezing_writes_what_is_new_once_and_the_gate_then_holds_to_it(director
     assert [Path(row["file"]).name for row in grown] == ["2.avsc"]
 
 
+def test_a_check_says_what_it_had_nothing_to_compare_with(directory: Path):
+    """E6: a contract that is not frozen may be registered all the same, and that is said."""
+    done = contract(directory, "check")
+    assert done.returncode == 0
+    assert f"not compared: {PATH}, civil/other.v1.avsc: not in the history" in done.stderr
+    assert "`postroom contract check --registered`" in done.stderr
+    contract(directory, "freeze", str(directory / PATH))
+    assert "not compared: civil/other.v1.avsc: " in contract(directory, "check").stderr
+    assert "not compared" not in contract(directory, "check", str(directory / PATH)).stderr
+    contract(directory, "freeze")
+    assert "not compared" not in contract(directory, "check").stderr
+
+
+def test_a_check_against_the_registry_fails_where_there_is_none(directory: Path):
+    """E6, §8: exit 3, and never "no problem" about what was not asked."""
+    done = contract(directory, "check", "--registered", **NOWHERE)
+    assert done.returncode == 3
+    assert "no problem" not in done.stderr
+
+
 def test_the_page_tells_who_publishes_what(directory: Path):
     """§8: a readable page; the same with --to."""
     done = contract(directory, "docs")

@@ -308,3 +308,24 @@ def test_a_registrys_version_is_asked_the_same_question(tmp_path: Path):
     other = registered_version(f"{TYPE}-value", 2, record(SUBJECT))
     assert list(incompatible(contract, [same])) == []
     assert [problem.field for problem in incompatible(contract, [same, other])] == ["name"]
+
+
+def test_what_several_versions_refuse_is_one_problem_that_names_them_together(tmp_path: Path):
+    """E6: one mistake is one row, however many versions it is a mistake about."""
+    text = field("extra", "string", {"operational": True}, default="")
+    contract = load_contracts(write(tmp_path, {PATH: record(NAME, text)})).by_type[TYPE]
+    number = field("extra", "int", {"operational": True}, default=0)
+    schemas = [record(NAME, number), record(NAME, number, NOTE), record(NAME)]
+    held = [registered_version(f"{TYPE}-value", place, each) for place, each in enumerate(schemas, start=1)]
+    why = [(problem.field, problem.why) for problem in incompatible(contract, held)]
+    seen = f"see versions 1, 2 of {TYPE}-value in the registry"
+    assert why == [
+        ("extra", f"the type int became string (reading earlier data); {seen}"),
+        ("extra", f"the type string became int (earlier readers of new data); {seen}"),
+    ]
+    for place, each in enumerate(schemas, start=1):
+        version(tmp_path, place, each)
+    assert all(
+        problem.why.endswith(f"; see history/{TYPE}/1.avsc, history/{TYPE}/2.avsc")
+        for problem in check_directory(tmp_path)[1]
+    )
