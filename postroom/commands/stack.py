@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from postroom.output import Form, Output, write_rows
+
+if TYPE_CHECKING:
+    from postroom.config import Settings
 
 PANEL = "The local stack"
 UP_COLUMNS = ("part", "address")
@@ -31,7 +34,8 @@ def up(
     another user whose password `postroom access credential` made. A stack once secured stays so.
 
     With POSTROOM_KAFKA and POSTROOM_REGISTRY set, looks whether those answer and starts nothing. The first
-    run fetches 153 MB. Data is kept in .state (POSTROOM_STATE) and survives `down`.
+    run fetches 153 MB. Data is kept in .state (POSTROOM_STATE) of the current directory and survives `down`;
+    where that is, is said, and whether contracts are missing there: each directory has a stack of its own.
 
     Example: POSTROOM_KAFKA_PORT=19092 postroom up
     """
@@ -39,9 +43,32 @@ def up(
     from postroom.console import ConsoleReport
     from postroom.settings import settings
 
-    stack = ensure_stack(settings(), ConsoleReport(), secure=secure)
+    current = settings()
+    _say_ground(current)
+    stack = ensure_stack(current, ConsoleReport(), secure=secure)
     rows = [{"part": "kafka", "address": stack.kafka}, {"part": "registry", "address": stack.registry}]
     write_rows(rows, output, UP_COLUMNS)
+
+
+def _say_ground(current: Settings) -> None:
+    """Say where the stack stands, before it starts: whoever is in the wrong directory sees it (ADR 0064).
+
+    Contracts are not needed for a Kafka of one's own, as for the tests of another program, so their lack is
+    no refusal.
+    """
+    from connectors.local_stack import external, stack_above
+    from postroom.console import say
+
+    if external(current):
+        return
+    say(f"this stack is the one of {current.state_dir.absolute()} (POSTROOM_STATE)")
+    if above := stack_above(current):
+        say(above)
+    if not current.contracts_dir.is_dir():
+        say(
+            f"there are no contracts in {current.contracts_dir.absolute()} (POSTROOM_CONTRACTS): if this is "
+            "the wrong directory, `postroom down`, go to the one that has them, and `postroom up` there"
+        )
 
 
 def down() -> None:
