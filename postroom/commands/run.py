@@ -36,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def run(
     stage: Annotated[Which, typer.Argument(help="which stage")] = Which.ALL,
     instance: Annotated[
-        str | None, typer.Option(help="this worker's name; a restart under it finds its store")
+        str | None,
+        typer.Option(help="this worker's name, one process's at a time; a restart finds its store"),
     ] = None,
     shell: Annotated[Shell, typer.Option(help="Faust, or plain aiokafka")] = Shell.FAUST,
 ) -> None:
@@ -44,7 +45,8 @@ def run(
 
     Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
     the worker with exit 70 and nothing lost: start it again. A new contract or agreement needs no restart.
-    With another secret than the installation's a worker refuses to start, with exit 2.
+    With another secret than the installation's, or under the name of one that runs on this state directory,
+    a worker refuses to start, with exit 2.
 
     Example: postroom run all --instance one
     """
@@ -56,6 +58,7 @@ def run(
     from postroom.settings import settings
     from postroom.signals import show_signals
     from postroom.traces import spans_of
+    from postroom.worker_name import hold_name
     from processors.engine import READINESS, run_worker
     from processors.engine.journal import say
     from processors.engine.metrics import IDENTITY_KEY
@@ -66,6 +69,9 @@ def run(
     stack = find_stack(current)
     registry = reachable_registry(stack)
     names = STAGES if stage is Which.ALL else (stage.value,)
+    config = engine_config(current, stack, instance, shell.value, spans)
+    # INVARIANT: before any store is opened, and before anything is written under the name.
+    hold_name(current.state_dir / "workers", config.instance, names)
     renewal, rules = renewal_for(names, current, stack, registry)
     # INVARIANT: before any stage runs. What another secret writes nobody can be told to delete (C8).
     record = claim(current, stack, rules.keys)
@@ -75,4 +81,4 @@ def run(
     batch_max = current.batch_records_max
     discover = looked_after(stack, record, renewal.discover)
     specs = stage_specs(renewal.stages, discover, rules, registry, stack.access, batch_max)
-    raise typer.Exit(run_worker(specs, engine_config(current, stack, instance, shell.value, spans)))
+    raise typer.Exit(run_worker(specs, config))

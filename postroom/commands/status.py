@@ -41,6 +41,9 @@ def status(
     worker has recorded one), hints (sentences: workers that run other contracts than those here). Of a
     stage, `lag` is in offsets and `waiting` in records, null where it was not counted.
 
+    Workers are whom Kafka counts: one that was killed counts, and is ready, until its session ends, ten
+    seconds later; one that is told to end leaves at once.
+
     Exit 0 if the stack runs, 1 if not or, with --ready, if it is not ready, 3 if it is unreachable.
 
     Example: postroom status --ready --wait 60 && ./publish.sh
