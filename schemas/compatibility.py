@@ -1,9 +1,9 @@
 """Whether data written with one schema can be read with another (Avro 1.11, "Schema Resolution"; E6).
 
 FULL_TRANSITIVE is this question in both directions against every earlier version. The registry asks it too;
-here it is answered without one, from the committed history. Four points are stricter than Avro, because an
+here it is answered without one, from the committed history. Five points are stricter than Avro, because an
 event means its plain JSON: a logical type never changes, text never becomes bytes, a named type keeps its
-full name, and an enum keeps every symbol that it ever had (docs/adr/0077).
+full name, an enum keeps every symbol that it ever had, and a field its default (docs/adr/0077).
 """
 
 from __future__ import annotations
@@ -115,9 +115,16 @@ def _record_obstacles(reader: Record, writer: Record, path: str, said_already: b
         here = f"{path}.{field.name}" if path else field.name
         written = _written_as(field, writer)
         if written is not None:
-            yield from obstacles(field.type, written.type, here, said_already=said_already)
+            found = [*obstacles(field.type, written.type, here, said_already=said_already)]
+            yield from found
+            if said_already and not found and _other_default(field, written):
+                yield here, "the default changed, and what was said without the field would say another thing"
         elif not field.has_default:
             yield here, "the field is missing and has no default"
+
+
+def _other_default(field: Field, written: Field) -> bool:
+    return field.has_default and written.has_default and field.default != written.default
 
 
 def _written_as(field: Field, writer: Record) -> Field | None:

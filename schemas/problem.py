@@ -82,8 +82,9 @@ MEND: dict[Reason, str] = {
     Reason.PRIOR: ("a prior is the text id of one earlier event; an annulment always has it"),
     Reason.FIELD_TYPE: "give the field a type that its annotation can use",
     Reason.NOT_COMPATIBLE: (
-        "add fields with a default only, change no type, take no symbol from an enum, and give it new ones "
-        "only if it has had a default since its first version; a new meaning is a new version, v<N+1>"
+        "add fields with a default only, change no type and no default, take no symbol from an enum, and "
+        "give it new ones only if it has had a default since its first version; a new meaning is a new "
+        "version, v<N+1>"
     ),
     Reason.NO_AUTHORITY: "ask for the pair in authority.yaml, or take the owner or the scheme out",
 }

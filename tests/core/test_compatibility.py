@@ -27,6 +27,10 @@ def enum(*symbols: str, **more: object) -> dict:
     return {"type": "enum", "name": "E", "symbols": list(symbols)} | more
 
 
+def obstructing(new: dict, old: dict) -> list:
+    return full_obstacles(parse(new), parse(old))
+
+
 def reads(reader: dict, writer: dict) -> bool:
     return not list(obstacles(parse(reader), parse(writer)))
 
@@ -176,6 +180,21 @@ def test_what_fastavro_cannot_read_is_called_an_obstacle(data: st.DataObject):
 def test_a_schema_is_compatible_with_itself(schema: dict):
     """E6: reflexive."""
     assert full_obstacles(parse(schema), parse(schema)) == []
+
+
+def test_a_default_that_was_there_stays():
+    """E6, ADR 0077: whoever said nothing of the field would have said another thing."""
+    first = record()
+    second = record(f("a", "string", default="none"))
+    third = record(f("a", "string", default="some"))
+    assert obstructing(second, first) == obstructing(second, second) == []
+    [(path, why)] = obstructing(third, second)
+    assert path == "a"
+    assert "the default changed" in why
+    assert (
+        obstructing(record(f("a", "string", default="none"), f("b", ["null", "int"], default=None)), second)
+        == []
+    )
 
 
 @pytest.mark.parametrize(
