@@ -14,6 +14,7 @@ from .catalogue import HISTORY, Contracts, Pair, read_contracts
 from .compatibility import full_obstacles
 from .contract import Contract, IdentifierField
 from .identifiers import ANY_SCHEME, Schemes
+from .meaning_kept import other_meanings
 from .problem import Problem, Reason
 from .views import generate
 
@@ -127,15 +128,17 @@ def unfrozen(contracts: Contracts, history: History) -> dict[str, Mapping[str, o
 
 
 def incompatible(contract: Contract, versions: Iterable[Version]) -> Iterator[Problem]:
-    """Why a contract is not FULL compatible with some of its earlier versions (E6): each reason once, with
-    all the versions that it is about.
+    """Why a contract is not FULL compatible with some of its earlier versions, or means another thing (E6):
+    each reason once, with all the versions that it is about.
     """
-    found: dict[tuple[str, str], list[Version]] = {}
+    found: dict[tuple[Reason, str, str], list[Version]] = {}
     for version in versions:
         for obstacle in full_obstacles(contract.codec.type, version.type):
-            found.setdefault(obstacle, []).append(version)
-    for (path, why), seen in found.items():
-        yield Problem(contract.path, path, Reason.NOT_COMPATIBLE, f"{why}; see {_places(seen)}")
+            found.setdefault((Reason.NOT_COMPATIBLE, *obstacle), []).append(version)
+        for obstacle in other_meanings(contract.schema, version.schema):
+            found.setdefault((Reason.OTHER_MEANING, *obstacle), []).append(version)
+    for (reason, path, why), seen in found.items():
+        yield Problem(contract.path, path, reason, f"{why}; see {_places(seen)}")
 
 
 def _places(versions: Sequence[Version]) -> str:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     PRIOR = "prior-misused"
     FIELD_TYPE = "field-type"
     NOT_COMPATIBLE = "not-compatible"
+    OTHER_MEANING = "other-meaning"
     NO_AUTHORITY = "no-authority"
 
 
@@ -85,6 +86,10 @@ MEND: dict[Reason, str] = {
         "add fields with a default only, change no type and no default, take no symbol from an enum, and "
         "give it new ones only if it has had a default since its first version; a new meaning is a new "
         "version, v<N+1>"
+    ),
+    Reason.OTHER_MEANING: (
+        "leave the annotation as it was, and say the new thing in a new field with a default, or in a new "
+        "version, v<N+1>: what is stored would be read by the new one"
     ),
     Reason.NO_AUTHORITY: "ask for the pair in authority.yaml, or take the owner or the scheme out",
 }
