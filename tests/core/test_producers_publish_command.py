@@ -270,6 +270,15 @@ class Ending(BytesIO):
         return super().readline(-1 if size is None else size)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP as a terminal's end means it: under `nohup` these tests inherit that it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_it_in_the_middle_is_told_how_far_it_went(
     publish: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -284,6 +293,14 @@ def test_whoever_ends_it_in_the_middle_is_told_how_far_it_went(
     assert json.loads(out)["published"] == 2
     assert "stopped behind line 2" in err
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.usefixtures("heard")
+def test_under_nohup_it_goes_on_to_the_end(publish: Run, monkeypatch: pytest.MonkeyPatch):
+    """Who had SIGHUP ignored meant it."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(Ending(EXAMPLE.read_bytes(), signal.SIGHUP)))
+    assert publish("--dry-run", "-")[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -363,7 +380,7 @@ def test_a_directory_of_contracts_that_is_not_there_is_wrong_use(
     monkeypatch.setenv("POSTROOM_CONTRACTS", "nowhere")
     code, _, err = publish("--dry-run", str(EXAMPLE))
     assert code == 2
-    assert "no directory of contracts" in err
+    assert "there is no contracts directory" in err
     assert "POSTROOM_CONTRACTS" in err
 
 
