@@ -64,8 +64,14 @@ def test_nobody_is_woken_while_all_is_well(alarms: Alarms):
 
 @pytest.mark.parametrize("number", range(len(FAULTS)), ids=FAULTS)
 def test_a_fault_wakes_somebody_once_and_for_the_right_reason(alarms: Alarms, number: int):
-    """V6, V7: injected, told by its alert and by no other page; mended, it ends."""
+    """V6, V7: injected, told by its alert and by no other page; mended, it ends.
+
+    It begins when the one before is over: what that one explained, as the canary's silence behind a dead
+    stage, ends after it, and would be told as if it were of this one.
+    """
     fault, tower = alarms.faults()[number], alarms.tower
+    lasting = {each.alert for each in alarms.faults()[:number] if each.lasting}
+    tower.until(lambda: tower.firing() <= lasting, f"{fault.name}: nothing of before", PATIENCE_S, nothing)
     before = len(tower.told)
     fault.inject()
     tower.until(lambda: fault.alert in tower.pages(before), f"{fault.name}: told", PATIENCE_S, fault.go_on)
