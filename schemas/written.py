@@ -22,7 +22,7 @@ Fault = tuple[Place, str]
 
 Model = TypeVar("Model", bound=BaseModel)
 _EXPECTED = "expected "
-_KEYS = "keys with their values, {key: value, …}"
+_KEYS = "keys with their values, {{key: value, …}}"
 _LIST = "a list ([one, another])"
 _WHOLE = "a whole number (without quotes)"
 _NUMBER = "a number (without quotes)"
@@ -174,7 +174,7 @@ def _leads_on(here: object, step: str | int) -> bool:
 def _words(error: Mapping[str, Any], place: Place, value: object, model: type[BaseModel]) -> str:
     kind, said = error["type"], error.get("ctx", {})
     if kind in WORDS:
-        return WORDS[kind] if WORDS[kind] is _KEYS else WORDS[kind].format_map(said)
+        return WORDS[kind].format_map(said)
     match kind:
         case "missing":
             return f"is missing{_example(place, model)}"

@@ -17,6 +17,7 @@ from postroom.errors import Exit, UserError
 from postroom.output import Form, Output, write_rows
 
 if TYPE_CHECKING:
+    from connectors.registry import Registry
     from schemas import Contract, Contracts, Problem
 
 PROBLEM_COLUMNS = ("file", "field", "reason", "why", "mend")
@@ -81,7 +82,7 @@ def check(
             )
         say(f"{directory}: {counted(len(sound), 'sound contract')}")
     if registered:
-        problems += _refused(chosen_contracts)
+        problems += _refused(chosen_contracts, _registry())
     _show(problems, output)
 
 
@@ -93,11 +94,8 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
 
     Example: postroom contract register
     """
-    from connectors import find_stack
-    from connectors.registry import registry_of
     from postroom.console import say
     from postroom.contract.registered import register_one
-    from postroom.settings import settings
 
     chosen_contracts: list[Contract] = []
     problems: list[Problem] = []
@@ -105,17 +103,18 @@ def register_contracts(paths: Paths = None, output: Output = Form.TABLE) -> None
     for directory, chosen in _chosen(paths):
         contracts, found = _gate(directory, chosen)
         problems += found
-        chosen_contracts += _contracts(contracts, chosen)
-        new += _not_in_history(contracts, _contracts(contracts, chosen))
+        sound = _contracts(contracts, chosen)
+        chosen_contracts += sound
+        new += _not_in_history(contracts, sound)
     if problems:
         say("nothing was registered")
         _show(problems, output)
-    if problems := _refused(chosen_contracts):
+    registry = _registry()
+    if problems := _refused(chosen_contracts, registry):
         say(
             "nothing was registered: the registry holds versions that these contracts are not compatible with"
         )
         _show(problems, output)
-    registry = registry_of(find_stack(settings()))
     _show_registered([register_one(contract, registry) for contract in chosen_contracts], output)
     if new:
         say(
@@ -239,14 +238,18 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:NAMES_MAX]) + more
 
 
-def _refused(contracts: list[Contract]) -> list[Problem]:
-    """What the versions that the registry holds have against these contracts."""
+def _registry() -> Registry:
     from connectors import find_stack
     from connectors.registry import registry_of
-    from postroom.contract.registered import refused_online
     from postroom.settings import settings
 
-    registry = registry_of(find_stack(settings()))
+    return registry_of(find_stack(settings()))
+
+
+def _refused(contracts: list[Contract], registry: Registry) -> list[Problem]:
+    """What the versions that the registry holds have against these contracts."""
+    from postroom.contract.registered import refused_online
+
     return [problem for contract in contracts for problem in refused_online(contract, registry)]
 
 
