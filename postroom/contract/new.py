@@ -120,9 +120,8 @@ def new(
     schema, contract = _made(path, answers, known)
     additions = list(_additions(answers, contract, known))
     _write(path, json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
-    rows = [{"file": str(path), "state": WRITTEN, "lines": ""}]
-    rows += [_added(directory, each, write_catalogue) for each in additions]
-    _show(rows, output)
+    added = [_added(directory, each, write_catalogue) for each in additions]
+    _show([{"file": str(path), "state": WRITTEN, "lines": ""}, *added], output)
     _end(directory, answers)
 
 
