@@ -22,7 +22,7 @@ _NARROWS = "schemes"
 def other_meanings(new: Schema, old: Schema) -> Iterator[Obstacle]:
     """What was said under the old schema and would mean another thing under the new one."""
     # INVARIANT: a field that enters no record never does, or values are shared that were not given for it.
-    was, now = (schema.get(ANNOTATION, {}).get("kind", "fact") for schema in (old, new))
+    was, now = (_annotation(schema).get("kind", "fact") for schema in (old, new))
     if was != now:
         yield "", f"its kind was {was} and became {now}"
     before = {field["name"]: _meaning(field) for field in old["fields"]}  # empty where no gate had seen it
@@ -34,8 +34,14 @@ def other_meanings(new: Schema, old: Schema) -> Iterator[Obstacle]:
                 break
 
 
+def _annotation(schema: Schema) -> Mapping[str, Any]:
+    """What it says of itself; nothing where somebody wrote another thing past the gate."""
+    said = schema.get(ANNOTATION)
+    return said if isinstance(said, dict) else {}
+
+
 def _meaning(field: Schema) -> dict[str, Any]:
-    return {key: each for key, each in field.get(ANNOTATION, {}).items() if key != _NARROWS}
+    return {key: each for key, each in _annotation(field).items() if key != _NARROWS}
 
 
 def _said(meaning: Mapping[str, Any]) -> str:

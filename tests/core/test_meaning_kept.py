@@ -80,3 +80,10 @@ def test_the_gate_refuses_it_and_names_the_versions_together(tmp_path: Path):
     [problem] = incompatible(contract, held)
     assert (problem.field, problem.reason) == ("note", Reason.OTHER_MEANING)
     assert problem.why.endswith(f"see versions 1, 2 of {TYPE}-value in the registry")
+
+
+def test_what_was_written_past_the_gate_says_nothing():
+    """A registry's version may hold anything in place of an annotation; asking about it ends nothing."""
+    foreign = noted(None) | {"postroom": "ours"}
+    foreign["fields"] = [each | {"postroom": ["nonsense"]} for each in foreign["fields"]]
+    assert list(other_meanings(noted(OPERATIONAL), foreign)) == []
