@@ -47,7 +47,7 @@ class BatchLimit:
             self.records = max(self.LEAST, min(self.records, fitting), self.records // 4)
         elif records >= self.records and seconds < 0.7 * target_s:
             fitting = int(0.8 * records * target_s / max(seconds, 0.001))
-            self.records = max(self.records * 3 // 2, min(fitting, self.records * 4))
+            self.records = max(self.records * 3 // 2, min(fitting, self.records * (16 if self.late else 4)))
         self.records = min(self.records, most)
 
 
