@@ -195,6 +195,10 @@ class Settings:
         return int(self._get("batch_records_max"))
 
     @property
+    def compiled(self) -> bool:
+        return bool(self._get("compiled") == "yes")
+
+    @property
     def fetch_wait_ms_max(self) -> int:
         return int(self._get("fetch_wait_ms_max"))
 

@@ -150,6 +150,7 @@ KNOWN: tuple[Known, ...] = (
         5000,
         "records of one step at most, and up to four times as many of late input",
     ),
+    Known("compiled", one_of("no", "yes"), "no", "yes: workers use what `postroom compiled build` made"),
     Known("fetch_wait_ms_max", number(1, 5000), 50, "how long a fetch may wait for data"),
     Known(
         "transaction_timeout_ms", number(1000, 10_000), 10_000, "an open transaction holds up readers (V7)"

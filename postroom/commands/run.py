@@ -46,16 +46,23 @@ def run(
     Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
     the worker with exit 70 and nothing lost: start it again. A new contract or agreement needs no restart.
     With another secret than the installation's, or under the name of one that runs on this state directory,
-    a worker refuses to start, with exit 2.
+    a worker refuses to start, with exit 2. With POSTROOM_COMPILED=yes it runs
+    what `postroom compiled build` made.
 
     Example: postroom run all --instance one
     """
+    from postroom.compiled import use_compiled
+    from postroom.settings import settings
+
+    current = settings()
+    if current.compiled:
+        use_compiled(current.cache_dir)  # before what follows imports a stage
+
     from connectors import find_stack
     from postroom.composition import STAGES, engine_config, reachable_registry, stage_specs
     from postroom.installation import claim, looked_after
     from postroom.logs import configure_logs
     from postroom.renewal import renewal_for
-    from postroom.settings import settings
     from postroom.signals import show_signals
     from postroom.traces import spans_of
     from postroom.worker_name import hold_name
@@ -63,7 +70,6 @@ def run(
     from processors.engine.journal import say
     from processors.engine.metrics import IDENTITY_KEY
 
-    current = settings()
     configure_logs(current)
     spans = spans_of("worker", "consumer", current)
     stack = find_stack(current)
