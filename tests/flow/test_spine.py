@@ -18,6 +18,7 @@ from postroom.config import Settings
 from processors import DEAD_LETTERS_TOPIC, DISCLOSURES_TOPIC, view_topic
 from processors.replay import replay
 from producers import disordered, lives, synthetic, to_lines
+from tests.compiled.kit import built
 from tests.flow.spine import ROOT, Installation, decided, installation, now_ms, registered
 from tests.model import read_rules
 from tests.nasty.broken import broken
@@ -39,6 +40,20 @@ def test_lives_through_kafka_and_kills_equal_replay(
     request: pytest.FixtureRequest, stack_settings: Settings, shell: str
 ):
     """About 2,000 events of synthetic departments, some of them bad; then withdrawals, with their times."""
+    _lives_equal_replay(request, stack_settings, shell)
+
+
+def test_compiled_workers_through_kills_equal_replay(
+    request: pytest.FixtureRequest, stack_settings: Settings
+):
+    """The same with workers of compiled stages; `replay` reads the source (docs/adr/0079)."""
+    built(stack_settings.cache_dir)
+    _lives_equal_replay(request, stack_settings, "faust", POSTROOM_COMPILED="yes")
+
+
+def _lives_equal_replay(
+    request: pytest.FixtureRequest, stack_settings: Settings, shell: str, **environ: str
+) -> None:
     events = disordered(lives(3, 90, now_ms() - DAY_MS), seed=3)
     lines = [line.rstrip(b"\n") for line in to_lines(events)]
     chance = Random(3)
@@ -46,6 +61,7 @@ def test_lives_through_kafka_and_kills_equal_replay(
     # "In future" must still be so when `replay` is asked, minutes after the broker's timestamp.
     bad = [broken(chance, chance.choice(events), rules, now_ms() + HOUR_MS) for _ in range(60)]
     with installation(request, stack_settings, ROOT / "schemas", ROOT / "schemas" / "agreements") as own:
+        own.environ |= environ
         told = Told(own, lines + bad)
         told.disturbed(chance, shell)
         told.equals_replay()
