@@ -18,6 +18,8 @@ from tests.bench import w2
 from tests.bench.latency_events import WITHDRAWN, Told, numbers
 from tests.bench.latency_live import Ledger, Shown, percentiles
 from tests.bench.recovery import _caught_up
+from tests.bench.w1.part import _with_ratios
+from tests.bench.w1.programs import FAUST, QUIX
 from tests.bench.w2_people import EVENTS_PER_PERSON, people
 
 
@@ -56,6 +58,20 @@ def test_percentiles_are_told_only_where_there_are_enough() -> None:
     """A thousandth of a hundred latencies is nothing to speak of."""
     assert percentiles(range(100)) == {"p50_ms": 50, "p99_ms": 99, "p99.9_ms": None}
     assert percentiles([]) == {"p50_ms": None, "p99_ms": None, "p99.9_ms": None}
+
+
+def test_a_ratio_is_to_the_peer_of_the_same_minutes() -> None:
+    """The machine's pace changes: a row is held to the peer's runs next before and next after it."""
+    figures = ((QUIX, 100.0), ("ours", 90.0), (QUIX, 80.0), ("later", 90.0), (FAUST, 450.0))
+    rows = _with_ratios([{"program": name, "cpu_s_per_million": figure} for name, figure in figures])
+    assert [row["cpu_of_quix"] for row in rows] == [1.0, 1.0, 1.0, 1.12, 5.62]
+    assert [row["cpu_of_faust"] for row in rows] == [0.22, 0.2, 0.18, 0.2, 1.0]
+    assert _with_ratios([{"program": QUIX, "note": "not run"}, {"program": "ours", "events_per_s": 5}])[
+        1
+    ] == {
+        "program": "ours",
+        "events_per_s": 5,
+    }
 
 
 def test_caught_up_is_when_the_last_late_event_was_seen() -> None:

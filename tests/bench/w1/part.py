@@ -123,14 +123,21 @@ def _per_million(cpu_s: float, events: int) -> float | None:
 
 
 def _with_ratios(rows: Sequence[Row]) -> list[Row]:
-    by_name = {row["program"]: row for row in rows}
     for peer, word in ((QUIX, "quix"), (FAUST, "faust")):
-        other = by_name.get(peer, {})
-        for row in rows:
+        for number, row in enumerate(rows):
             for figure, name in (("events_per_s", "speed"), ("cpu_s_per_million", "cpu")):
-                if figure in row and figure in other:
-                    row[f"{name}_of_{word}"] = round(row[figure] / other[figure], 2)
+                beside = _beside(rows, number, peer, figure)
+                if figure in row and beside:
+                    row[f"{name}_of_{word}"] = round(row[figure] / beside, 2)
     return list(rows)
+
+
+def _beside(rows: Sequence[Row], number: int, peer: str, figure: str) -> float | None:
+    """A peer's figure at the time of a row: the mean of its runs next before and next after that one."""
+    before = [row[figure] for row in rows[: number + 1] if row["program"] == peer and figure in row][-1:]
+    after = [row[figure] for row in rows[number:] if row["program"] == peer and figure in row][:1]
+    found = before + after
+    return sum(found) / len(found) if found else None
 
 
 def _views(measured: Measured, ground: Ground) -> Views:

@@ -11,9 +11,11 @@ import sys
 import time
 import venv
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from postroom.compiled import build
+from postroom.errors import UserError
 from processors import ASSERTIONS_TOPIC, FRAGMENTS_TOPIC, PAIRS_TOPIC, view_topic
 from tests.bench.ground import PLACE, POSTROOM, Ground, say
 from tests.bench.measure import Program
@@ -62,6 +64,24 @@ def postroom_cores(ground: Ground, name: str) -> Program:
 def postroom_stages(ground: Ground, name: str) -> Program:
     """A process a stage, so that each stage's CPU is seen."""
     return _postroom(name, {stage: stage for stage in STAGES})
+
+
+def compiled_one(ground: Ground, name: str) -> Program:
+    """One process of all stages, compiled (docs/adr/0079)."""
+    return _compiled(ground, postroom_one(ground, name))
+
+
+def compiled_stages(ground: Ground, name: str) -> Program:
+    """A process a stage, compiled."""
+    return _compiled(ground, postroom_stages(ground, name))
+
+
+def _compiled(ground: Ground, program: Program) -> Program:
+    try:
+        build(ground.settings.cache_dir)
+    except UserError as why:
+        raise NotRun(str(why)) from why
+    return replace(program, environ={"POSTROOM_COMPILED": "yes"})
 
 
 def _postroom(name: str, workers: dict[str, str]) -> Program:
@@ -146,12 +166,16 @@ def _quix_python() -> Path:
 
 
 QUIX, FAUST = "Quix Streams", "stock Faust"
-ENTRIES = (
+ENTRIES = (  # Quix three times, for a machine's pace changes within minutes and the bar is set beside it
     Entry(FAUST, 20_000, faust_stock),
     Entry(QUIX, 150_000, quix),
     Entry("Postroom, 1 process", 150_000, postroom_one, one_stage=False),
+    Entry("Postroom, 1 process, compiled", 150_000, compiled_one, one_stage=False),
+    Entry(QUIX, 150_000, quix),
     Entry(f"Postroom, {CORES} processes", 150_000, postroom_cores, one_stage=False),
     Entry("Postroom, a process a stage", 150_000, postroom_stages, one_stage=False),
+    Entry("Postroom, a process a stage, compiled", 150_000, compiled_stages, one_stage=False),
+    Entry(QUIX, 150_000, quix),
     Entry("relay (copies each record)", 150_000, relay, views=False),
     Entry("Kafka Streams, 1 thread", 300_000, streams_one),
     Entry(f"Kafka Streams, {CORES} threads", 300_000, streams_cores),
