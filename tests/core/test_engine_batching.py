@@ -38,6 +38,17 @@ def test_steps_of_late_input_are_larger_and_as_before_once_it_is_not():
     assert (limit.records, limit.late) == (2_000, False)
 
 
+def test_a_backlog_s_second_step_is_as_large_as_what_fits():
+    """One step shows how quick they are; to double a few times would fold the same people anew each time."""
+    late, prompt = BatchLimit(5_000, 250), BatchLimit(5_000, 250)
+    late.took(1_000, 0.04, waited_s=60)
+    prompt.took(1_000, 0.04, waited_s=1)
+    assert (late.records, prompt.records) == (16_000, 4_000)
+    slow = BatchLimit(5_000, 250)
+    slow.took(1_000, 0.4, waited_s=60)
+    assert slow.records == 2_000
+
+
 @pytest.mark.parametrize(
     ("waited_s", "most"), [(-3, 2_000), (4, 2_000), (8, 4_000), (16, 8_000), (3_600, 8_000)]
 )
