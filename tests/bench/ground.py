@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from connectors import Stack, ensure_stack, stack_status, stop_stack
 from connectors.registry import Registry
+from postroom.compiled import build
 from postroom.composition import load_rules_files
 from postroom.config import load_settings
 from postroom.console import ConsoleReport
@@ -114,9 +115,13 @@ def prepared(contracts: Path, agreements: Path, partitions: int) -> Iterator[Gro
     """A stack in a directory that is thrown away, with these contracts registered."""
     PLACE.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix="run-", dir=PLACE))
+    given = load_settings(os.environ, ROOT)
+    if given.compiled:
+        build(given.cache_dir)
     environ = {
         "POSTROOM_STATE": str(place / "state"),
-        "POSTROOM_CACHE": str(load_settings(os.environ, ROOT).cache_dir),
+        "POSTROOM_CACHE": str(given.cache_dir),
+        "POSTROOM_COMPILED": "yes" if given.compiled else "no",
         "POSTROOM_CONTRACTS": str(contracts),
         "POSTROOM_AGREEMENTS": str(agreements),
         "POSTROOM_PARTITIONS": str(partitions),

@@ -34,6 +34,7 @@ INNER = {
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 PEER_VIEW = "bench.view"
 INSTALL_S = 300
+SOURCE, COMPILED = {"POSTROOM_COMPILED": "no"}, {"POSTROOM_COMPILED": "yes"}
 
 
 class NotRun(Exception):  # noqa: N818 - what is so, not what went wrong in code
@@ -81,13 +82,13 @@ def _compiled(ground: Ground, program: Program) -> Program:
         build(ground.settings.cache_dir)
     except UserError as why:
         raise NotRun(str(why)) from why
-    return replace(program, environ={"POSTROOM_COMPILED": "yes"})
+    return replace(program, environ=COMPILED)
 
 
 def _postroom(name: str, workers: dict[str, str]) -> Program:
     commands = {worker: (*POSTROOM, "run", what, "--instance", worker) for worker, what in workers.items()}
     views = tuple(view_topic(agreement) for agreement in AGREEMENTS.values())
-    return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC, inner=INNER)
+    return Program(name, commands, "postroom.intake", views, ASSERTIONS_TOPIC, SOURCE, INNER)
 
 
 def quix(ground: Ground, name: str) -> Program:
