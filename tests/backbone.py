@@ -74,6 +74,13 @@ class Backbone:
 
     # -- what happens
 
+    def live_through(self, lines: Sequence[bytes], at_once: int = 10) -> None:
+        """Publish events in pieces, work a little after each, and in the end until nothing is left to do."""
+        for start in range(0, len(lines), at_once):
+            self.publish(lines[start : start + at_once])
+            self.run(at_once // 2)
+        self.run()
+
     def publish(self, lines: Iterable[bytes]) -> None:
         """Put events on their types' topics, in structured mode, in any partition."""
         some = sorted(self.rules.contracts.by_type)

@@ -18,7 +18,7 @@ from tests.core.history_faults import FAULTS, Inject
 from tests.core.test_house import ROOT
 from tests.nasty import nasty
 from tests.nasty.generate import CASES
-from tests.nasty.stages import loaded
+from tests.nasty.stages import limits_of, loaded
 from tests.simulation.test_replay_equals_model import event as line_of
 
 CONTRACTS = load_contracts(ROOT / "schemas")
@@ -94,22 +94,9 @@ def test_any_order_across_partitions_gives_the_same(good: Backbone):
 def test_nasty_histories_have_no_finding(seed: int):
     """Links and unlinks, keys that move, supersessions, annulments: all that the rules can do."""
     question = nasty(seed, 100)
-    small = question.limits
-    limits = Limits(
-        hub_edges=small.hub,
-        component_edges=small.overgrown,
-        person_identifiers=small.person,
-        page_edges=2,
-        told_a_step=3,
-        register_depth=small.register,
-    )
-    rules = ruled(*loaded(question.contracts, question.agreements), question.secret, limits)
+    rules = ruled(*loaded(question.contracts, question.agreements), question.secret, limits_of(question))
     backbone = Backbone(rules, question.at_ms, seed=seed)
-    lines = [line for line in question.lines if line.strip()]
-    for start in range(0, len(lines), 10):
-        backbone.publish(lines[start : start + 10])
-        backbone.run(5)
-    backbone.run()
+    backbone.live_through([line for line in question.lines if line.strip()])
     backbone.pass_time(DAY_MS)
     assert judged(rules, backbone.records(), backbone.extent(), backbone.now_ms).findings == []
 

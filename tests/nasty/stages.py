@@ -26,10 +26,9 @@ def read(contracts: Path, agreements: Path) -> Rules:
     return read_rules(contracts, agreements)
 
 
-def by_stages(question: NastySet) -> dict[str, Any]:
-    """What the stages answer."""
-    contracts, agreements = loaded(question.contracts, question.agreements)
-    limits = Limits(
+def limits_of(question: NastySet) -> Limits:
+    """The set's small limits as production has them, with pages so small that there are some."""
+    return Limits(
         hub_edges=question.limits.hub,
         component_edges=question.limits.overgrown,
         person_identifiers=question.limits.person,
@@ -38,6 +37,12 @@ def by_stages(question: NastySet) -> dict[str, Any]:
         register_depth=question.limits.register,
         register_bytes=question.limits.register_bytes,
     )
+
+
+def by_stages(question: NastySet) -> dict[str, Any]:
+    """What the stages answer."""
+    contracts, agreements = loaded(question.contracts, question.agreements)
+    limits = limits_of(question)
     return replay_by_stages(question.lines, contracts, agreements, question.secret, question.at_ms, limits)
 
 
