@@ -53,8 +53,10 @@ def _figures(record: Record, clock: Clock) -> Iterator[Rule]:
             }
 
 
-LINGER = "3m"
-"""For so long a cause is told after it has ended: what followed from it needs a moment to end too."""
+LINGER_MINUTES = 3
+"""For so long a cause is told after it has ended, for what followed from it needs a moment to end too; and a
+minute longer for each cause in a row among what it explains, which linger too, and would be told after it.
+"""
 
 
 def _watch(watch: Watch, promises: Promises, clock: Clock) -> Rule:
@@ -62,7 +64,7 @@ def _watch(watch: Watch, promises: Promises, clock: Clock) -> Rule:
         "alert": watch.alert,
         "expr": clock.fill(watch.expr),
         "for": clock.fill(watch.wait),
-        **({"keep_firing_for": clock.duration(LINGER)} if watch.explains else {}),
+        **_lingering(promises.follows(watch), clock),
         "labels": {"severity": watch.severity},
         "annotations": {
             "summary": watch.summary,
@@ -70,6 +72,10 @@ def _watch(watch: Watch, promises: Promises, clock: Clock) -> Rule:
             "runbook": f"{promises.runbooks}/{watch.alert}.md",
         },
     }
+
+
+def _lingering(follows: int, clock: Clock) -> dict[str, str]:
+    return {"keep_firing_for": clock.duration(f"{LINGER_MINUTES + follows - 1}m")} if follows else {}
 
 
 def _alertmanager(promises: Promises, clock: Clock) -> dict[str, Any]:

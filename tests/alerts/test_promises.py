@@ -41,6 +41,19 @@ def test_a_name_that_is_made_up_is_found():
     assert list(unknown("sum by (person) (postroom_ready)", known)) == ["['postroom_ready']: person"]
 
 
+def test_a_cause_outlives_what_it_explains():
+    """What it holds back lingers itself: told when the cause is gone, one fault would page twice."""
+    promises = load_promises(SLO)
+    lasts = {
+        rule["alert"]: seconds(rule.get("keep_firing_for", "0s"))
+        for rule in rules_in(DEPLOY / RULES)
+        if "alert" in rule
+    }
+    pairs = [(watch.alert, name) for watch in promises.watches for name in watch.explains]
+    assert len(pairs) > 20
+    assert not [(cause, name) for cause, name in pairs if lasts[cause] < lasts.get(name, 0) + 60]
+
+
 def test_a_bound_of_a_promise_is_a_bound_of_its_histogram():
     """Between two bounds a histogram cannot say how many kept the promise."""
     bounds = {metric.name: metric.bounds for metric in every_metric()}
@@ -96,6 +109,7 @@ def _names(text):
         ({"ratio": {"bad": "a", "total": "b"}}, "exactly one of"),
         ({"alert": "Other"}, "alert"),
         ({"explains": ["PostroomNothing"]}, "cannot explain"),
+        ({"explains": ["PostroomIntakeStale"]}, "explains itself"),
         ({"wat": 1}, "wat"),
     ],
 )
