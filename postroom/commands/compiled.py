@@ -32,7 +32,8 @@ def build() -> None:
         say(f"it is built: {place_of(cache).directory}")
         return
     say("compiling the stages, a minute or more ...")
-    say(f"built: {build(cache).directory}")
+    place = build(cache, lambda: say("another builds; waiting ..."))
+    say(f"built: {place.directory}")
 
 
 def show(output: Output = Form.TABLE) -> None:

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from connectors.state_files import private_directory
+from connectors.state_files import locked, private_directory
 from postroom.compiled.place import PACKAGE, Place, place_of, sources
 from postroom.errors import UserError
 
@@ -17,8 +18,8 @@ BUILD_S_MAX = 1200
 LINES_TOLD = 12
 
 
-def build(cache_dir: Path) -> Place:
-    """Build what is not there yet; UserError if this machine cannot."""
+def build(cache_dir: Path, waiting: Callable[[], None] = lambda: None) -> Place:
+    """Build what is not there; UserError if this machine cannot. ``waiting`` is told if another builds."""
     content = sources()
     place = place_of(cache_dir, content)
     if place.built:
@@ -29,8 +30,15 @@ def build(cache_dir: Path) -> Place:
             why="Cython or setuptools is not installed",
             mend="install the extra `compiled`, in a checkout by `make venv`; without, they run interpreted",
         )
-    # Whoever can write there can make a worker run anything.
+    # Private, for whoever can write there can make a worker run anything.
     parent = private_directory(place.directory.parent)
+    with locked(parent / "building.lock", waiting, BUILD_S_MAX):
+        if not place.built:  # by whoever held the lock
+            _build(content, place, parent)
+    return place
+
+
+def _build(content: dict[str, bytes], place: Place, parent: Path) -> None:
     with tempfile.TemporaryDirectory(dir=parent, prefix="building-") as aside:
         source, out = Path(aside, "source"), Path(aside, "out")
         (source / PACKAGE).mkdir(parents=True)
@@ -40,7 +48,6 @@ def build(cache_dir: Path) -> Place:
         _compile(source, out)
         shutil.rmtree(place.directory, ignore_errors=True)  # part of one, from who knows when
         out.rename(place.directory)
-    return place
 
 
 def _compile(source: Path, out: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -89,4 +91,20 @@ def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytes
         build(tmp_path)
     assert "could not be compiled" in raised.value.what
     assert raised.value.why
-    assert list((tmp_path / "compiled").iterdir()) == []
+    assert [each.name for each in (tmp_path / "compiled").iterdir()] == ["building.lock"]
+
+
+def test_two_who_build_at_once_build_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The second waits, and takes nothing away from a worker that uses the first one's build by then."""
+    built: list[Path] = []
+
+    def slowly(source: Path, out: Path) -> None:
+        built.append(source)
+        time.sleep(0.3)
+        pretended(Place(out))
+
+    monkeypatch.setattr(building, "_compile", slowly)
+    with ThreadPoolExecutor(2) as both:
+        found = {each.result() for each in [both.submit(build, tmp_path) for _ in range(2)]}
+    assert len(built) == 1
+    assert [each.built for each in found] == [True]
