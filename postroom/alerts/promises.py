@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -117,18 +117,6 @@ class Promises(_Strict):
         by_name = {each.alert: each for each in self.alerting}
         return max((1 + self.follows(by_name[name]) for name in cause.explains), default=0)
 
-    def _followed(self, names: Sequence[str]) -> set[str]:
-        """All that is explained by way of these, however many steps away."""
-        explains = {each.alert: each.explains for each in self.alerting}
-        found: set[str] = set()
-        ahead = list(names)
-        while ahead:
-            name = ahead.pop()
-            if name not in found:
-                found.add(name)
-                ahead += explains[name]
-        return found
-
     @model_validator(mode="after")
     def _names_are_known_and_once(self) -> Promises:
         names = [each.alert for each in self.alerting]
@@ -137,9 +125,10 @@ class Promises(_Strict):
         for each in self.alerting:
             if unknown := set(each.explains) - set(names) | {each.alert} & set(each.explains):
                 raise ValueError(f"{each.alert} cannot explain {', '.join(sorted(unknown))}")
-        for each in self.alerting:
-            if each.alert in self._followed(each.explains):
-                raise ValueError(f"{each.alert} explains itself by way of what it explains")
+        try:
+            TopologicalSorter({each.alert: each.explains for each in self.alerting}).prepare()
+        except CycleError as circle:
+            raise ValueError(f"{circle.args[1][0]} explains itself by way of what it explains") from None
         if seconds(self.period) < seconds("7d"):
             raise ValueError("a budget over less than a week is gone with one bad evening")
         return self

@@ -28,12 +28,12 @@ def build() -> None:
     from postroom.settings import settings
 
     cache = settings().cache_dir
-    if place_of(cache).built:
-        say(f"it is built: {place_of(cache).directory}")
+    place = place_of(cache)
+    if place.built:
+        say(f"it is built: {place.directory}")
         return
     say("compiling the stages, a minute or more ...")
-    place = build(cache, lambda: say("another builds; waiting ..."))
-    say(f"built: {place.directory}")
+    say(f"built: {build(cache, lambda: say('another builds; waiting ...')).directory}")
 
 
 def show(output: Output = Form.TABLE) -> None:

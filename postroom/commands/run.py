@@ -46,8 +46,8 @@ def run(
     Start as many workers as there are cores; the partitions are shared among them. Anything unexpected ends
     the worker with exit 70 and nothing lost: start it again. A new contract or agreement needs no restart.
     With another secret than the installation's, or under the name of one that runs on this state directory,
-    a worker refuses to start, with exit 2. With POSTROOM_COMPILED=yes it runs
-    what `postroom compiled build` made.
+    a worker refuses to start, with exit 2. With POSTROOM_COMPILED=yes it runs what
+    `postroom compiled build` made.
 
     Example: postroom run all --instance one
     """
